@@ -1,0 +1,42 @@
+"""The command line: `python -m flask --app run crm ...`. Each group lives with its domain."""
+
+from __future__ import annotations
+
+import click
+from flask import Flask
+from flask.cli import AppGroup
+
+crm = AppGroup(
+    "crm",
+    help="""Run and look after 留客 Liuke.
+
+\b
+First start:        python -m flask --app run db upgrade
+                    python -m flask --app run crm init
+A demo company:     python -m flask --app run crm demo
+Read a sales feed:  python -m flask --app run crm sync FOLDER
+Warn about churn:   python -m flask --app run crm churn --preview
+""",
+)
+
+
+@crm.command("init")
+def init() -> None:
+    """Store rights, roles and dictionary. Safe to run again: what an admin changed stays changed.
+
+    Run it after every `flask db upgrade`, before the web processes start.
+    """
+    from app.core.unit import unit_of_work
+    from app.masterdata.seed import seed_dictionary
+    from app.security.seed import seed_rights, seed_roles
+
+    with unit_of_work():
+        items = seed_dictionary()
+        rights = seed_rights()
+        granted = seed_roles(rights)
+    click.echo(f"{len(rights)} rights known, {granted} newly granted, {items} dictionary items added.")
+
+
+def install_cli(app: Flask) -> None:
+    """Make `crm` and the groups of the domains known to this application."""
+    app.cli.add_command(crm)

@@ -1,0 +1,65 @@
+"""The rows a form or filter may choose from: scoped, searched on the server, never loaded whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.core.text import fold, like
+from app.extensions import db
+
+PAGE = 20
+FEW = 200  # what a plain <select> may hold
+
+
+class Choices:
+    """What one relation may point to.
+
+    `model` and `where` bound the rows (the reader's scope included); `search` are the text columns a term is
+    looked for in; `remote` says whether the browser asks for a page at a time instead of getting all rows.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        where: Callable[[], sa.ColumnElement[bool]],
+        search: tuple[Any, ...],
+        order: tuple[Any, ...],
+        remote: bool = True,
+        folded: bool = False,
+    ) -> None:
+        self.model, self.where, self.search, self.order = model, where, search, order
+        self.remote, self.folded = remote, folded
+
+    def _select(self) -> sa.Select[Any]:
+        return sa.select(self.model).where(self.where())
+
+    def all(self) -> list[Any]:
+        """Every choice, at most 200; only for lists that cannot grow."""
+        return list(db.session.execute(self._select().order_by(*self.order).limit(FEW)).scalars())
+
+    def find(self, pk: Any) -> Any:
+        """The choice with this id, None when there is none or it is not the reader's to choose."""
+        try:
+            number = int(pk)
+        except (TypeError, ValueError):
+            return None
+        if not 0 < number < 2**31:
+            return None
+        return db.session.execute(self._select().where(self.model.id == number)).scalars().one_or_none()
+
+    def page(self, term: str, page: int) -> tuple[list[Any], bool]:
+        """One page of choices that hold `term`, and whether there are more."""
+        query = self._select()
+        if term:
+            wanted = like(fold(term) if self.folded else term.lower())
+            query = query.where(
+                sa.or_(*((c if self.folded else sa.func.lower(c)).like(wanted, escape="\\") for c in self.search))
+            )
+        rows = list(
+            db.session.execute(query.order_by(*self.order).offset(page * PAGE).limit(PAGE + 1)).scalars()
+        )
+        return rows[:PAGE], len(rows) > PAGE

@@ -1,0 +1,29 @@
+"""How connections behave: SQLite with WAL, foreign keys and honest transactions; nothing to do for PostgreSQL."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Engine, event
+
+from app.core.unit import is_writing
+
+
+def tune(engine: Engine) -> None:
+    """Set SQLite up for several processes; call once per engine.
+
+    WAL lets readers and one writer work at once. A transaction that is known to write begins IMMEDIATE: read
+    first and write later fails at once with "database is locked" whatever the timeout.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves
+        for pragma in ("journal_mode=WAL", "foreign_keys=ON", "synchronous=NORMAL", "busy_timeout=15000"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def on_begin(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writing() else "BEGIN")

@@ -1,0 +1,104 @@
+"""Error pages in the product's own look: what happened, what is kept, what to do, and a reference number."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from flask import Flask, current_app, render_template, request, url_for
+from flask_babel import gettext as _
+from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import DBAPIError, OperationalError, StatementError
+from werkzeug.exceptions import HTTPException
+
+from app.extensions import db
+
+
+def install(app: Flask) -> None:
+    """Answer every error with a page a person can use; never with internals."""
+    app.register_error_handler(CSRFError, _csrf)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(OperationalError, _database)
+    app.register_error_handler(StatementError, _statement)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def page(code: int, title: str, message: str, reference: str = "") -> tuple[str, int]:
+    """The error page; kept simple enough to render when the database is away."""
+    wants_json = request.path.endswith("/lookup") or request.accept_mimetypes.best == "application/json"
+    if wants_json:
+        return {"error": message, "reference": reference}, code  # type: ignore[return-value]
+    text = render_template(
+        "errors/error.html",
+        code=code,
+        title=title,
+        message=message,
+        reference=reference,
+        home_url=url_for(current_app.appbuilder.indexview.__name__ + ".index"),  # type: ignore[attr-defined]
+    )
+    return text, code
+
+
+def _csrf(_error: CSRFError) -> Any:
+    return page(
+        400,
+        _("This page was open too long"),
+        _("Nothing was changed. Go back, load the page again and repeat what you did."),
+    )
+
+
+def _http(error: HTTPException) -> Any:
+    if error.code is None or error.code < 400 or error.response is not None:
+        return error
+    texts = {
+        400: (_("The request could not be read"), _("Nothing was changed. Go back and try again.")),
+        403: (_("You can't do this"), _("Your roles do not include this. Ask a system admin if you need it.")),
+        404: (_("Not found"), _("There is no such page or record, or it is not yours to see.")),
+        405: (_("Not possible this way"), _("Nothing was changed. Use the buttons of the page.")),
+        413: (_("Too much at once"), _("What you sent is too large. Nothing was changed.")),
+        429: (_("Too many tries"), _("Wait a few minutes, then try again.")),
+    }
+    title, message = texts.get(error.code, (_("That did not work"), _("Nothing was changed. Go back and try again.")))
+    answer = page(error.code, title, message)
+    if error.code == 405 and getattr(error, "valid_methods", None):
+        return (*answer, {"Allow": ", ".join(error.valid_methods or ())})  # type: ignore[attr-defined]
+    return answer
+
+
+def _statement(error: StatementError) -> Any:
+    if isinstance(error, DBAPIError):
+        return _database(error) if error.connection_invalidated else _unexpected(error)
+    db.session.rollback()
+    return page(400, _("The request could not be read"), _("Nothing was changed. Go back and try again."))
+
+
+def _database(error: Exception) -> Any:
+    reference = _log(error)
+    return page(
+        503,
+        _("The database is away or busy"),
+        _("Nothing was changed. Try again in a minute; tell your admin the reference if it stays."),
+        reference,
+    )
+
+
+def _unexpected(error: Exception) -> Any:
+    if current_app.config.get("PROPAGATE_EXCEPTIONS") or current_app.testing:
+        raise error
+    reference = _log(error)
+    return page(
+        500,
+        _("Something went wrong on our side"),
+        _("Nothing was changed. Try again; tell your admin the reference if it stays."),
+        reference,
+    )
+
+
+def _log(error: Exception) -> str:
+    reference = secrets.token_hex(4)
+    current_app.logger.error("error %s on %s %s", reference, request.method, request.path, exc_info=error)
+    try:
+        db.session.rollback()
+    except Exception:  # the session is beyond repair; the request ends anyway
+        db.session.remove()
+    return reference

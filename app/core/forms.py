@@ -1,0 +1,332 @@
+"""Form fields and the converter that makes a form from a model: native controls, no script needed.
+
+Labels, limits and required marks come from the model's columns; what a relation may point to from the view.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+from flask_appbuilder.forms import DynamicForm
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from markupsafe import Markup, escape
+from sqlalchemy.orm import RelationshipProperty
+from wtforms import (
+    BooleanField,
+    DateField,
+    DecimalField,
+    Field,
+    IntegerField,
+    SelectField,
+    StringField,
+    TextAreaField,
+)
+from wtforms.validators import InputRequired, Length, NumberRange, Optional, StopValidation, ValidationError
+from wtforms.widgets import html_params
+
+from app.core.choices import ChoiceType
+from app.core.choosing import Choices
+from app.core.clock import from_local, local
+from app.core.text import clean
+from app.core.types import MONEY_MAX, Money, UtcDateTime
+
+PHONE = re.compile(r"^[0-9+\-() ]{4,49}[0-9)]( ?(ext\.?|x|转) ?\d{1,6})?$", re.IGNORECASE)
+EARLIEST, LATEST = date(1900, 1, 1), date(2200, 1, 1)
+
+
+class Filled:
+    """Required, with blanks not counting as text."""
+
+    field_flags = {"required": True}
+
+    def __call__(self, form: Any, field: Field) -> None:
+        if field.data is None or (isinstance(field.data, str) and not field.data.strip()):
+            if not field.errors:
+                raise StopValidation(_("Fill in this field."))
+            raise StopValidation
+
+
+def phone(form: Any, field: Field) -> None:
+    """Digits, spaces, + - ( ) and an extension, 5 to 50 characters (domain.md section 5)."""
+    text = field.data or ""
+    if not (5 <= len(text) <= 50 and PHONE.match(text)):
+        raise ValidationError(_("Use digits, spaces, + - ( ) and an extension, 5 to 50 characters."))
+
+
+def sensible_date(form: Any, field: Field) -> None:
+    """A date between 1900 and 2200; a slip of the keyboard is not."""
+    value = field.data.date() if isinstance(field.data, datetime) else field.data
+    if value is not None and not EARLIEST <= value < LATEST:
+        raise ValidationError(_("Enter a date between 1900 and 2199."))
+
+
+class TextField(StringField):
+    """One line of text, cleaned."""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        self.data = clean(valuelist[0]) if valuelist else None
+
+    def _value(self) -> str:
+        return self.raw_data[0] if self.raw_data else (self.data or "")
+
+
+class LongTextField(TextAreaField):
+    """Several lines of text, cleaned."""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        self.data = clean(valuelist[0].replace("\r\n", "\n")) if valuelist else None
+
+    def _value(self) -> str:
+        return self.raw_data[0] if self.raw_data else (self.data or "")
+
+
+class MoneyField(DecimalField):
+    """An amount with at most two decimals; thousands separators may be typed."""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        text = (valuelist[0] if valuelist else "").replace(",", "").replace("，", "").replace("¥", "").strip()
+        if not text:
+            self.data = None
+            return
+        try:
+            value = Decimal(text)
+        except ArithmeticError:
+            self.data = None
+            raise ValueError(_("Enter an amount such as 1234.50.")) from None
+        if not value.is_finite() or abs(value) > MONEY_MAX or value != value.quantize(Decimal("0.01")):
+            self.data = None
+            raise ValueError(_("Enter an amount with at most 12 digits and 2 decimals."))
+        self.data = value
+
+    def _value(self) -> str:
+        return self.raw_data[0] if self.raw_data else ("" if self.data is None else f"{self.data:.2f}")
+
+
+class WholeField(IntegerField):
+    """A whole number."""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        text = (valuelist[0] if valuelist else "").strip()
+        if not text:
+            self.data = None
+            return
+        try:
+            self.data = int(text)
+        except ValueError:
+            self.data = None
+            raise ValueError(_("Enter a whole number.")) from None
+
+
+class DayField(DateField):
+    """A company-local date."""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        text = (valuelist[0] if valuelist else "").strip()
+        try:
+            self.data = date.fromisoformat(text) if text else None
+        except ValueError:
+            self.data = None
+            raise ValueError(_("Enter a date such as 2026-11-22.")) from None
+
+
+class MomentField(Field):
+    """An instant, typed and shown on the company's wall clock."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.widget = lambda field, **kw: Markup("<input {}>").format(
+            Markup(html_params(type="datetime-local", name=field.name, value=field._value(), id=field.id, **kw))
+        )
+
+    def _value(self) -> str:
+        if self.raw_data:
+            return self.raw_data[0]
+        return local(self.data).strftime("%Y-%m-%dT%H:%M") if self.data else ""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        text = (valuelist[0] if valuelist else "").strip()
+        try:
+            self.data = from_local(datetime.fromisoformat(text).replace(tzinfo=None)) if text else None
+        except (ValueError, OverflowError):
+            self.data = None
+            raise ValueError(_("Enter a date and time such as 2026-11-22 14:30.")) from None
+
+
+class ChoiceSelect(SelectField):
+    """One of a closed list; an empty choice where the column may be empty."""
+
+    def __init__(self, *args: Any, options: Any, blank: bool, to: Any, **kwargs: Any) -> None:
+        self._options, self._blank, self._to = options, blank, to
+        super().__init__(*args, coerce=lambda v: v, choices=[], validate_choice=False, **kwargs)
+
+    def iter_choices(self) -> Any:
+        shown = self.raw_data[0] if self.raw_data else ("" if self.data is None else str(self.data))
+        if self._blank or not shown:
+            yield ("", "", not shown, {})
+        for code, label in self._options:
+            yield (code, label, code == shown, {})
+
+    def process_data(self, value: Any) -> None:
+        self.data = value
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        code = valuelist[0] if valuelist else ""
+        if not code:
+            self.data = None
+        elif code in {str(c) for c, _label in self._options}:
+            self.data = self._to(code)
+        else:
+            self.data = None
+            raise ValueError(_("Choose one of the list."))
+
+    def pre_validate(self, form: Any) -> None:
+        return
+
+
+class RowSelect(Field):
+    """A relation: a native select for short lists, a searched one for tables that grow.
+
+    Whatever id is sent, only a row among the reader's choices is taken.
+    """
+
+    def __init__(self, label: Any = None, validators: Any = None, *, choices: Choices, url: str = "", **kw: Any) -> None:
+        super().__init__(label, validators, **kw)
+        self.choices, self.url = choices, url
+        self.widget = self._render
+
+    @property
+    def type(self) -> str:
+        return "RowSelect"
+
+    @type.setter
+    def type(self, value: str) -> None:
+        pass
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        pk = valuelist[0] if valuelist else ""
+        if pk in ("", "__None"):
+            self.data = None
+            return
+        kept = self.object_data
+        self.data = kept if kept is not None and str(kept.id) == pk else self.choices.find(pk)
+        if self.data is None:
+            raise ValueError(_("Choose one of the list."))
+
+    def _render(self, field: Any, **kwargs: Any) -> Markup:
+        url = self.url() if callable(self.url) else self.url
+        kwargs.setdefault("id", self.id)
+        kwargs["class"] = "form-select " + kwargs.pop("class_", "")
+        options = [Markup('<option value=""></option>')]
+        if self.choices.remote:
+            kwargs.update({
+                "data-remote": url,
+                "data-placeholder": _("Type to search"),
+                "data-empty": _("Nothing found"),
+            })  # fmt: skip
+            rows = [self.data] if self.data is not None else []
+        else:
+            rows = self.choices.all()
+            if self.data is not None and self.data not in rows:
+                rows.append(self.data)
+        for row in rows:
+            mark = Markup(" selected") if self.data is not None and row.id == self.data.id else ""
+            options.append(Markup('<option value="{}"{}>{}</option>').format(row.id, mark, str(row)))
+        return Markup("<select {}>{}</select>").format(
+            Markup(html_params(name=self.name, **kwargs)), Markup("").join(options)
+        )
+
+
+def stars_field(label: Any, validators: list[Any], **kwargs: Any) -> ChoiceSelect:
+    """1 to 5 as stars."""
+    options = [(str(n), "★" * n + "☆" * (5 - n)) for n in range(1, 6)]
+    return ChoiceSelect(label, validators, options=options, blank=True, to=int, **kwargs)
+
+
+def field_for(view: Any, name: str, *, required: bool | None = None) -> Any:
+    """The unbound form field of one column of a view's model."""
+    model = view.datamodel.obj
+    attribute = getattr(model, name)
+    label = view.label_columns[name]
+    hint = (view.description_columns or {}).get(name, "")
+    checks: list[Any] = []
+    if isinstance(attribute.property, RelationshipProperty):
+        column = next(iter(attribute.property.local_columns))
+        must = (not column.nullable) if required is None else required
+        checks.append(Filled() if must else Optional())
+        return RowSelect(
+            label, checks, choices=view.choices_for(name), url=lambda: view.lookup_url(name), description=hint
+        )
+    column = attribute.property.columns[0]
+    kind = column.type
+    info = column.info
+    must = (not column.nullable and not isinstance(kind, sa.Boolean)) if required is None else required
+    checks.append(Filled() if must else Optional())
+    default = column.default.arg if column.default is not None and column.default.is_scalar else None
+    if column.default is not None and column.default.is_callable:
+        default = lambda: column.default.arg(None)  # noqa: E731
+    common: dict[str, Any] = {"description": hint, "default": default}
+    if info.get("stars"):
+        return stars_field(label, checks, **common)
+    if isinstance(kind, ChoiceType):
+        options = [(c.value, c.label) for c in kind.choices]
+        return ChoiceSelect(label, checks, options=options, blank=not must, to=kind.choices, **common)
+    if isinstance(kind, Money):
+        return MoneyField(label, checks, **common)
+    if isinstance(kind, UtcDateTime):
+        return MomentField(label, [*checks, sensible_date], **common)
+    if isinstance(kind, sa.Date):
+        return DayField(label, [*checks, sensible_date], **common)
+    if isinstance(kind, sa.Boolean):
+        return BooleanField(label, **common)
+    if isinstance(kind, sa.Integer):
+        low, high = info.get("range", (-(2**31), 2**31 - 1))
+        return WholeField(label, [*checks, NumberRange(low, high)], **common)
+    length = kind.length or 2000
+    checks.append(Length(max=length))
+    if info.get("phone"):
+        checks.append(phone)
+    made = LongTextField if length > 300 or info.get("long") else TextField
+    return made(label, checks, **common)
+
+
+def form_class(view: Any, columns: list[str], required: set[str] | frozenset[str] = frozenset()) -> type[DynamicForm]:
+    """A form over these columns of the view's model; `required` names columns the screen asks for beyond the table."""
+    fields = {name: field_for(view, name, required=True if name in required else None) for name in columns}
+    return type("RecordForm", (CrmForm,), fields)
+
+
+class CrmForm(DynamicForm):
+    """Base of every form: one error sentence per field, and form-wide ones for refusals."""
+
+    class Meta(DynamicForm.Meta):
+        def render_field(self, field: Field, render_kw: dict[str, Any]) -> Any:
+            if isinstance(field, BooleanField):
+                render_kw.setdefault("class", "form-check-input")
+            elif isinstance(field, (RowSelect, SelectField)):
+                render_kw.setdefault("class", "form-select")
+            else:
+                render_kw.setdefault("class", "form-control")
+            if isinstance(field, DayField):
+                render_kw.setdefault("type", "date")
+            if isinstance(field, (MoneyField, WholeField)):
+                render_kw.setdefault("inputmode", "decimal")
+                render_kw.setdefault("type", "text")
+            return super().render_field(field, render_kw)
+
+    def refuse(self, sentence: str, field: str | None = None) -> None:
+        """Show `sentence` on top of the form, or at one field; what was typed stays."""
+        if field and field in self:
+            self[field].errors = [*self[field].errors, sentence]
+        else:
+            self.form_errors.append(sentence)
+
+
+__all__ = [
+    "ChoiceSelect", "CrmForm", "DayField", "Filled", "InputRequired", "LongTextField", "MomentField", "MoneyField",
+    "RowSelect", "TextField", "WholeField", "escape", "field_for", "form_class", "phone", "stars_field", "_l",
+]  # fmt: skip

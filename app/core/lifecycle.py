@@ -1,0 +1,170 @@
+"""Workflow steps: a decorated function is the only way from one state to another.
+
+The decorator is the specification (from where, to where, whose right, what is said), the body is the work.
+Checking, the guarded write and the history are done here, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from flask import has_request_context, request
+from flask_appbuilder.security.sqla.models import User
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from sqlalchemy.orm.exc import StaleDataError
+
+from app.core.choices import Choice
+from app.core.clock import utcnow
+from app.core.errors import BusinessError, StepRefused
+from app.core.models import AuditEntry, HasStatus, Outcome
+from app.core.unit import unit_of_work
+from app.extensions import db
+
+FASTER = _l("Somebody else was faster: the record has changed. Load the page again and look at it.")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One arrow of a state machine. Call it like the function it decorates."""
+
+    work: Callable[..., Any]
+    sources: frozenset[Choice]
+    target: Choice | None
+    label: Any
+    done: Any
+    tone: str
+    icon: str
+
+    @property
+    def name(self) -> str:
+        """The step's name: of the function, of the route, and of the right (`can_<name>`)."""
+        return self.work.__name__
+
+    @property
+    def right(self) -> str:
+        """The permission the step needs on its record's view."""
+        return f"can_{self.name}"
+
+    def open_to(self, record: HasStatus) -> bool:
+        """Whether the record is in a state from which this step may be taken."""
+        return record.status in self.sources  # type: ignore[attr-defined]
+
+    def __call__(self, record: HasStatus, *, actor: User | None, at: datetime | None = None, **given: Any) -> Any:
+        """Take the step: check the state, do the work, write the guarded change and one history row.
+
+        `at` is the moment it happens (default: now). Flushes; the caller commits.
+        Raises `StepRefused` from another state or when somebody else was faster, `BusinessError` for other rules.
+        """
+        at = at or utcnow()
+        before: Choice = record.status  # type: ignore[attr-defined]
+        if before not in self.sources:
+            raise StepRefused(self._why_not(record))
+        with db.session.no_autoflush:
+            result = self.work(record, actor=actor, at=at, **given)
+            if self.target is not None:
+                record.status = self.target  # type: ignore[attr-defined]
+        if not db.session.is_modified(record):
+            record.changed_at = at  # a repeated step (another measure, say) still claims the row
+        try:
+            db.session.flush()
+        except StaleDataError as stale:
+            raise StepRefused(str(FASTER)) from stale
+        note_move(record, self.name, actor=actor, at=at, before=before, note=_note_of(given))
+        return result
+
+    def _why_not(self, record: Any) -> str:
+        explain = getattr(record, "why_not", None)
+        return (explain(self) if explain else None) or _(
+            "“%(step)s” is not possible: the record is “%(status)s”.",
+            step=self.label,
+            status=record.status.label,
+        )
+
+
+def step(
+    *, sources: Iterable[Choice], target: Choice | None, label: Any, done: Any, tone: str = "quiet", icon: str = ""
+) -> Callable[[Callable[..., Any]], Step]:
+    """Declare a workflow step. `target` None: the body sets the status itself."""
+
+    def declare(work: Callable[..., Any]) -> Step:
+        return Step(work, frozenset(sources), target, label, done, tone, icon)
+
+    return declare
+
+
+def perform(taken: Step, record: HasStatus, *, actor: User | None, **given: Any) -> Any:
+    """Take a step in a unit of work of its own. A refusal is written to the history, then raised again.
+
+    This is the edge's way (page, bulk, command line, job) to take a step. Commits.
+    """
+    record_type, record_id, before = record.__tablename__, record.id, record.status  # type: ignore[attr-defined]
+    actor_id = actor.id if actor is not None else None
+    try:
+        with unit_of_work():
+            return taken(record, actor=actor, **given)
+    except BusinessError as refusal:
+        note_refusal(record_type, record_id, taken.name, actor_id=actor_id, before=before, why=str(refusal))
+        raise
+
+
+def note_move(
+    record: Any,
+    action: str,
+    *,
+    actor: User | None,
+    at: datetime | None = None,
+    before: Choice | None = None,
+    note: str | None = None,
+    changes: dict[str, Any] | None = None,
+) -> None:
+    """Add one history row for something done to `record`. Flushed with the caller's unit of work."""
+    status = getattr(record, "status", None)
+    db.session.add(
+        AuditEntry(
+            at=at or utcnow(),
+            actor_id=actor.id if actor is not None else None,
+            record_type=record.__tablename__,
+            record_id=record.id,
+            action=action,
+            outcome=Outcome.done,
+            from_status=before.value if before is not None else None,
+            to_status=status.value if status is not None else None,
+            note=note[:2000] if note else None,
+            changes=changes,
+            ip=_ip(),
+        )
+    )
+
+
+def note_refusal(
+    record_type: str, record_id: int | None, action: str, *, actor_id: int | None, before: Choice | None, why: str
+) -> None:
+    """Write one history row for something that was refused, in a unit of work of its own. Commits."""
+    with unit_of_work():
+        db.session.add(
+            AuditEntry(
+                actor_id=actor_id,
+                record_type=record_type,
+                record_id=record_id,
+                action=action,
+                outcome=Outcome.refused,
+                from_status=before.value if before is not None else None,
+                note=why[:2000],
+                ip=_ip(),
+            )
+        )
+
+
+def _note_of(given: dict[str, Any]) -> str | None:
+    for name in ("reason", "text", "result", "handling"):
+        if given.get(name):
+            return str(given[name])
+    return None
+
+
+def _ip() -> str | None:
+    return request.remote_addr if has_request_context() else None

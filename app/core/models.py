@@ -1,0 +1,141 @@
+"""What every table of ours shares: names of constraints, stamps, versions, and the history of moves."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+import sqlalchemy as sa
+from flask import g, has_request_context
+from flask_appbuilder import Model
+from flask_appbuilder.security.sqla.models import User
+from flask_babel import lazy_gettext as _l
+from sqlalchemy.orm import Mapped, declared_attr, mapped_column, relationship
+
+from app.core import people  # noqa: F401 - repairs User.get_full_name for every importer
+from app.core.choices import Choice
+from app.core.clock import utcnow
+from app.core.types import UtcDateTime
+
+# Names for every constraint, so that a migration can find it again on both databases.
+Model.metadata.naming_convention = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+def current_user_id() -> int | None:
+    """The signed-in person's id; None for the system (jobs, command line, start-up)."""
+    if not has_request_context():
+        return None
+    user = getattr(g, "user", None)
+    return user.id if user is not None and user.is_authenticated else None
+
+
+def user_fk(comment: str, *, nullable: bool = True, index: bool = False) -> Mapped[Any]:
+    """A column that names a user account; accounts in use cannot be deleted, only disabled."""
+    return mapped_column(
+        sa.ForeignKey("ab_user.id", ondelete="RESTRICT"), nullable=nullable, index=index, comment=comment
+    )
+
+
+def partial_index(name: str, *columns: str, where: str, unique: bool = True) -> sa.Index:
+    """An index over some rows only, the same on SQLite and PostgreSQL."""
+    condition = sa.text(where)
+    return sa.Index(name, *columns, unique=unique, sqlite_where=condition, postgresql_where=condition)
+
+
+class Versioned:
+    """A version number that every UPDATE checks and raises: the second of two simultaneous writers loses."""
+
+    version: Mapped[int] = mapped_column(default=1, server_default="1", comment="raised by every change")
+
+    @declared_attr.directive
+    def __mapper_args__(cls) -> dict[str, Any]:  # noqa: N805
+        return {"version_id_col": cls.version}
+
+
+class Stamped(Versioned):
+    """Who created and changed the row, and when. No person means the system did it."""
+
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, comment="UTC")
+    changed_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, onupdate=utcnow, comment="UTC")
+
+    @declared_attr
+    def created_by_id(cls) -> Mapped[int | None]:  # noqa: N805
+        return mapped_column(
+            sa.ForeignKey("ab_user.id", ondelete="RESTRICT"),
+            default=current_user_id,
+            index=True,
+            comment="null: the system",
+        )
+
+    @declared_attr
+    def changed_by_id(cls) -> Mapped[int | None]:  # noqa: N805
+        return mapped_column(
+            sa.ForeignKey("ab_user.id", ondelete="RESTRICT"),
+            default=current_user_id,
+            onupdate=current_user_id,
+            comment="null: the system",
+        )
+
+    @declared_attr
+    def created_by(cls) -> Mapped[User | None]:  # noqa: N805
+        return relationship(User, foreign_keys=[cls.created_by_id])  # type: ignore[list-item]
+
+
+class SoftDeleted:
+    """Rows that history hangs on are hidden, not removed."""
+
+    deleted_at: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="UTC; set: hidden everywhere")
+
+
+class Outcome(Choice):
+    """How a recorded action ended."""
+
+    done = "done", _l("Done"), "ok"
+    refused = "refused", _l("Refused"), "bad"
+
+
+class AuditEntry(Model):
+    """变更记录: who did what to which record, when and from where, done or refused. Append-only."""
+
+    __tablename__ = "audit_entry"
+    __table_args__ = (
+        Outcome.check("outcome"),
+        sa.Index("ix_audit_entry_record", "record_type", "record_id", "id"),
+        sa.Index("ix_audit_entry_at", "at", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, comment="UTC")
+    actor_id: Mapped[int | None] = user_fk("who; null: the system", index=True)
+    record_type: Mapped[str] = mapped_column(sa.String(40), comment="table name")
+    record_id: Mapped[int | None] = mapped_column(comment="row id in that table; null: never saved")
+    action: Mapped[str] = mapped_column(sa.String(40), comment="step or create, edit, delete")
+    outcome: Mapped[Outcome] = mapped_column(Outcome.column_type(), default=Outcome.done)
+    from_status: Mapped[str | None] = mapped_column(sa.String(20))
+    to_status: Mapped[str | None] = mapped_column(sa.String(20))
+    changes: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON, comment="field -> [from, to]")
+    note: Mapped[str | None] = mapped_column(sa.String(2000), comment="reason, or why it was refused")
+    ip: Mapped[str | None] = mapped_column(sa.String(45))
+
+    actor: Mapped[User | None] = relationship(User, foreign_keys=[actor_id])
+
+
+class Counter(Model):
+    """One row per day and kind of number; raising it is what makes a visible number unique."""
+
+    __tablename__ = "counter"
+
+    name: Mapped[str] = mapped_column(sa.String(20), primary_key=True, comment="prefix and local day, KH071202")
+    last: Mapped[int] = mapped_column(default=0, comment="last number given out")
+
+
+class HasStatus(Stamped):
+    """A record that moves through states only by declared steps (see lifecycle)."""
+
+    STATUS: ClassVar[type[Choice]]

@@ -1,0 +1,609 @@
+"""The one hardened base of every generated screen.
+
+FAB gives routes, rights and the menu; what it does with lists, forms and errors is done here again, because its
+own lists load relations row by row, count everything, keep filters between requests, take related ids from the
+URL, lose typed text after an error and show raw SQL (docs/decisions/0002).
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, ClassVar
+
+import sqlalchemy as sa
+from flask import abort, flash, g, jsonify, redirect, render_template, request, url_for
+from flask_appbuilder import ModelView, expose
+from flask_appbuilder.models.sqla.interface import SQLAInterface
+from flask_appbuilder.security.decorators import has_access, permission_name
+from flask_babel import gettext as _
+from flask_babel import ngettext
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError
+from sqlalchemy.orm import RelationshipProperty, selectinload
+from sqlalchemy.orm.exc import StaleDataError
+from werkzeug.datastructures import MultiDict
+from wtforms import HiddenField
+
+from app.core.choosing import Choices
+from app.core.errors import BusinessError, NotFound, NotYours
+from app.core.format import cell, stars
+from app.core.forms import CrmForm, form_class
+from app.core.lifecycle import Step, note_move, note_refusal, perform
+from app.core.scope import RowScope, may
+from app.core.search import Search
+from app.core.unit import unit_of_work
+from app.extensions import db
+
+log = logging.getLogger(__name__)
+
+PAGE_SIZES = (25, 50, 100)
+COUNT_CAP = 10_000  # nobody reads page 401; counting a million rows costs more than showing them
+DEEPEST = 100_000  # pages beyond are asked for by filters
+
+
+class CrmView(ModelView):
+    """A generated screen: list, record, new, edit, delete of one model.
+
+    A subclass declares everything it shows; nothing is taken from the model by default.
+    """
+
+    scope: ClassVar[type[RowScope]]
+    list_title: Any = None
+    show_title: Any = None
+    add_title: Any = None
+    edit_title: Any = None
+    base_order: ClassVar[tuple[str, str]]
+    search_folds: ClassVar[dict[str, str]] = {}
+    required_columns: ClassVar[frozenset[str]] = frozenset()
+    related: ClassVar[list[tuple[Any, str]]] = []
+    steps: ClassVar[list[Step]] = []
+    bulk: ClassVar[list[tuple[str, Any, str]]] = []  # (method, label, right)
+    choices: ClassVar[dict[str, Any]] = {}
+    link_columns: ClassVar[dict[str, str]] = {}  # relation -> endpoint of its record page
+    page_size = 25
+    exclude_route_methods = {"download", "action", "action_post"}  # noqa: RUF012
+    extra_rights: ClassVar[tuple[str, ...]] = ()  # rights that are no method: can_see_all, can_be_assigned ...
+    empty_text: Any = None
+    note_text: Any = None
+    list_template = "crm/list.html"
+    show_template = "crm/show.html"
+    add_template = "crm/form.html"
+    edit_template = "crm/form.html"
+
+    def _init_properties(self) -> None:
+        for needed in ("list_columns", "show_columns", "search_columns", "order_columns", "label_columns"):
+            if getattr(self, needed, None) is None:
+                raise TypeError(f"{type(self).__name__} declares no {needed}")
+        self.add_columns = self.add_columns or []
+        self.edit_columns = self.edit_columns or []
+        wanted = (self.search_columns, self.order_columns, self.add_columns, self.edit_columns, self.show_columns)
+        super()._init_properties()
+        self.search_columns, self.order_columns, self.add_columns, self.edit_columns, self.show_columns = wanted
+        self.base_filters = [["id", self.scope, None]]
+        self._base_filters = self.datamodel.get_filters().add_filter_list(self.base_filters)
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.base_permissions = [*self.base_permissions, *self.extra_rights]
+
+    def _init_forms(self) -> None:
+        """Forms are made per request: their choices are the reader's."""
+
+    def _init_titles(self) -> None:
+        self.title = self.list_title
+
+    # -- what may be chosen ---------------------------------------------------------------------------------
+
+    def choices_for(self, name: str) -> Choices:
+        """The rows a relation of this view may point to, for its forms and filters."""
+        made = self.choices.get(name)
+        if made is None:
+            info = getattr(self.datamodel.obj, name).property.info
+            made = CHOICES["dictionary"](info["dictionary"]) if "dictionary" in info else None
+        if made is None:
+            target = getattr(self.datamodel.obj, name).property.mapper.class_
+            made = CHOICES[target.__tablename__]
+        return made() if callable(made) else made
+
+    def lookup_url(self, name: str) -> str:
+        """Where the browser asks for a page of choices."""
+        return url_for(f"{self.endpoint}.lookup", column=name)
+
+    @expose("/lookup/<column>")
+    @has_access
+    @permission_name("list")
+    def lookup(self, column: str) -> Any:
+        """A page of choices for one relation, as JSON; only what the reader may choose."""
+        relations = {*self.search_columns, *self.add_columns, *self.edit_columns}
+        if column not in relations or not isinstance(
+            getattr(self.datamodel.obj, column).property, RelationshipProperty
+        ):
+            abort(404)
+        rows, more = self.choices_for(column).page(
+            (request.args.get("q") or "").replace("\x00", "")[:100], number_arg("page", 0, low=0, high=1000)
+        )
+        return jsonify(results=[{"id": row.id, "text": str(row)} for row in rows], more=more)
+
+    # -- list -----------------------------------------------------------------------------------------------
+
+    @expose("/list/")
+    @has_access
+    def list(self) -> Any:
+        return render_template(self.list_template, **self.list_page(), **self.frame())
+
+    def frame(self) -> dict[str, Any]:
+        """What every page of ours needs."""
+        return {"view": self, "appbuilder": self.appbuilder, "base_template": self.appbuilder.base_template}
+
+    def list_page(self) -> dict[str, Any]:
+        """The list for this request's filters, order and page: one statement for ids, one for rows, one to count."""
+        name = type(self).__name__
+        search = Search(self)
+        criteria = [self.scope.criterion(), *search.criteria, *self.extra_criteria()]
+        order, direction = self._order(name)
+        size = number_arg(f"psize_{name}", self.page_size, low=1, high=max(PAGE_SIZES))
+        page = number_arg(f"page_{name}", 0, low=0, high=DEEPEST)
+        rows, more = self.rows(criteria, order, direction, page=page, size=size)
+        exact = request.args.get("count") == "exact"
+        count = self._count(criteria, exact=exact) if (rows or page) else 0
+        return {
+            "title": self.list_title,
+            "search": search,
+            "rows": rows,
+            "columns": [self._column(c) for c in self.list_columns],
+            "order": order,
+            "direction": direction,
+            "page": page,
+            "size": size,
+            "sizes": PAGE_SIZES,
+            "more": more,
+            "count": count,
+            "capped": count > COUNT_CAP and not exact,
+            "count_cap": COUNT_CAP,
+            "can_add": self.allows("add"),
+            "bulk_actions": [(m, label) for m, label, right in self.bulk if may(right, self.class_permission_name)],
+        }
+
+    def extra_criteria(self) -> list[Any]:
+        """Further WHEREs of this list (a tab, say); a subclass's business."""
+        return []
+
+    def _order(self, name: str) -> tuple[str, str]:
+        wanted, direction = request.args.get(f"_oc_{name}"), request.args.get(f"_od_{name}", "asc")
+        if wanted in self.order_columns and direction in ("asc", "desc"):
+            return wanted, direction
+        return self.base_order
+
+    def rows(
+        self, criteria: list[Any], order: str, direction: str, *, page: int, size: int
+    ) -> tuple[list[Any], bool]:
+        """One page of records with the relations the list shows, and whether there are more.
+
+        The ids come first, from the index alone; only the page's rows are read in full.
+        """
+        model = self.datamodel.obj
+        column = getattr(model, order)
+        by = [column.asc(), model.id.asc()] if direction == "asc" else [column.desc(), model.id.desc()]
+        found = sa.select(model.id).where(*criteria).order_by(*by).offset(page * size).limit(size + 1)
+        ids = list(db.session.execute(found).scalars())
+        if not ids:
+            return [], False
+        rows = sa.select(model).where(model.id.in_(ids[:size])).options(*self._loads(self.list_columns))
+        by_id = {row.id: row for row in db.session.execute(rows).scalars()}
+        return [by_id[pk] for pk in ids[:size] if pk in by_id], len(ids) > size
+
+    def _loads(self, columns: list[str]) -> list[Any]:
+        """Loader options for the relations among `columns`: with the page, never row by row."""
+        model, loads = self.datamodel.obj, []
+        for relation in dict.fromkeys(c.split(".")[0] for c in columns):
+            attribute = getattr(model, relation, None)
+            if isinstance(getattr(attribute, "property", None), RelationshipProperty):
+                loads.append(selectinload(attribute))
+        return loads
+
+    def _count(self, criteria: list[Any], *, exact: bool) -> int:
+        found = sa.select(self.datamodel.obj.id).where(*criteria)
+        if not exact:
+            found = found.limit(COUNT_CAP + 1)
+        return int(db.session.execute(sa.select(sa.func.count()).select_from(found.subquery())).scalar_one())
+
+    def _column(self, name: str) -> dict[str, Any]:
+        attribute = getattr(self.datamodel.obj, name, None)
+        kind = getattr(attribute, "type", None)
+        numeric = isinstance(kind, (sa.Integer, sa.Numeric)) or getattr(kind, "impl", None).__class__ in (
+            sa.Numeric,
+            sa.Integer,
+        )
+        starred = bool(kind is not None and attribute.property.columns[0].info.get("stars"))  # type: ignore[union-attr]
+        return {
+            "name": name,
+            "label": self.label_columns[name],
+            "sortable": name in self.order_columns,
+            "numeric": numeric and not starred or name in self.numeric_columns,
+        }
+
+    numeric_columns: ClassVar[frozenset[str]] = frozenset()
+
+    def cell(self, record: Any, name: str) -> Any:
+        """One value of one record as the page shows it."""
+        value = record
+        for part in name.split("."):
+            value = getattr(value, part, None) if value is not None else None
+        formatter = (self.formatters_columns or {}).get(name)
+        if formatter is not None:
+            return formatter(value)
+        attribute = getattr(self.datamodel.obj, name, None)
+        prop = getattr(attribute, "property", None)
+        if prop is not None and getattr(prop, "columns", None) and prop.columns[0].info.get("stars"):
+            return stars(value)
+        return cell(value)
+
+    def show_url(self, record: Any) -> str | None:
+        """The record's own page, None where there is none."""
+        return url_for(f"{self.endpoint}.show", pk=record.id) if self.allows("show") else None
+
+    def allows(self, method: str, record: Any = None) -> bool:
+        """Whether the reader may open this method (and it exists here); rules about one record come on top."""
+        if method in self.exclude_route_methods:
+            return False
+        right = "can_" + self.get_method_permission(method)
+        return right in self.base_permissions and may(right, self.class_permission_name)
+
+    # -- record ---------------------------------------------------------------------------------------------
+
+    def load(self, pk: Any) -> Any:
+        """The record if the reader may see it, else 404: loading is checking."""
+        try:
+            return self.scope.get(pk)
+        except NotFound:
+            abort(404)
+
+    @expose("/show/<pk>", methods=["GET"])
+    @has_access
+    def show(self, pk: Any) -> Any:
+        record = self.load(pk)
+        return render_template(self.show_template, **self.show_page(record), **self.frame())
+
+    def show_page(self, record: Any) -> dict[str, Any]:
+        """What the record's page shows: facts, the steps open now, related lists under their own rights."""
+        return {
+            "title": str(record),
+            "record": record,
+            "fields": [(self.label_columns[c], self.cell(record, c)) for c in self.show_columns],
+            "steps": self.open_steps(record),
+            "related_lists": self.related_lists(record),
+            "can_edit": self.allows("edit") and self.may_edit(record),
+            "can_delete": self.allows("delete") and self.may_delete(record),
+        }
+
+    def open_steps(self, record: Any) -> list[Step]:
+        """The steps this reader may take from here; buttons follow the rights, they do not make them."""
+        return [s for s in self.steps if s.open_to(record) and may(s.right, self.class_permission_name)]
+
+    def may_edit(self, record: Any) -> bool:
+        """Whether this very record may be edited now (rules beyond the right)."""
+        return True
+
+    def may_delete(self, record: Any) -> bool:
+        """Whether this very record may be deleted now (rules beyond the right)."""
+        return True
+
+    def related_lists(self, record: Any) -> list[dict[str, Any]]:
+        """The first rows of each related list the reader may open."""
+        lists = []
+        for view_class, key in self.related:
+            view = next(v for v in self.appbuilder.baseviews if type(v).__name__ == view_class)
+            if not view.allows("list"):
+                continue
+            column = getattr(view.datamodel.obj, key)
+            rows, more = view.rows(
+                [view.scope.criterion(), column == record.id], *view.base_order, page=0, size=self.page_size
+            )
+            shown = [c for c in view.list_columns if f"{c}_id" != key]
+            lists.append({"view": view, "rows": rows, "more": more, "columns": [view._column(c) for c in shown]})
+        return lists
+
+    # -- new, edit, delete ----------------------------------------------------------------------------------
+
+    def make_form(self, columns: list[str], record: Any = None) -> Any:
+        """The form of this screen, filled from the record or from what was posted."""
+        made = form_class(self, columns, self.required_columns)
+        if record is not None and hasattr(record, "version"):
+            made.version = HiddenField(default=str(record.version), name="version")
+        form = made(obj=record) if request.method == "POST" else made(formdata=MultiDict(), obj=record)
+        if record is not None and hasattr(record, "version") and request.method == "GET":
+            form.version.data = str(record.version)
+        return form
+
+    def prefill(self, form: Any) -> None:
+        """Start values of a new record taken from the address, checked like a choice; a subclass's business."""
+
+    @expose("/add", methods=["GET", "POST"])
+    @has_access
+    def add(self) -> Any:
+        form = self.make_form(self.add_columns)
+        record = self.datamodel.obj()
+        if request.method == "GET":
+            self.prefill(form)
+        elif form.validate() and self.save(form, record, "create"):
+            flash(_("Saved: %(record)s", record=str(record)), "success")
+            return redirect(self.after_save(record))
+        return self._form_page(form, self.add_title, None)
+
+    @expose("/edit/<pk>", methods=["GET", "POST"])
+    @has_access
+    def edit(self, pk: Any) -> Any:
+        record = self.load(pk)
+        if not self.may_edit(record):
+            flash(self.why_not_edit(record), "warning")
+            return redirect(self.show_url(record) or url_for(f"{self.endpoint}.list"))
+        form = self.make_form(self.edit_columns, record)
+        if request.method == "POST" and form.validate():
+            if "version" in form and form.version.data != str(record.version):
+                form.refuse(_("Somebody changed this record meanwhile. Your text is kept; compare, then save again."))
+                form.version.raw_data, form.version.data = None, str(record.version)
+            elif self.save(form, record, "edit"):
+                flash(_("Saved: %(record)s", record=str(record)), "success")
+                return redirect(self.after_save(record))
+        return self._form_page(form, self.edit_title, record)
+
+    def why_not_edit(self, record: Any) -> str:
+        """The sentence for a record that may not be edited now."""
+        return _("This record can no longer be edited.")
+
+    def _form_page(self, form: Any, title: Any, record: Any) -> Any:
+        status = 200 if request.method == "GET" else 422
+        db.session.rollback()  # a form that is shown again leaves nothing behind
+        columns = self.edit_columns if record is not None else self.add_columns
+        sections = self.edit_fieldsets if record is not None else self.add_fieldsets
+        sections = sections or [(None, {"fields": columns})]
+        cancel = url_for(f"{self.endpoint}.list") if record is None else self.show_url(record)
+        page = render_template(
+            self.edit_template if record is not None else self.add_template,
+            title=title,
+            form=form,
+            record=record,
+            sections=[(name, [form[c] for c in s["fields"] if c in form]) for name, s in sections],
+            cancel_url=cancel or url_for(f"{self.endpoint}.list"),
+            **self.frame(),
+        )
+        return page, status
+
+    def after_save(self, record: Any) -> str:
+        """Where a saved record leads: to itself."""
+        return self.show_url(record) or url_for(f"{self.endpoint}.list")
+
+    def save(self, form: Any, record: Any, action: str) -> bool:
+        """Write the form into the record in one unit of work; on refusal say why on the form and keep the text."""
+        try:
+            with unit_of_work(), db.session.no_autoflush:
+                before = snapshot(record) if action == "edit" else {}
+                form.populate_obj(_Fields(record))
+                if action == "create":
+                    self.create_record(record)
+                else:
+                    self.change_record(record)
+                db.session.flush()
+                note_move(record, action, actor=g.user._get_current_object(), changes=differences(before, record))
+        except BusinessError as refusal:
+            form.refuse(str(refusal))
+        except StaleDataError:
+            form.refuse(_("Somebody changed this record meanwhile. Your text is kept; compare, then save again."))
+        except IntegrityError as error:
+            self._explain(form, error)
+        except DataError:
+            form.refuse(_("A value is too long or too large for its field. Shorten it and save again."))
+        except OperationalError:
+            log.exception("the database did not take a change")
+            form.refuse(_("The database is busy or away. Your text is kept; save again in a moment."))
+        else:
+            return True
+        return False
+
+    def create_record(self, record: Any) -> None:
+        """Add the new record; a domain with more to do calls its operation here."""
+        db.session.add(record)
+
+    def change_record(self, record: Any) -> None:
+        """Keep the changed record; a domain with more to do calls its operation here."""
+
+    def delete_record(self, record: Any) -> None:
+        """Remove the record: hidden where history hangs on it, else deleted."""
+        if hasattr(record, "deleted_at"):
+            from app.core.clock import utcnow
+
+            record.deleted_at = utcnow()
+        else:
+            db.session.delete(record)
+
+    def _explain(self, form: Any, error: IntegrityError) -> None:
+        text = str(error.orig)
+        for column in [*self.add_columns, *self.edit_columns]:
+            if column in form and ("UNIQUE" in text.upper() or "unique" in text) and column in text:
+                form.refuse(_("There is already a record with this value."), column)
+                return
+        if "UNIQUE" in text.upper():
+            form.refuse(_("There is already such a record."))
+        else:
+            log.warning("integrity error on %s: %s", type(self).__name__, text.splitlines()[0])
+            form.refuse(_("The values do not fit together. Check the fields and save again."))
+
+    @expose("/delete/<pk>", methods=["POST"])
+    @has_access
+    def delete(self, pk: Any) -> Any:
+        record = self.load(pk)
+        actor, name, key = g.user._get_current_object(), str(record), (record.__tablename__, record.id)
+        back = url_for(f"{self.endpoint}.list")
+        why = None
+        try:
+            if not self.may_delete(record):
+                raise BusinessError(self.why_not_delete(record))
+            with unit_of_work():
+                note_move(record, "delete", actor=actor)
+                self.delete_record(record)
+        except BusinessError as refusal:
+            why = str(refusal)
+        except IntegrityError:
+            why = _("“%(record)s” is still in use and cannot be deleted.", record=name)
+        except StaleDataError:
+            why = _("Somebody changed this record meanwhile. Load the page again.")
+        if why is None:
+            flash(_("Deleted: %(record)s", record=name), "success")
+            return redirect(back)
+        note_refusal(*key, "delete", actor_id=actor.id, before=None, why=why)
+        flash(why, "warning")
+        return redirect(self.show_url(record) or back)
+
+    def why_not_delete(self, record: Any) -> str:
+        """The sentence for a record that may not be deleted now."""
+        return _("This record can no longer be deleted.")
+
+    # -- workflow steps -------------------------------------------------------------------------------------
+
+    def run_step(self, taken: Step, pk: Any, form_type: Any = None, **given: Any) -> Any:
+        """The page of one step: GET shows what it will do and asks, POST does it.
+
+        The right was checked by the route, the row is loaded in scope, the rule is the operation's. After a refusal
+        the page comes back with the reason and the typed text; nothing is half done.
+        """
+        record = self.load(pk)
+        form = form_type() if form_type is not None else CrmForm()
+        status = 200
+        if request.method == "POST" and form.validate():
+            values = {f.name: f.data for f in form if f.name != "csrf_token"}
+            try:
+                result = perform(taken, record, actor=g.user._get_current_object(), **values, **given)
+            except NotYours as refusal:
+                form.refuse(str(refusal))
+                status = 403
+            except BusinessError as refusal:
+                form.refuse(str(refusal))
+                status = 409
+            except IntegrityError:
+                log.warning("integrity error in step %s", taken.name, exc_info=True)
+                form.refuse(_("Somebody else was faster: the record has changed. Load the page again and look at it."))
+                status = 409
+            else:
+                flash(str(taken.done), "success")
+                return redirect(self.after_step(taken, record, result))
+            record = self.load(pk)
+        elif request.method == "POST":
+            status = 422
+        return self.step_page(taken, record, form, given), status
+
+    def step_page(self, taken: Step, record: Any, form: Any, given: dict[str, Any]) -> str:
+        """The page that asks for a step's text."""
+        return render_template(
+            "crm/step.html",
+            title=taken.label,
+            step=taken,
+            record=record,
+            form=form,
+            facts=self.step_facts(taken, record),
+            back_url=self.show_url(record) or url_for(f"{self.endpoint}.list"),
+            **self.frame(),
+        )
+
+    def step_facts(self, taken: Step, record: Any) -> list[tuple[Any, Any]]:
+        """A few facts shown beside the question."""
+        return [(self.label_columns[c], self.cell(record, c)) for c in self.list_columns[:5]]
+
+    def after_step(self, taken: Step, record: Any, result: Any) -> str:
+        """Where a taken step leads: back to the record."""
+        return self.show_url(record) or url_for(f"{self.endpoint}.list")
+
+    def run_bulk(self, taken: Any, form_type: Any, *, title: Any, label: Any) -> Any:
+        """The same step for many rows: first the question, then one line per row with what happened to it.
+
+        `taken` is a Step, or a function of the record that gives the step to take. Each row is a unit of work of
+        its own: one refusal stops nothing. A row outside the reader's scope counts as not found.
+        """
+        pks = list(dict.fromkeys(request.form.getlist("rowid")))[:500]
+        if not pks:
+            flash(_("Select at least one row first."), "warning")
+            return redirect(url_for(f"{self.endpoint}.list"))
+        form = form_type(formdata=request.form if "confirmed" in request.form else MultiDict())
+        if "confirmed" not in request.form or not form.validate():
+            rows = [row for row in map(self.scope.find, pks) if row is not None]
+            page = render_template(
+                "crm/bulk.html", title=title, label=label, form=form, rows=rows, pks=pks, **self.frame()
+            )
+            return page, (422 if "confirmed" in request.form else 200)
+        values = {f.name: f.data for f in form if f.name not in ("csrf_token", "confirmed")}
+        actor, lines = g.user._get_current_object(), []
+        for pk in pks:
+            record = self.scope.find(pk)
+            if record is None:
+                lines.append((pk, None, False, _("Not found.")))
+                continue
+            name = str(record)
+            step = taken(record) if callable(taken) and not isinstance(taken, Step) else taken
+            try:
+                perform(step, record, actor=actor, **values)
+            except BusinessError as refusal:
+                lines.append((pk, name, False, str(refusal)))
+            else:
+                lines.append((pk, name, True, str(step.done)))
+        done = sum(1 for line in lines if line[2])
+        summary = ngettext("%(num)d record done", "%(num)d records done", done)
+        return render_template(
+            "crm/bulk_result.html",
+            title=title,
+            summary=summary,
+            skipped=len(lines) - done,
+            lines=lines,
+            **self.frame(),
+        )
+
+
+class ReadOnlyView(CrmView):
+    """A screen nobody edits: mirror tables and logs. The routes to change them do not exist."""
+
+    exclude_route_methods = {"download", "action", "action_post", "add", "edit", "delete"}  # noqa: RUF012
+
+
+CHOICES: dict[str, Any] = {}
+"""What relations may point to, by table name; each domain adds its own when it is registered."""
+
+
+class _Fields:
+    """Lets a form fill a record without touching what is no field of it (the version, the token)."""
+
+    def __init__(self, record: Any) -> None:
+        object.__setattr__(self, "_record", record)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in ("version", "csrf_token"):
+            setattr(self._record, name, value)
+
+
+def number_arg(name: str, default: int, *, low: int, high: int) -> int:
+    """A whole number from the address; anything else is the default, out of bounds is the bound."""
+    text = request.args.get(name, "")
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        return default
+    return max(low, min(int(text), high))
+
+
+def snapshot(record: Any) -> dict[str, Any]:
+    """The column values of a record."""
+    return {a.key: getattr(record, a.key) for a in sa.inspect(type(record)).column_attrs}
+
+
+HOUSEKEEPING = {"version", "changed_at", "changed_by_id", "created_at", "created_by_id", "search_key", "name_key"}
+
+
+def differences(before: dict[str, Any], record: Any) -> dict[str, Any] | None:
+    """Field -> [from, to] for what really changed; None for nothing."""
+    changed = {
+        key: [_plain(before.get(key)), _plain(value)]
+        for key, value in snapshot(record).items()
+        if key not in HOUSEKEEPING and before and before.get(key) != value
+    }
+    return changed or None
+
+
+def _plain(value: Any) -> Any:
+    return value if value is None or isinstance(value, (bool, int, str)) else str(value)
+
+
+__all__ = ["CHOICES", "CrmView", "ReadOnlyView", "SQLAInterface", "differences", "number_arg", "snapshot"]

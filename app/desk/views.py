@@ -1,0 +1,25 @@
+"""Pages over several domains: home."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import redirect, url_for
+from flask_appbuilder import expose
+from flask_appbuilder.views import IndexView
+from flask_login import current_user
+
+
+class HomeView(IndexView):
+    """Home leads to the first screen the reader may open."""
+
+    @expose("/")
+    def index(self) -> Any:
+        if not current_user.is_authenticated:
+            return redirect(url_for("CrmAuthView.login"))
+        from app.core.web import Page
+
+        for group in Page().menu():
+            for item in group["items"]:
+                return redirect(item["url"])
+        return redirect(url_for("CrmAuthView.login"))

@@ -1,0 +1,154 @@
+"""产品, 库存, 历史订单: a read-only mirror of the sales system that owns them."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+from flask_appbuilder import Model
+from flask_babel import lazy_gettext as _l
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.core.choices import Choice
+from app.core.clock import utcnow
+from app.core.types import Money, UtcDateTime
+from app.customers.models import Customer
+
+
+class OrderStatus(Choice):
+    """Our reading of the sales system's status."""
+
+    new = "new", _l("New"), "brand"
+    confirmed = "confirmed", _l("Confirmed"), "brand"
+    shipped = "shipped", _l("Shipped"), "ok"
+    cancelled = "cancelled", _l("Cancelled"), "mute"
+
+
+class SyncStatus(Choice):
+    """How a sync ended."""
+
+    running = "running", _l("Running"), "brand"
+    done = "done", _l("Done"), "ok"
+    failed = "failed", _l("Failed"), "bad"
+
+
+class Product(Model):
+    """产品."""
+
+    __tablename__ = "product"
+    __table_args__ = (
+        sa.UniqueConstraint("external_id", name="uq_product_external_id"),
+        sa.Index("ix_product_name", "name", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    external_id: Mapped[str] = mapped_column(sa.String(60), comment="the sales system's key")
+    name: Mapped[str] = mapped_column(sa.String(200))
+    model: Mapped[str] = mapped_column(sa.String(100))
+    batch: Mapped[str] = mapped_column(sa.String(100))
+    unit: Mapped[str | None] = mapped_column(sa.String(20))
+    list_price: Mapped[Decimal | None] = mapped_column(Money(), comment="CNY")
+    memo: Mapped[str | None] = mapped_column(sa.String(500))
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+class Stock(Model):
+    """库存."""
+
+    __tablename__ = "stock"
+    __table_args__ = (sa.UniqueConstraint("product_id", "warehouse", "location", name="uq_stock_place"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    product_id: Mapped[int] = mapped_column(sa.ForeignKey("product.id", ondelete="RESTRICT"))
+    warehouse: Mapped[str] = mapped_column(sa.String(100))
+    location: Mapped[str] = mapped_column(sa.String(100))
+    quantity: Mapped[Decimal] = mapped_column(Money(), comment="in the product's unit, two decimals")
+    memo: Mapped[str | None] = mapped_column(sa.String(500))
+
+    product: Mapped[Product] = relationship()
+
+
+class Order(Model):
+    """历史订单."""
+
+    __tablename__ = "sales_order"
+    __table_args__ = (
+        OrderStatus.check("status"),
+        sa.UniqueConstraint("external_id", name="uq_sales_order_external_id"),
+        sa.Index("ix_sales_order_customer", "customer_id", "ordered_at"),
+        sa.Index("ix_sales_order_ordered", "ordered_at", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    external_id: Mapped[str] = mapped_column(sa.String(60), comment="the sales system's order number")
+    customer_id: Mapped[int] = mapped_column(sa.ForeignKey("customer.id", ondelete="RESTRICT"))
+    ordered_at: Mapped[datetime] = mapped_column(UtcDateTime, comment="UTC")
+    delivery_address: Mapped[str | None] = mapped_column(sa.String(300))
+    amount: Mapped[Decimal] = mapped_column(Money(), comment="CNY, the source's; else the sum of its lines")
+    paid: Mapped[bool | None] = mapped_column(comment="null: the feed does not say")
+    status: Mapped[OrderStatus] = mapped_column(OrderStatus.column_type(), default=OrderStatus.new)
+    source_status: Mapped[str | None] = mapped_column(sa.String(40), comment="the sales system's own code")
+
+    customer: Mapped[Customer] = relationship()
+    lines: Mapped[list[OrderLine]] = relationship(back_populates="order", order_by="OrderLine.line_no")
+
+    def __repr__(self) -> str:
+        return self.external_id
+
+
+class OrderLine(Model):
+    """订单明细."""
+
+    __tablename__ = "order_line"
+    __table_args__ = (sa.UniqueConstraint("order_id", "line_no", name="uq_order_line_no"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    order_id: Mapped[int] = mapped_column(sa.ForeignKey("sales_order.id", ondelete="RESTRICT"))
+    line_no: Mapped[int] = mapped_column(comment="position on the order, from 1")
+    product_id: Mapped[int | None] = mapped_column(sa.ForeignKey("product.id", ondelete="RESTRICT"), index=True)
+    quantity: Mapped[Decimal] = mapped_column(Money(), comment="in `unit`, two decimals")
+    unit: Mapped[str | None] = mapped_column(sa.String(20))
+    unit_price: Mapped[Decimal | None] = mapped_column(Money(), comment="CNY")
+    amount: Mapped[Decimal] = mapped_column(Money(), comment="CNY")
+
+    order: Mapped[Order] = relationship(back_populates="lines")
+    product: Mapped[Product | None] = relationship()
+
+
+class CustomerMonth(Model):
+    """What one customer ordered in one company-local month; kept by the sync, read by reports."""
+
+    __tablename__ = "customer_month"
+    __table_args__ = (sa.Index("ix_customer_month_month", "month", "order_total"),)
+
+    customer_id: Mapped[int] = mapped_column(sa.ForeignKey("customer.id", ondelete="RESTRICT"), primary_key=True)
+    month: Mapped[date] = mapped_column(primary_key=True, comment="first day of the company-local month")
+    order_count: Mapped[int] = mapped_column(comment="orders not cancelled")
+    order_total: Mapped[Decimal] = mapped_column(Money(), comment="CNY, orders not cancelled")
+
+
+class SyncRun(Model):
+    """同步记录: one reading of a feed."""
+
+    __tablename__ = "sync_run"
+    __table_args__ = (SyncStatus.check("status"), sa.Index("ix_sync_run_finished", "status", "finished_at"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    source: Mapped[str] = mapped_column(sa.String(300), comment="folder of the feed")
+    status: Mapped[SyncStatus] = mapped_column(SyncStatus.column_type(), default=SyncStatus.running)
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, comment="UTC")
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="UTC")
+    rows_in: Mapped[int] = mapped_column(default=0)
+    rows_created: Mapped[int] = mapped_column(default=0)
+    rows_updated: Mapped[int] = mapped_column(default=0)
+    rows_unchanged: Mapped[int] = mapped_column(default=0)
+    rows_rejected: Mapped[int] = mapped_column(default=0)
+    high_water: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="newest order date seen, UTC")
+    checksum: Mapped[str | None] = mapped_column(sa.String(64), comment="SHA-256 over the feed's files")
+    rejects_file: Mapped[str | None] = mapped_column(sa.String(300), comment="rejected rows with reasons")
+    counts: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON, comment="per file")
+    error: Mapped[str | None] = mapped_column(sa.String(2000))

@@ -1,0 +1,58 @@
+"""后台任务: the ledger of background jobs. What Redis forgets is still known here."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from flask_appbuilder import Model
+from flask_babel import lazy_gettext as _l
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.core.choices import Choice
+from app.core.models import user_fk
+from app.core.types import UtcDateTime
+
+
+class RunStatus(Choice):
+    """How a run stands."""
+
+    running = "running", _l("Running"), "brand"
+    done = "done", _l("Done"), "ok"
+    failed = "failed", _l("Failed"), "bad"
+    refused = "refused", _l("Refused"), "warn"
+
+
+class JobRun(Model):
+    """One run of one job for one period. Unique, so that two nodes, a hand and a schedule make one run."""
+
+    __tablename__ = "job_run"
+    __table_args__ = (
+        RunStatus.check("status"),
+        sa.UniqueConstraint("job", "period", name="uq_job_run_period"),
+        sa.Index("ix_job_run_job", "job", "status", "finished_at"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    job: Mapped[str] = mapped_column(sa.String(40), comment="name in PERIODIC")
+    period: Mapped[str] = mapped_column(sa.String(40), comment="scheduled wall clock, or hand-<instant>")
+    scheduled_for: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="UTC; the run's as-of")
+    status: Mapped[RunStatus] = mapped_column(RunStatus.column_type(), default=RunStatus.running)
+    attempt: Mapped[int] = mapped_column(default=1)
+    owner: Mapped[str | None] = mapped_column(sa.String(80), comment="host:pid that runs it")
+    started_at: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="UTC")
+    heartbeat_at: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="UTC")
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="UTC")
+    counts: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON)
+    error: Mapped[str | None] = mapped_column(sa.String(2000))
+    requested_by_id: Mapped[int | None] = user_fk("who ran it by hand; null: the schedule")
+
+
+class Heartbeat(Model):
+    """The last sign of life of a part of the product (scheduler, worker); read by /healthz."""
+
+    __tablename__ = "heartbeat"
+
+    part: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
+    seen_at: Mapped[datetime] = mapped_column(UtcDateTime, comment="UTC")

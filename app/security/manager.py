@@ -1,0 +1,127 @@
+"""FAB's security manager with our sessions, our rights and our passwords; nothing it opens by itself stays open."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from flask import current_app, g, session
+from flask_appbuilder.security.sqla.manager import SecurityManager
+from flask_appbuilder.security.sqla.models import User
+from flask_babel import gettext as _
+from flask_login import LoginManager
+from werkzeug.security import check_password_hash, generate_password_hash
+
+from app.core.errors import BusinessError
+from app.core.text import fold
+from app.security import sessions
+from app.security.passwords import COMMON
+from app.security.rights import rights_of
+
+MIN_LENGTH = 10
+
+
+class CrmSecurityManager(SecurityManager):
+    """Users, roles and rights. Who is asking is decided by the session table on every request."""
+
+    userstatschartview = None  # FAB's chart page needs scripts from abroad and counts in Python
+
+    def __init__(self, appbuilder: Any) -> None:
+        super().__init__(appbuilder)
+        method = current_app.config["FAB_PASSWORD_HASH_METHOD"]
+        # An unknown account must cost what a wrong password costs.
+        current_app.config["AUTH_DB_FAKE_PASSWORD_HASH_CHECK"] = generate_password_hash(
+            secrets.token_hex(16), method=method
+        )
+
+    # -- who is asking --------------------------------------------------------------------------------------
+
+    def create_login_manager(self, app: Any) -> LoginManager:
+        manager = super().create_login_manager(app)
+        manager.session_protection = None  # the token is the session; nothing else decides
+        manager.login_view = "CrmAuthView.login"
+        return manager
+
+    def load_user(self, token: Any) -> User | None:
+        """The person behind this request's token, or nobody. Remembers why a session was over, for the notice."""
+        found = sessions.person_of(token)
+        if isinstance(found, sessions.Ended):
+            g.session_ended = found
+            return None
+        if found is None:
+            return None
+        user, g.profile = found
+        return user
+
+    def load_user_jwt(self, *_args: Any) -> None:
+        """No second way in."""
+        return
+
+    # -- what they may do -----------------------------------------------------------------------------------
+
+    def has_access(self, permission_name: str, view_name: str) -> bool:
+        """Whether the signed-in person holds a right; the public holds nothing."""
+        user = g.get("user")
+        if user is None or not user.is_authenticated or not user.is_active:
+            return False
+        return (permission_name, view_name) in rights_of(user.id)
+
+    def is_item_public(self, permission_name: str, view_name: str) -> bool:
+        return False
+
+    def get_user_menu_access(self, menu_names: list[str] | None = None) -> set[str]:
+        user = g.get("user")
+        if user is None or not user.is_authenticated:
+            return set()
+        return {view for permission, view in rights_of(user.id) if permission == "menu_access"}
+
+    # -- passwords ------------------------------------------------------------------------------------------
+
+    def check_password_rule(self, password: str, *, about: tuple[str, ...] = ()) -> None:
+        """Long enough, not among the common ones, not the person's own words. Raises `BusinessError`."""
+        if len(password) < MIN_LENGTH:
+            raise BusinessError(_("Use at least %(n)d characters for the password.", n=MIN_LENGTH))
+        folded = fold(password)
+        if folded in COMMON or len(set(folded)) < 4:
+            raise BusinessError(_("This password is among the first that attackers try. Choose another one."))
+        if any(len(word) >= 4 and fold(word) in folded for word in (*about, "liuke")):
+            raise BusinessError(_("The password must not contain your name, your account or the product's name."))
+
+    def hash_password(self, password: str) -> str:
+        """The stored form of a password, at the configured strength."""
+        return generate_password_hash(password, method=current_app.config["FAB_PASSWORD_HASH_METHOD"])
+
+    def reset_password(self, userid: int, password: str) -> None:
+        """Set a password; every session of the account ends. Commits."""
+        user = self.get_user_by_id(int(userid))
+        self.check_password_rule(password, about=(user.username, user.first_name, user.last_name))
+        user.password = self.hash_password(password)
+        sessions.end_all(user.id, "password")
+        self.session.commit()
+
+    def verify(self, username: str, password: str) -> User | None:
+        """The account if the password is right, at the same cost whether the account exists or not."""
+        user = self.find_user(username=username.strip()) if username else None
+        stored = user.password if user is not None and user.password else None
+        fake = current_app.config["AUTH_DB_FAKE_PASSWORD_HASH_CHECK"]
+        self.session.rollback()  # hashing takes a third of a second; hold no lock meanwhile
+        right = check_password_hash(stored or fake, password)
+        return user if right and stored else None
+
+    def needs_rehash(self, user: User) -> bool:
+        """Whether the stored hash was made with other parameters than today's."""
+        return not (user.password or "").startswith(current_app.config["FAB_PASSWORD_HASH_METHOD"] + "$")
+
+    # -- views ----------------------------------------------------------------------------------------------
+
+    def register_views(self) -> None:
+        """Only our own pages: no security API, no JWT, no user registration, no chart page."""
+        from app.security.views import register_security_views
+
+        register_security_views(self)
+
+
+def token_of_request() -> str | None:
+    """The token this browser sent."""
+    value = session.get("_user_id")
+    return value if isinstance(value, str) else None

@@ -1,0 +1,142 @@
+"""Accounts beyond FAB's: profiles, teams, sign-in sessions, roles' public face, and who signed in when."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from flask_appbuilder import Model
+from flask_appbuilder.security.sqla.models import Role, User
+from flask_babel import get_locale
+from flask_babel import lazy_gettext as _l
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.core.choices import Choice
+from app.core.clock import utcnow
+from app.core.models import Stamped, partial_index, user_fk
+from app.core.types import UtcDateTime
+
+
+class Team(Stamped, Model):
+    """团队: one level of teams; a user is in at most one."""
+
+    __tablename__ = "team"
+    __table_args__ = (
+        sa.UniqueConstraint("name", name="uq_team_name"),
+        sa.CheckConstraint("parent_id IS NULL OR parent_id <> id", name="not_its_own_parent"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(sa.String(60))
+    lead_id: Mapped[int | None] = user_fk("who leads the team", index=True)
+    parent_id: Mapped[int | None] = mapped_column(sa.ForeignKey("team.id", ondelete="RESTRICT"), index=True)
+
+    lead: Mapped[User | None] = relationship(User, foreign_keys=[lead_id])
+    parent: Mapped[Team | None] = relationship(remote_side=[id])
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+class UserProfile(Model):
+    """What a person sets or is given beside FAB's account: phone, team, language, theme."""
+
+    __tablename__ = "user_profile"
+    __table_args__ = (
+        sa.CheckConstraint("language IN ('zh', 'en')", name="language_known"),
+        sa.CheckConstraint("theme IN ('light', 'dark')", name="theme_known"),
+    )
+
+    user_id: Mapped[int] = mapped_column(sa.ForeignKey("ab_user.id", ondelete="CASCADE"), primary_key=True)
+    phone: Mapped[str | None] = mapped_column(sa.String(50), info={"phone": True})
+    team_id: Mapped[int | None] = mapped_column(sa.ForeignKey("team.id", ondelete="RESTRICT"), index=True)
+    language: Mapped[str | None] = mapped_column(sa.String(2), comment="null: the company's default")
+    theme: Mapped[str | None] = mapped_column(sa.String(5), comment="null: light")
+
+    user: Mapped[User] = relationship(User, foreign_keys=[user_id])
+    team: Mapped[Team | None] = relationship()
+
+
+class RoleProfile(Model):
+    """角色: the readable face of a FAB role; a code marks the seeded five whatever they are renamed to."""
+
+    __tablename__ = "role_profile"
+    __table_args__ = (sa.UniqueConstraint("code", name="uq_role_profile_code"),)
+
+    role_id: Mapped[int] = mapped_column(sa.ForeignKey("ab_role.id", ondelete="CASCADE"), primary_key=True)
+    code: Mapped[str | None] = mapped_column(sa.String(40), comment="stable, for the seeded five; else null")
+    active: Mapped[bool] = mapped_column(default=True, comment="an inactive role grants nothing")
+    label_zh: Mapped[str] = mapped_column(sa.String(64))
+    label_en: Mapped[str] = mapped_column(sa.String(64))
+
+    role: Mapped[Role] = relationship(Role)
+
+    @property
+    def label(self) -> str:
+        """The role's name in the reader's language."""
+        locale = get_locale()
+        return self.label_en if locale is not None and locale.language == "en" else self.label_zh
+
+
+class GrantOffer(Model):
+    """A right that was once offered to a seeded role; what an administrator took away is not offered again."""
+
+    __tablename__ = "grant_offer"
+
+    role_code: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
+    view: Mapped[str] = mapped_column(sa.String(100), primary_key=True)
+    permission: Mapped[str] = mapped_column(sa.String(100), primary_key=True)
+    offered_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, comment="UTC")
+
+
+class UserSession(Model):
+    """One sign-in. The browser holds a random token; here is only its hash."""
+
+    __tablename__ = "user_session"
+    __table_args__ = (
+        sa.UniqueConstraint("token_hash", name="uq_user_session_token_hash"),
+        partial_index("uq_user_session_live", "user_id", where="ended_at IS NULL"),
+        sa.Index("ix_user_session_user", "user_id", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    token_hash: Mapped[str] = mapped_column(sa.String(64), comment="SHA-256 of the token")
+    user_id: Mapped[int] = mapped_column(sa.ForeignKey("ab_user.id", ondelete="CASCADE"))
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, comment="UTC")
+    seen_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, comment="UTC, to the minute")
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime, comment="UTC, absolute")
+    idle_seconds: Mapped[int] = mapped_column(comment="longest pause between two requests")
+    remember: Mapped[bool] = mapped_column(default=False, comment="signed in with 自动登录")
+    ip: Mapped[str | None] = mapped_column(sa.String(45))
+    user_agent: Mapped[str | None] = mapped_column(sa.String(300))
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="UTC")
+    end_reason: Mapped[str | None] = mapped_column(sa.String(20), comment="superseded, logout, password ...")
+
+    user: Mapped[User] = relationship(User, foreign_keys=[user_id])
+
+
+class LoginResult(Choice):
+    """How an attempt to sign in ended."""
+
+    success = "success", _l("Signed in"), "ok"
+    wrong = "wrong", _l("Wrong name or password"), "bad"
+    disabled = "disabled", _l("Account disabled"), "warn"
+    no_role = "no_role", _l("No active role"), "warn"
+    busy = "busy", _l("Already signed in elsewhere"), "warn"
+    logout = "logout", _l("Signed out"), "mute"
+
+
+class LoginEntry(Model):
+    """登录日志: account, when, from where, with what result. Append-only."""
+
+    __tablename__ = "login_entry"
+    __table_args__ = (LoginResult.check("result"), sa.Index("ix_login_entry_at", "at", "id"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, comment="UTC")
+    account: Mapped[str] = mapped_column(sa.String(128), comment="as typed")
+    user_id: Mapped[int | None] = user_fk("whose account it is, if any", index=True)
+    ip: Mapped[str | None] = mapped_column(sa.String(45))
+    result: Mapped[LoginResult] = mapped_column(LoginResult.column_type())
+
+    user: Mapped[User | None] = relationship(User, foreign_keys=[user_id])

@@ -1,0 +1,84 @@
+"""Rights: one statement per request for the whole set, then memory."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from flask import g, has_request_context
+from flask_appbuilder.security.sqla.models import (
+    Permission,
+    PermissionView,
+    Role,
+    User,
+    ViewMenu,
+    assoc_group_role,
+    assoc_permissionview_role,
+    assoc_user_group,
+    assoc_user_role,
+)
+
+from app.extensions import db
+from app.security.models import RoleProfile
+
+
+def active_roles_of(user_id: int) -> sa.Select[tuple[int]]:
+    """SELECT of the ids of the roles that grant this user something: own and by group, active ones only."""
+    own = sa.select(assoc_user_role.c.role_id).where(assoc_user_role.c.user_id == user_id)
+    by_group = (
+        sa.select(assoc_group_role.c.role_id)
+        .join(assoc_user_group, assoc_user_group.c.group_id == assoc_group_role.c.group_id)
+        .where(assoc_user_group.c.user_id == user_id)
+    )
+    held = own.union_all(by_group).subquery()
+    return (
+        sa.select(Role.id)
+        .outerjoin(RoleProfile, RoleProfile.role_id == Role.id)
+        .where(Role.id.in_(sa.select(held.c.role_id)), sa.func.coalesce(RoleProfile.active, sa.true()))
+    )
+
+
+def rights_of(user_id: int) -> frozenset[tuple[str, str]]:
+    """Every (permission, view) this user holds now. Within a request asked once."""
+    if has_request_context():
+        kept: dict[int, frozenset[tuple[str, str]]] = g.setdefault("rights", {})
+        if user_id not in kept:
+            kept[user_id] = _load(user_id)
+        return kept[user_id]
+    return _load(user_id)
+
+
+def _load(user_id: int) -> frozenset[tuple[str, str]]:
+    rows = db.session.execute(
+        sa.select(Permission.name, ViewMenu.name)
+        .select_from(PermissionView)
+        .join(Permission, Permission.id == PermissionView.permission_id)
+        .join(ViewMenu, ViewMenu.id == PermissionView.view_menu_id)
+        .join(assoc_permissionview_role, assoc_permissionview_role.c.permission_view_id == PermissionView.id)
+        .where(assoc_permissionview_role.c.role_id.in_(active_roles_of(user_id)))
+    )
+    return frozenset((permission, view) for permission, view in rows)
+
+
+def holds(user: User | None, right: str, view: str) -> bool:
+    """Whether this person holds `right` on `view`. Nobody (the system) holds nothing by this question."""
+    return user is not None and bool(user.active) and (right, view) in rights_of(user.id)
+
+
+def holders(right: str, view: str) -> sa.Select[tuple[int]]:
+    """SELECT of the ids of active users who hold `right` on `view`, own or by group, through active roles."""
+    granting = (
+        sa.select(assoc_permissionview_role.c.role_id)
+        .join(PermissionView, PermissionView.id == assoc_permissionview_role.c.permission_view_id)
+        .join(Permission, Permission.id == PermissionView.permission_id)
+        .join(ViewMenu, ViewMenu.id == PermissionView.view_menu_id)
+        .outerjoin(RoleProfile, RoleProfile.role_id == assoc_permissionview_role.c.role_id)
+        .where(
+            Permission.name == right, ViewMenu.name == view, sa.func.coalesce(RoleProfile.active, sa.true())
+        )
+    )
+    own = sa.select(assoc_user_role.c.user_id).where(assoc_user_role.c.role_id.in_(granting))
+    by_group = (
+        sa.select(assoc_user_group.c.user_id)
+        .join(assoc_group_role, assoc_group_role.c.group_id == assoc_user_group.c.group_id)
+        .where(assoc_group_role.c.role_id.in_(granting))
+    )
+    return sa.select(User.id).where(User.active, sa.or_(User.id.in_(own), User.id.in_(by_group)))

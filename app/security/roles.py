@@ -1,0 +1,108 @@
+"""The five seeded roles and what each may do: one table. `flask crm init` offers every row once.
+
+Code -> view -> rights. An administrator changes roles in the UI; what he took away stays away.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SUPER_ADMIN = "super_admin"  # FAB's admin role: holds every right there is
+
+
+@dataclass(frozen=True)
+class SeededRole:
+    """A role as it comes out of the box."""
+
+    code: str
+    label_zh: str
+    label_en: str
+    grants: dict[str, str]  # view -> rights, separated by blanks; `menu` stands for menu_access
+
+
+_SEE = "can_list can_show menu"
+_EDIT = "can_list can_show can_add can_edit can_delete menu"
+
+ROLES: tuple[SeededRole, ...] = (
+    SeededRole(SUPER_ADMIN, "超级管理员", "Super admin", {}),
+    SeededRole(
+        "system_admin",
+        "系统管理员",
+        "System admin",
+        {
+            "DictionaryItem": _EDIT,
+            "User": "can_list can_show can_add can_edit can_reset_password can_end_sessions menu",
+            "Role": _EDIT,
+            "Team": _EDIT,
+            "JobRun": _SEE + " can_run can_preview",
+            "SyncRun": _SEE,
+            "AuditEntry": "can_list can_show menu",
+            "LoginEntry": "can_list menu",
+        },
+    ),
+    SeededRole(
+        "sales_lead",
+        "销售主管",
+        "Sales lead",
+        {
+            "Dashboard": "can_show can_see_all menu",
+            "Opportunity": _EDIT + " can_assign can_reassign can_see_all can_delete_any",
+            "Customer": _EDIT.replace(" can_delete", "") + " can_see_all can_assign can_edit_any",
+            "Contact": _EDIT + " can_edit_any",
+            "Interaction": _EDIT + " can_edit_any",
+            "Order": _SEE,
+            "OrderLine": "can_list",
+            "Product": _SEE,
+            "Stock": "can_list menu",
+            "ChurnCase": _SEE + " can_see_all can_defer can_confirm_lost can_act_for_absent",
+            "RetentionMeasure": "can_list",
+            "Ticket": _EDIT + " can_see_all can_assign can_give_feedback",
+            "TicketStep": "can_list",
+            "Feedback": _EDIT + " can_edit_any",
+            "Complaint": _EDIT + " can_edit_any",
+            "Activity": _EDIT,
+            "Participant": "can_list can_add can_delete",
+        },
+    ),
+    SeededRole(
+        "account_manager",
+        "客户经理",
+        "Account manager",
+        {
+            "Dashboard": "can_show menu",
+            "Opportunity": _EDIT + " can_win can_lose can_terminate can_plan",
+            "Customer": "can_list can_show can_add can_edit menu can_be_assigned",
+            "Contact": _EDIT,
+            "Interaction": _EDIT,
+            "Order": _SEE,
+            "OrderLine": "can_list",
+            "Product": _SEE,
+            "Stock": "can_list menu",
+            "ChurnCase": _SEE + " can_defer can_confirm_lost",
+            "RetentionMeasure": "can_list",
+            "Ticket": "can_list can_show can_add can_handle can_give_feedback menu",
+            "TicketStep": "can_list",
+            "Feedback": _EDIT,
+            "Complaint": _EDIT,
+        },
+    ),
+    SeededRole(
+        "executive",
+        "高管",
+        "Executive",
+        {
+            "Dashboard": "can_show can_see_all menu",
+            "ChurnCase": _SEE + " can_see_all",
+            "RetentionMeasure": "can_list",
+        },
+    ),
+)
+
+
+def grants_of(role: SeededRole) -> list[tuple[str, str]]:
+    """The role's seeded rights as (permission, view)."""
+    return [
+        ("menu_access" if right == "menu" else right, view)
+        for view, rights in role.grants.items()
+        for right in rights.split()
+    ]

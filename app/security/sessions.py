@@ -1,0 +1,178 @@
+"""Sign-in sessions: the browser holds a random token, the database its hash; every request asks the database.
+
+One live session per account, guaranteed by a partial unique index, not by this code. The newest login ends the
+older one (setting LIUKE_SECOND_LOGIN=refuse keeps the older instead).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from flask import current_app
+from flask_appbuilder.security.sqla.models import User
+from sqlalchemy.exc import IntegrityError
+
+from app.core.clock import utcnow
+from app.core.unit import unit_of_work
+from app.extensions import db
+from app.security.models import LoginEntry, LoginResult, UserProfile, UserSession
+
+TOUCH_SECONDS = 60  # last-seen is written at most once a minute
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Why and when a session that the browser still names is over."""
+
+    reason: str
+    at: datetime
+    ip: str | None  # where the newer login came from, for `superseded`
+
+
+def token_hash(token: str) -> str:
+    """What the database keeps of a token."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def live_session(user_id: int) -> UserSession | None:
+    """The account's session that is neither ended nor run out."""
+    row = db.session.execute(
+        sa.select(UserSession).where(UserSession.user_id == user_id, UserSession.ended_at.is_(None))
+    ).scalar_one_or_none()
+    return row if row is not None and not _over(row, utcnow()) else None
+
+
+def start(user_id: int, *, remember: bool, ip: str | None, user_agent: str | None) -> str:
+    """Begin a session, ending any other of this account, and return its token. Commits.
+
+    Two logins at once: the index lets one be the live session; the other tries again and becomes the newest.
+    """
+    config = current_app.config
+    idle = timedelta(days=config["LIUKE_REMEMBER_IDLE_DAYS"]) if remember else timedelta(
+        minutes=config["LIUKE_IDLE_MINUTES"]
+    )
+    lasts = timedelta(days=config["LIUKE_REMEMBER_DAYS"]) if remember else timedelta(
+        hours=config["LIUKE_SESSION_HOURS"]
+    )
+    token = secrets.token_urlsafe(32)
+    for attempt in range(20):
+        now = utcnow()
+        try:
+            with unit_of_work():
+                _end(UserSession.user_id == user_id, "superseded", now)
+                db.session.add(
+                    UserSession(
+                        token_hash=token_hash(token),
+                        user_id=user_id,
+                        started_at=now,
+                        seen_at=now,
+                        expires_at=now + lasts,
+                        idle_seconds=int(idle.total_seconds()),
+                        remember=remember,
+                        ip=ip,
+                        user_agent=(user_agent or "")[:300] or None,
+                    )
+                )
+        except IntegrityError:
+            if attempt == 19:
+                raise
+        else:
+            return token
+    raise AssertionError("unreachable")
+
+
+def end(token: str, reason: str) -> None:
+    """End the session of this token (logout). Commits."""
+    with unit_of_work():
+        _end(UserSession.token_hash == token_hash(token), reason, utcnow())
+
+
+def end_all(user_id: int, reason: str, *, keep: str | None = None) -> None:
+    """End the account's sessions (password changed, account disabled). Flushes; the caller commits.
+
+    `keep` is the token of the session that may go on.
+    """
+    which = UserSession.user_id == user_id
+    if keep is not None:
+        which = sa.and_(which, UserSession.token_hash != token_hash(keep))
+    _end(which, reason, utcnow())
+
+
+def _end(which: Any, reason: str, at: datetime) -> None:
+    db.session.execute(
+        sa.update(UserSession)
+        .where(which, UserSession.ended_at.is_(None))
+        .values(ended_at=at, end_reason=reason)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _over(row: UserSession, now: datetime) -> str | None:
+    if row.ended_at is not None:
+        return row.end_reason or "ended"
+    if now >= row.expires_at:
+        return "expired"
+    if now - row.seen_at >= timedelta(seconds=row.idle_seconds):
+        return "idle"
+    return None
+
+
+def person_of(token: str) -> tuple[User, UserProfile | None] | Ended | None:
+    """Who this token belongs to, in one statement; `Ended` if its session is over; None if there is none.
+
+    Keeps last-seen up to date, at most once a minute, in a transaction of its own.
+    """
+    if not isinstance(token, str) or not 20 <= len(token) <= 100:
+        return None
+    found = db.session.execute(
+        sa.select(UserSession, User, UserProfile)
+        .join(User, User.id == UserSession.user_id)
+        .outerjoin(UserProfile, UserProfile.user_id == User.id)
+        .where(UserSession.token_hash == token_hash(token))
+    ).one_or_none()
+    if found is None:
+        return None
+    row, user, profile = found
+    now = utcnow()
+    why = _over(row, now)
+    if why is not None:
+        return Ended(why, row.ended_at or now, _newer_ip(row) if why == "superseded" else None)
+    if not user.active:
+        return Ended("disabled", now, None)
+    if now - row.seen_at >= timedelta(seconds=TOUCH_SECONDS):
+        _touch(row.id, now)
+    return user, profile
+
+
+def _newer_ip(row: UserSession) -> str | None:
+    return db.session.execute(
+        sa.select(UserSession.ip)
+        .where(UserSession.user_id == row.user_id, UserSession.id > row.id)
+        .order_by(UserSession.id)
+        .limit(1)
+    ).scalar_one_or_none()
+
+
+def _touch(session_id: int, now: datetime) -> None:
+    """Write last-seen on a connection of its own: a page's reading must not commit anything else."""
+    db.session.rollback()  # lets go of SQLite's lock before a second connection asks for it
+    try:
+        with db.engine.begin() as connection:
+            connection.execute(
+                sa.update(UserSession.__table__)  # type: ignore[arg-type]
+                .where(UserSession.id == session_id, UserSession.ended_at.is_(None))
+                .values(seen_at=now)
+            )
+    except sa.exc.OperationalError:  # busy: the next request will do it
+        current_app.logger.info("last-seen not written, the database is busy")
+
+
+def note_login(account: str, result: LoginResult, *, user_id: int | None, ip: str | None) -> None:
+    """Add a row to the login log. Commits."""
+    with unit_of_work():
+        db.session.add(LoginEntry(account=account[:128], user_id=user_id, ip=ip, result=result))

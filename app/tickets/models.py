@@ -1,0 +1,167 @@
+"""服务单, 客户反馈, 客户投诉: what customers ask for, say and complain about."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+import sqlalchemy as sa
+from flask_appbuilder import Model
+from flask_appbuilder.security.sqla.models import User
+from flask_babel import lazy_gettext as _l
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.core.choices import Choice
+from app.core.clock import today, utcnow
+from app.core.models import HasStatus, SoftDeleted, user_fk
+from app.core.types import UtcDateTime
+from app.customers.models import Customer, dictionary_fk
+from app.masterdata.models import DictionaryItem, DictionaryType
+
+
+class TicketStatus(Choice):
+    """The step a ticket waits at."""
+
+    created = "created", _l("New"), "warn"
+    assigned = "assigned", _l("Assigned"), "brand"
+    handled = "handled", _l("Handled"), "hold"
+    archived = "archived", _l("Archived"), "ok"
+
+
+class RecordStatus(Choice):
+    """Whether somebody still has to do something about a feedback or complaint."""
+
+    open = "open", _l("Open"), "warn"
+    closed = "closed", _l("Closed"), "ok"
+
+
+class Ticket(HasStatus, SoftDeleted, Model):
+    """服务单: created, assigned, handled, then fed back and archived."""
+
+    __tablename__ = "ticket"
+    __table_args__ = (
+        TicketStatus.check("status"),
+        sa.UniqueConstraint("number", name="uq_ticket_number"),
+        sa.CheckConstraint("satisfaction BETWEEN 1 AND 5", name="satisfaction_range"),
+        sa.CheckConstraint("(status = 'created') = (assignee_id IS NULL)", name="assignee_iff_assigned"),
+        sa.CheckConstraint(
+            "status NOT IN ('handled', 'archived') OR (handled_at IS NOT NULL AND length(trim(handling)) > 0)",
+            name="handled_has_text",
+        ),
+        sa.CheckConstraint(
+            "(status = 'archived') = (archived_at IS NOT NULL)"
+            " AND (status <> 'archived' OR (satisfaction >= 3 AND length(trim(result)) > 0))",
+            name="archived_is_satisfied",
+        ),
+        sa.Index("ix_ticket_customer", "customer_id", "id"),
+        sa.Index("ix_ticket_status", "status", "id"),
+        sa.Index("ix_ticket_assignee", "assignee_id", "status", "id"),
+        sa.Index("ix_ticket_created", "created_at", "id"),
+    )
+    STATUS = TicketStatus
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    number: Mapped[str] = mapped_column(sa.String(30), comment="FW + yyMMdd + counter")
+    type_id: Mapped[int] = dictionary_fk("ticket type", nullable=False)  # type: ignore[assignment]
+    title: Mapped[str] = mapped_column(sa.String(500))
+    customer_id: Mapped[int] = mapped_column(sa.ForeignKey("customer.id", ondelete="RESTRICT"))
+    request: Mapped[str] = mapped_column(sa.String(3000))
+    status: Mapped[TicketStatus] = mapped_column(TicketStatus.column_type(), default=TicketStatus.created)
+    assignee_id: Mapped[int | None] = user_fk("who handles it")
+    assigned_by_id: Mapped[int | None] = user_fk("who gave it to the assignee")
+    assigned_at: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="UTC")
+    handling: Mapped[str | None] = mapped_column(sa.String(3000))
+    handled_by_id: Mapped[int | None] = user_fk("who handled it")
+    handled_at: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="UTC")
+    result: Mapped[str | None] = mapped_column(sa.String(500))
+    satisfaction: Mapped[int | None] = mapped_column(comment="1-5 stars", info={"stars": True})
+    archived_at: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="UTC")
+    times_returned: Mapped[int] = mapped_column(default=0)
+
+    type: Mapped[DictionaryItem] = relationship(foreign_keys=[type_id], info={"dictionary": DictionaryType.ticket_type})
+    customer: Mapped[Customer] = relationship()
+    assignee: Mapped[User | None] = relationship(User, foreign_keys=[assignee_id])
+
+    def __repr__(self) -> str:
+        return self.number
+
+
+class TicketStep(Model):
+    """The history of a ticket with its texts. Append-only."""
+
+    __tablename__ = "ticket_step"
+    __table_args__ = (sa.Index("ix_ticket_step_ticket", "ticket_id", "id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    ticket_id: Mapped[int] = mapped_column(sa.ForeignKey("ticket.id", ondelete="RESTRICT"))
+    step: Mapped[str] = mapped_column(sa.String(20))
+    actor_id: Mapped[int | None] = user_fk("who took the step")
+    at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, comment="UTC")
+    text: Mapped[str | None] = mapped_column(sa.String(3000))
+    satisfaction: Mapped[int | None] = mapped_column(comment="1-5 stars", info={"stars": True})
+
+    ticket: Mapped[Ticket] = relationship()
+    actor: Mapped[User | None] = relationship(User, foreign_keys=[actor_id])
+
+
+class Feedback(HasStatus, SoftDeleted, Model):
+    """客户反馈: what a customer said, good or bad."""
+
+    __tablename__ = "feedback"
+    __table_args__ = (
+        RecordStatus.check("status"),
+        sa.CheckConstraint("satisfaction BETWEEN 1 AND 5", name="satisfaction_range"),
+        sa.Index("ix_feedback_customer", "customer_id", "id"),
+        sa.Index("ix_feedback_received", "received_on", "id"),
+    )
+    STATUS = RecordStatus
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    title: Mapped[str] = mapped_column(sa.String(200))
+    customer_id: Mapped[int] = mapped_column(sa.ForeignKey("customer.id", ondelete="RESTRICT"))
+    content: Mapped[str | None] = mapped_column(sa.String(3000))
+    received_on: Mapped[date] = mapped_column(default=today, comment="company-local date")
+    accepted_by_id: Mapped[int] = user_fk("who accepted it", nullable=False, index=True)
+    satisfaction: Mapped[int | None] = mapped_column(comment="1-5 stars", info={"stars": True})
+    status: Mapped[RecordStatus] = mapped_column(RecordStatus.column_type(), default=RecordStatus.open)
+    memo: Mapped[str | None] = mapped_column(sa.String(2000))
+
+    customer: Mapped[Customer] = relationship()
+    accepted_by: Mapped[User] = relationship(User, foreign_keys=[accepted_by_id])
+
+    def __repr__(self) -> str:
+        return self.title
+
+
+class Complaint(HasStatus, SoftDeleted, Model):
+    """客户投诉: what went wrong for a customer, and the remedy."""
+
+    __tablename__ = "complaint"
+    __table_args__ = (
+        RecordStatus.check("status"),
+        sa.CheckConstraint("satisfaction BETWEEN 1 AND 5", name="satisfaction_range"),
+        sa.Index("ix_complaint_customer", "customer_id", "id"),
+        sa.Index("ix_complaint_received", "received_on", "id"),
+    )
+    STATUS = RecordStatus
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    customer_id: Mapped[int] = mapped_column(sa.ForeignKey("customer.id", ondelete="RESTRICT"))
+    complainant: Mapped[str] = mapped_column(sa.String(50))
+    subject: Mapped[str] = mapped_column(sa.String(200))
+    content: Mapped[str | None] = mapped_column(sa.String(3000))
+    received_on: Mapped[date] = mapped_column(default=today, comment="company-local date")
+    accepted_by_id: Mapped[int] = user_fk("who accepted it", nullable=False, index=True)
+    remedy: Mapped[str | None] = mapped_column(sa.String(2000))
+    satisfaction: Mapped[int | None] = mapped_column(comment="1-5 stars", info={"stars": True})
+    status: Mapped[RecordStatus] = mapped_column(RecordStatus.column_type(), default=RecordStatus.open)
+    memo: Mapped[str | None] = mapped_column(sa.String(2000))
+    ticket_id: Mapped[int | None] = mapped_column(
+        sa.ForeignKey("ticket.id", ondelete="RESTRICT"), index=True, comment="the ticket it opened"
+    )
+
+    customer: Mapped[Customer] = relationship()
+    accepted_by: Mapped[User] = relationship(User, foreign_keys=[accepted_by_id])
+    ticket: Mapped[Ticket | None] = relationship()
+
+    def __repr__(self) -> str:
+        return self.subject

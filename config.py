@@ -1,0 +1,142 @@
+"""Settings. They come from the environment, under LIUKE_ beside DATABASE_URL, REDIS_URL and SECRET_KEY."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from datetime import timedelta
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+
+
+def flag(name: str, default: bool) -> bool:
+    """A yes/no setting: 1, true, yes, on are yes."""
+    value = os.environ.get(name)
+    return default if value is None or value == "" else value.lower() in {"1", "true", "yes", "on"}
+
+
+def number(name: str, default: int) -> int:
+    """A whole-number setting."""
+    value = os.environ.get(name, "")
+    try:
+        return int(value) if value else default
+    except ValueError:
+        raise SystemExit(f"{name} must be a whole number, not {value!r}.") from None
+
+
+def database_url(url: str) -> str:
+    """The given URL with our PostgreSQL driver named (a bare postgresql:// would mean another one)."""
+    for prefix in ("postgres://", "postgresql://"):
+        if url.startswith(prefix):
+            return "postgresql+psycopg2://" + url.removeprefix(prefix)
+    return url
+
+
+def secret_key(var: Path) -> str:
+    """The key cookies are signed with: SECRET_KEY, else one made at first start and kept in var/, mode 600."""
+    given = os.environ.get("SECRET_KEY")
+    if given:
+        return given
+    path = var / "secret_key"
+    if not path.exists():
+        var.mkdir(parents=True, exist_ok=True)
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            pass  # another process was faster
+        else:
+            with os.fdopen(handle, "w") as out:
+                out.write(secrets.token_urlsafe(48))
+    return path.read_text().strip()
+
+
+def months_by_level(text: str) -> dict[str, int]:
+    """LIUKE_CHURN_MONTHS_BY_LEVEL: "3=9,5=12" gives level 3 nine months and level 5 twelve."""
+    pairs = [part.split("=", 1) for part in text.split(",") if part.strip()]
+    try:
+        return {level.strip(): int(months) for level, months in pairs}
+    except ValueError:
+        raise SystemExit("LIUKE_CHURN_MONTHS_BY_LEVEL reads like 3=9,5=12 (level=months).") from None
+
+
+class Config:
+    """Everything an installation can set, with its default."""
+
+    LIUKE_VAR = Path(os.environ.get("LIUKE_VAR", ROOT / "var")).resolve()
+    LIUKE_HOST = os.environ.get("LIUKE_HOST", "127.0.0.1")
+    LIUKE_PORT = number("LIUKE_PORT", 5000)
+    LIUKE_DEMO = flag("LIUKE_DEMO", True)  # load the demo company into an empty database at first start
+    LIUKE_TIMEZONE = os.environ.get("LIUKE_TIMEZONE", "Asia/Shanghai")
+    LIUKE_LANGUAGE = os.environ.get("LIUKE_LANGUAGE", "zh")
+    LIUKE_CHURN_MONTHS = number("LIUKE_CHURN_MONTHS", 6)  # calendar months without an order
+    LIUKE_CHURN_MONTHS_BY_LEVEL = months_by_level(os.environ.get("LIUKE_CHURN_MONTHS_BY_LEVEL", ""))
+    LIUKE_MIRROR_STALE_DAYS = number("LIUKE_MIRROR_STALE_DAYS", 8)
+    LIUKE_CUSTOMERS_SHARED = os.environ.get("LIUKE_CUSTOMERS_SHARED", "all")  # all | team | own
+    LIUKE_SECOND_LOGIN = os.environ.get("LIUKE_SECOND_LOGIN", "replace")  # replace | refuse
+    LIUKE_IDLE_MINUTES = number("LIUKE_IDLE_MINUTES", 30)
+    LIUKE_SESSION_HOURS = number("LIUKE_SESSION_HOURS", 12)
+    LIUKE_REMEMBER_IDLE_DAYS = number("LIUKE_REMEMBER_IDLE_DAYS", 7)
+    LIUKE_REMEMBER_DAYS = number("LIUKE_REMEMBER_DAYS", 14)
+    LIUKE_PROXIES = number("LIUKE_PROXIES", 0)  # reverse proxies in front of the web process
+    LIUKE_HTTPS = flag("LIUKE_HTTPS", False)  # cookies only over https
+    LIUKE_HOSTS = [h.strip() for h in os.environ.get("LIUKE_HOSTS", "").split(",") if h.strip()]
+    LIUKE_LOGIN_LIMIT = os.environ.get("LIUKE_LOGIN_LIMIT", "10 per 5 minutes")
+    LIUKE_WEB_WORKERS = number("LIUKE_WEB_WORKERS", 2)
+
+    SECRET_KEY = secret_key(LIUKE_VAR)
+    SQLALCHEMY_DATABASE_URI = database_url(os.environ.get("DATABASE_URL") or f"sqlite:///{LIUKE_VAR / 'liuke.db'}")
+    REDIS_URL = os.environ.get("REDIS_URL") or f"unix://{LIUKE_VAR / 'redis.sock'}?db=0"
+
+    APP_NAME = "留客 Liuke"
+    LANGUAGES = {"zh": {"flag": "cn", "name": "中文"}, "en": {"flag": "gb", "name": "English"}}
+    BABEL_DEFAULT_LOCALE = LIUKE_LANGUAGE
+    BABEL_DEFAULT_TIMEZONE = LIUKE_TIMEZONE
+    BABEL_TRANSLATION_DIRECTORIES = str(ROOT / "translations")
+
+    FAB_SECURITY_MANAGER_CLASS = "app.security.manager.CrmSecurityManager"
+    FAB_INDEX_VIEW = "app.desk.views.HomeView"
+    FAB_CREATE_DB = False  # the application never runs DDL: `flask db upgrade` does
+    FAB_UPDATE_PERMS = False  # `flask crm init` does
+    FAB_ADD_SECURITY_API = False
+    FAB_ADD_MENU_API = False
+    FAB_ADD_OPENAPI_VIEWS = False
+    FAB_API_SWAGGER_UI = False
+    FAB_ADD_SECURITY_PERMISSION_VIEW = False
+    FAB_ADD_SECURITY_VIEW_MENU_VIEW = False
+    FAB_ADD_SECURITY_PERMISSION_VIEWS_VIEW = False
+    AUTH_ROLE_ADMIN = "super_admin"
+    AUTH_ROLE_PUBLIC = "public"
+    AUTH_USER_REGISTRATION = False
+    # scrypt N=2^15 r=8 p=3: OWASP's strength; the fake hash costs the same, so that names cannot be timed
+    FAB_PASSWORD_HASH_METHOD = os.environ.get("LIUKE_PASSWORD_HASH", "scrypt:32768:8:3")
+    RATELIMIT_ENABLED = True
+    AUTH_RATE_LIMITED = False  # our own login view carries the limit
+    RATELIMIT_STORAGE_URI = os.environ.get("LIUKE_LIMITER_URI", "memory://")
+    RATELIMIT_SWALLOW_ERRORS = True
+    RATELIMIT_HEADERS_ENABLED = False
+
+    SESSION_COOKIE_NAME = "__Host-liuke" if LIUKE_HTTPS else "liuke"
+    SESSION_COOKIE_HTTPONLY = True
+    SESSION_COOKIE_SAMESITE = "Lax"
+    SESSION_COOKIE_SECURE = LIUKE_HTTPS
+    PERMANENT_SESSION_LIFETIME = timedelta(days=LIUKE_REMEMBER_DAYS)
+    WTF_CSRF_TIME_LIMIT = None  # as long as the session lives
+    MAX_CONTENT_LENGTH = 2 * 2**20  # no uploads yet
+    MAX_FORM_MEMORY_SIZE = 2 * 2**20
+    SEND_FILE_MAX_AGE_DEFAULT = timedelta(days=365)  # URLs carry a content hash
+    TRUSTED_HOSTS = LIUKE_HOSTS or None
+    FAB_SAFE_REDIRECT_HOSTS = LIUKE_HOSTS
+
+    SQLALCHEMY_ENGINE_OPTIONS = (
+        {
+            "pool_pre_ping": True,
+            "pool_size": 5,
+            "max_overflow": 5,
+            "connect_args": {
+                "options": "-c lock_timeout=5000 -c idle_in_transaction_session_timeout=60000 -c timezone=UTC"
+            },
+        }
+        if SQLALCHEMY_DATABASE_URI.startswith("postgresql")
+        else {"connect_args": {"timeout": 15}}
+    )
