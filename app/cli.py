@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import click
 from flask import Flask
 from flask.cli import AppGroup
@@ -38,5 +40,13 @@ def init() -> None:
 
 
 def install_cli(app: Flask) -> None:
-    """Make `crm` and the groups of the domains known to this application."""
+    """Make `crm` known to this application, with the commands each domain keeps in its `commands.py`."""
+    from app import DOMAINS
+
+    for domain in DOMAINS:
+        try:
+            import_module(f"app.{domain}.commands").register(crm)
+        except ModuleNotFoundError as missing:
+            if missing.name != f"app.{domain}.commands":
+                raise
     app.cli.add_command(crm)

@@ -27,6 +27,11 @@ def render_item(kind, item, autogen_context):
 
 
 
+def include_object(_item, name, kind, _reflected, _compare_to):
+    """The search index over slices exists on PostgreSQL only and is no part of the models."""
+    return not (kind == "index" and name == "ix_customer_search_slices")
+
+
 def run() -> None:
     engine = current_app.extensions["migrate"].db.engine
     with engine.connect() as connection:
@@ -40,6 +45,7 @@ def run() -> None:
             render_as_batch=True,
             compare_type=True,
             render_item=render_item,
+            include_object=include_object,
             transaction_per_migration=True,
         )
         with context.begin_transaction():
