@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 
 import sqlalchemy as sa
 from flask_appbuilder import Model
 from flask_appbuilder.security.sqla.models import User
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -101,6 +103,12 @@ class Opportunity(HasStatus, SoftDeleted, Model):
     plan: Mapped[list[PlanStep]] = relationship(
         back_populates="opportunity", order_by="PlanStep.planned_on, PlanStep.id"
     )
+
+    def why_not(self, step: Any) -> str | None:
+        """The sentence for a step that came too late."""
+        if self.status == OpportunityStatus.assigned and step.name == "assign" and self.assignee is not None:
+            return _("Already assigned to %(name)s.", name=self.assignee.get_full_name())
+        return None
 
     def __repr__(self) -> str:
         return self.title

@@ -1,0 +1,89 @@
+"""Whose customers: all by default (充分共享), narrowed to own or own team by the setting LIUKE_CUSTOMERS_SHARED."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from flask import current_app
+
+from app.core.choosing import Choices
+from app.core.scope import RowScope, may, reader_id
+from app.customers.models import Contact, Customer, CustomerStatus, Interaction
+from app.security.models import Team, UserProfile
+
+
+def _team_mates(person: int) -> sa.Select[tuple[int]]:
+    """SELECT of the ids of everybody in the reader's team or in a team he leads."""
+    own = sa.select(UserProfile.team_id).where(UserProfile.user_id == person, UserProfile.team_id.is_not(None))
+    led = sa.select(Team.id).where(Team.lead_id == person)
+    return sa.select(UserProfile.user_id).where(sa.or_(UserProfile.team_id.in_(own), UserProfile.team_id.in_(led)))
+
+
+class VisibleCustomers(RowScope):
+    """All customers, or the reader's own (and team's) when the company does not share; deleted ones never."""
+
+    rows = Customer
+
+    @classmethod
+    def visible(cls) -> sa.ColumnElement[bool]:
+        live = Customer.status != CustomerStatus.deleted
+        shared = current_app.config["LIUKE_CUSTOMERS_SHARED"]
+        if shared == "all" or may("can_see_all", "Customer"):
+            return live
+        person = reader_id()
+        if person is None:
+            return sa.false()
+        own: Any = Customer.owner_id == person
+        if shared == "team":
+            own = sa.or_(own, Customer.owner_id.in_(_team_mates(person)))
+        return sa.and_(live, own)
+
+
+def of_visible_customer(column: Any) -> sa.ColumnElement[bool] | None:
+    """WHERE a row's customer (`column` is its foreign key) is visible. For everything that hangs on a customer."""
+    if current_app.config["LIUKE_CUSTOMERS_SHARED"] == "all" or may("can_see_all", "Customer"):
+        deleted = sa.select(Customer.id).where(Customer.id == column, Customer.status == CustomerStatus.deleted)
+        return ~deleted.exists()
+    return sa.select(Customer.id).where(Customer.id == column, VisibleCustomers.criterion()).exists()
+
+
+class VisibleContacts(RowScope):
+    """Contacts of visible customers."""
+
+    rows = Contact
+
+    @classmethod
+    def visible(cls) -> sa.ColumnElement[bool] | None:
+        return of_visible_customer(Contact.customer_id)
+
+
+class VisibleInteractions(RowScope):
+    """Interactions with visible customers."""
+
+    rows = Interaction
+
+    @classmethod
+    def visible(cls) -> sa.ColumnElement[bool] | None:
+        return of_visible_customer(Interaction.customer_id)
+
+
+def editable(record: Any, owner_id: int | None) -> bool:
+    """Whether the reader may change what belongs to this customer: his own, or anybody's with the right."""
+    view = {"customer": "Customer", "contact": "Contact", "interaction": "Interaction"}[record.__tablename__]
+    return may("can_edit_any", view) or (owner_id is not None and owner_id == reader_id())
+
+
+def customers_to_choose() -> Choices:
+    """Visible customers, searched by name, pinyin, initials, number or phone."""
+    return Choices(
+        Customer, where=VisibleCustomers.criterion, search=(Customer.search_key,), order=(Customer.name, Customer.id),
+        folded=True,
+    )  # fmt: skip
+
+
+def contacts_to_choose() -> Choices:
+    """Contacts of visible customers."""
+    return Choices(
+        Contact, where=VisibleContacts.criterion, search=(Contact.name,), order=(Contact.name, Contact.id)
+    )

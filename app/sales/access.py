@@ -1,0 +1,50 @@
+"""Whose opportunities: those the reader entered or was given; all with the right can_see_all."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from app.core.scope import RowScope, may, reader_id
+from app.sales.models import Opportunity, OpportunityStatus, PlanStep
+
+
+def _mine() -> sa.ColumnElement[bool] | None:
+    if may("can_see_all", "Opportunity"):
+        return None
+    person = reader_id()
+    return sa.or_(Opportunity.created_by_id == person, Opportunity.assignee_id == person)
+
+
+class VisibleOpportunities(RowScope):
+    """Own created and own assigned; all with the right."""
+
+    rows = Opportunity
+
+    @classmethod
+    def visible(cls) -> sa.ColumnElement[bool] | None:
+        return _mine()
+
+
+class VisiblePlans(RowScope):
+    """开发计划: opportunities that were assigned, of those the reader may see."""
+
+    rows = Opportunity
+
+    @classmethod
+    def visible(cls) -> sa.ColumnElement[bool]:
+        planned = Opportunity.status != OpportunityStatus.unassigned
+        mine = _mine()
+        return planned if mine is None else sa.and_(planned, mine)
+
+
+class VisiblePlanSteps(RowScope):
+    """Steps of the plans the reader may see."""
+
+    rows = PlanStep
+
+    @classmethod
+    def visible(cls) -> sa.ColumnElement[bool]:
+        plan = sa.select(Opportunity.id).where(
+            Opportunity.id == PlanStep.opportunity_id, VisibleOpportunities.criterion()
+        )
+        return plan.exists()

@@ -1,0 +1,309 @@
+"""The moves of an opportunity and its plan (domain.md section 3). Flush, never commit."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+import sqlalchemy as sa
+from flask_appbuilder.security.sqla.models import User
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from flask_babel import ngettext
+
+from app.core.clock import utcnow
+from app.core.errors import BusinessError, NotYours
+from app.core.lifecycle import Step, note_move, step
+from app.customers.models import Contact, Customer, CustomerStatus
+from app.customers.operations import add_contact, open_account, same_name
+from app.extensions import db
+from app.sales.models import CloseKind, Opportunity, OpportunityStatus, PlanStep
+from app.security.rights import holders, holds
+
+S = OpportunityStatus
+
+
+def create(opportunity: Opportunity, *, actor: User | None, at: datetime | None = None) -> Opportunity:
+    """Enter a new opportunity: unassigned, creator and time set by the server. Flushes."""
+    at = at or utcnow()
+    opportunity.status = S.unassigned
+    opportunity.created_at = opportunity.changed_at = at
+    opportunity.created_by_id = actor.id if actor is not None else None
+    db.session.add(opportunity)
+    db.session.flush()
+    return opportunity
+
+
+def _check_assignee(assignee: User) -> None:
+    able = sa.select(User.id).where(User.id == assignee.id, User.id.in_(holders("can_be_assigned", "Customer")))
+    if db.session.execute(able).first() is None:
+        raise BusinessError(
+            _("%(name)s cannot be given opportunities. Choose an account manager.", name=assignee.get_full_name())
+        )
+
+
+@step(
+    sources={S.unassigned},
+    target=S.assigned,
+    label=_l("Assign"),
+    done=_l("The opportunity was assigned."),
+    tone="primary",
+    icon="user-share",
+)
+def assign(opportunity: Opportunity, *, actor: User, at: datetime, assignee: User) -> None:
+    """Give an unassigned opportunity to an account manager (lead).
+
+    The assignee must be an active holder of can_be_assigned. Of two simultaneous assigners one gets
+    "already assigned to X".
+    """
+    _check_assignee(assignee)
+    opportunity.assignee = assignee
+    opportunity.assigned_by_id = actor.id
+    opportunity.assigned_at = at
+
+
+@step(
+    sources={S.assigned},
+    target=S.assigned,
+    label=_l("Reassign"),
+    done=_l("The opportunity was reassigned."),
+    icon="user-share",
+)
+def reassign(opportunity: Opportunity, *, actor: User, at: datetime, assignee: User) -> None:
+    """Give an assigned opportunity to somebody else, while no plan step has a result (lead)."""
+    _lock(opportunity)
+    if any(plan_step.result for plan_step in _plan(opportunity)):
+        raise BusinessError(_("A plan step already has a result, so the opportunity stays with its assignee."))
+    if assignee.id == opportunity.assignee_id:
+        raise BusinessError(_("%(name)s is already the assignee.", name=assignee.get_full_name()))
+    _check_assignee(assignee)
+    opportunity.assignee = assignee
+    opportunity.assigned_by_id = actor.id
+    opportunity.assigned_at = at
+
+
+@step(
+    sources={S.assigned},
+    target=S.won,
+    label=_l("Mark as won"),
+    done=_l("Won. The customer is ready."),
+    tone="primary",
+    icon="circle-check",
+)
+def win(
+    opportunity: Opportunity,
+    *,
+    actor: User,
+    at: datetime,
+    attach_to: Customer | None = None,
+    create_anyway: bool = False,
+) -> None:
+    """Close the plan as a success and create the customer with its primary contact, exactly once.
+
+    Needs at least one step and a result on every step, unless the actor holds can_win_unfinished. When a live
+    customer has the same name, the actor chooses: `attach_to` it or `create_anyway`; never silently.
+    """
+    _theirs(opportunity, actor)
+    _lock(opportunity)
+    plan = _plan(opportunity)
+    if not holds(actor, "can_win_unfinished", "Opportunity"):
+        if not plan:
+            raise BusinessError(_("Add at least one plan step and its result first."))
+        unfinished = sum(1 for plan_step in plan if not plan_step.result)
+        if unfinished:
+            raise BusinessError(
+                ngettext(
+                    "Fill in the result of %(num)d planned step first.",
+                    "Fill in the results of %(num)d planned steps first.",
+                    unfinished,
+                )
+            )
+    namesakes = same_name(opportunity.customer_name)
+    if attach_to is not None:
+        if attach_to.id not in {c.id for c in namesakes}:
+            raise BusinessError(_("This customer does not have the opportunity's name. Choose another one."))
+        customer = attach_to
+        _attach(customer, opportunity, actor=actor, at=at)
+    elif namesakes and not create_anyway:
+        raise BusinessError(_("There is already a customer with this name. Attach to it, or create another one."))
+    else:
+        customer = open_account(
+            name=opportunity.customer_name,
+            owner=opportunity.assignee,
+            phone=opportunity.contact_phone,
+            contact_name=opportunity.contact_name,
+            actor=actor,
+            at=at,
+        )
+        opportunity.created_customer = True
+    opportunity.customer = customer
+    opportunity.close_kind = CloseKind.won
+    opportunity.closed_by_id = actor.id
+    opportunity.closed_at = at
+
+
+def _attach(customer: Customer, opportunity: Opportunity, *, actor: User, at: datetime) -> None:
+    """A customer that nobody owns goes to the assignee; the opportunity's contact is added if it is new."""
+    if customer.owner_id is None and customer.status == CustomerStatus.active:
+        customer.owner = opportunity.assignee
+        note_move(customer, "assign", actor=actor, at=at, before=customer.status)
+    name = (opportunity.contact_name or "").strip()
+    known = db.session.execute(
+        sa.select(Contact.id).where(
+            Contact.customer_id == customer.id, Contact.name == name, Contact.deleted_at.is_(None)
+        )
+    ).first()
+    if name and known is None:
+        add_contact(
+            Contact(customer=customer, name=name[:50], office_phone=opportunity.contact_phone or ""), actor=actor, at=at
+        )
+
+
+@step(
+    sources={S.assigned},
+    target=S.lost,
+    label=_l("Mark as failed"),
+    done=_l("The opportunity was closed as failed."),
+    tone="danger",
+    icon="circle-x",
+)
+def lose(opportunity: Opportunity, *, actor: User, at: datetime, reason: str) -> None:
+    """Close the plan as failed (开发失败); the reason is required and everything is read-only afterwards."""
+    _close_lost(opportunity, CloseKind.failed, actor=actor, at=at, reason=reason)
+
+
+@step(
+    sources={S.assigned},
+    target=S.lost,
+    label=_l("Terminate"),
+    done=_l("The opportunity was terminated."),
+    tone="danger",
+    icon="player-stop",
+)
+def terminate(opportunity: Opportunity, *, actor: User, at: datetime, reason: str) -> None:
+    """Stop developing (终止开发), also without any step; the reason is required."""
+    _close_lost(opportunity, CloseKind.terminated, actor=actor, at=at, reason=reason)
+
+
+def _close_lost(opportunity: Opportunity, kind: CloseKind, *, actor: User, at: datetime, reason: str) -> None:
+    _theirs(opportunity, actor)
+    if not (reason or "").strip():
+        raise BusinessError(_("Say why, so that colleagues understand it later."))
+    if kind is CloseKind.failed and not _plan(opportunity):
+        raise BusinessError(_("There is no plan step yet. Add one, or terminate the opportunity instead."))
+    opportunity.close_kind = kind
+    opportunity.close_reason = reason.strip()
+    opportunity.closed_by_id = actor.id
+    opportunity.closed_at = at
+
+
+def _theirs(opportunity: Opportunity, actor: User) -> None:
+    if actor.id != opportunity.assignee_id and not holds(actor, "can_act_for_others", "Opportunity"):
+        raise NotYours(_("Only the assignee can do this."))
+
+
+def _plan(opportunity: Opportunity) -> list[PlanStep]:
+    return list(
+        db.session.execute(
+            sa.select(PlanStep)
+            .where(PlanStep.opportunity_id == opportunity.id)
+            .order_by(PlanStep.planned_on, PlanStep.id)
+        ).scalars()
+    )
+
+
+def _lock(opportunity: Opportunity) -> None:
+    """Writers of a plan and closers of its opportunity wait for each other (parent before child).
+
+    On SQLite the whole transaction holds the write lock already.
+    """
+    db.session.execute(sa.select(Opportunity.id).where(Opportunity.id == opportunity.id).with_for_update())
+    db.session.refresh(opportunity, ["status", "assignee_id", "version"])
+
+
+# -- the plan -------------------------------------------------------------------------------------------------
+
+
+def _open_plan(opportunity: Opportunity, actor: User) -> None:
+    _lock(opportunity)
+    if opportunity.status != S.assigned:
+        raise BusinessError(_("This opportunity is not in development, so its plan can no longer be changed."))
+    _theirs(opportunity, actor)
+
+
+def add_step(
+    opportunity: Opportunity, *, actor: User, planned_on: date, todo: str, at: datetime | None = None
+) -> PlanStep:
+    """Plan one more thing to do. Flushes.
+
+    Raises `BusinessError` when the opportunity is closed, `NotYours` for anybody but the assignee.
+    """
+    _open_plan(opportunity, actor)
+    at = at or utcnow()
+    planned = PlanStep(
+        opportunity_id=opportunity.id,
+        planned_on=planned_on,
+        todo=todo,
+        created_at=at,
+        changed_at=at,
+        created_by_id=actor.id,
+    )
+    db.session.add(planned)
+    db.session.flush()
+    note_move(planned, "create", actor=actor, at=at)
+    return planned
+
+
+def change_step(
+    planned: PlanStep, *, actor: User, planned_on: date, todo: str, at: datetime | None = None
+) -> None:
+    """Change what is planned, or when, until the step has a result. Flushes."""
+    _open_plan(planned.opportunity, actor)
+    _not_executed(planned)
+    before = {"planned_on": planned.planned_on.isoformat(), "todo": planned.todo}
+    planned.planned_on, planned.todo = planned_on, todo
+    db.session.flush()
+    now = {"planned_on": planned_on.isoformat(), "todo": todo}
+    note_move(
+        planned,
+        "edit",
+        actor=actor,
+        at=at,
+        changes={key: [before[key], now[key]] for key in now if before[key] != now[key]} or None,
+    )
+
+
+def execute_step(planned: PlanStep, *, actor: User, result: str, at: datetime | None = None) -> None:
+    """Write what came of a planned step (执行效果); once written it stays. Flushes."""
+    _open_plan(planned.opportunity, actor)
+    _not_executed(planned)
+    if not (result or "").strip():
+        raise BusinessError(_("Write what came of this step."))
+    planned.result = result.strip()
+    planned.executed_by_id = actor.id
+    planned.executed_at = at or utcnow()
+    db.session.flush()
+    note_move(planned, "execute", actor=actor, at=at, note=planned.result)
+
+
+def remove_step(planned: PlanStep, *, actor: User, at: datetime | None = None) -> None:
+    """Take a step out of the plan, until it has a result. Flushes."""
+    _open_plan(planned.opportunity, actor)
+    _not_executed(planned)
+    note_move(planned, "delete", actor=actor, at=at, note=planned.todo)
+    db.session.delete(planned)
+    db.session.flush()
+
+
+def _not_executed(planned: PlanStep) -> None:
+    db.session.refresh(planned, ["result"])
+    if planned.result:
+        raise BusinessError(_("This step already has a result and can no longer be changed."))
+
+
+def check_editable(opportunity: Opportunity) -> None:
+    """Raises `BusinessError` once the opportunity is assigned: facts are then fixed."""
+    if opportunity.status != S.unassigned:
+        raise BusinessError(_("Only unassigned opportunities can be edited or deleted."))
+
+
+STEPS: list[Step] = [assign, reassign, win, lose, terminate]
