@@ -1,4 +1,15 @@
-"""The application for servers (gunicorn run:app, flask --app run)."""
+"""留客 Liuke. `python run.py` starts everything in one terminal; gunicorn and flask find the application here.
+
+    gunicorn run:app
+    python -m flask --app run db upgrade
+"""
+
+import sys
+
+if __name__ == "__main__":
+    from jobs.supervisor import main
+
+    sys.exit(main())
 
 from app import create_app
 
