@@ -1,0 +1,298 @@
+"""The house style of charts (图表): small inline SVGs, drawn by pygal, coloured by liuke.css.
+
+A chart carries no style, no script and no colour, so it obeys the content security policy and follows the light and
+dark theme. Series are coloured in the order given (`--lk-c1` to `--lk-c6`); legends use the classes `k1` to `k6` in
+the same order. Every mark keeps its `<desc>` texts, from which liuke.js makes the tip. A chart is a picture: the page
+shows the same numbers in a table beside it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any
+
+import pygal
+from markupsafe import Markup
+from pygal.style import Style
+
+Number = int | float | Decimal
+Formatter = Callable[[Any], str]
+
+COLOURS = 6
+FONT_SIZE = 11
+LABEL_WIDTH = 24  # of a bar's label, in Latin characters; 14 Chinese ones
+
+_STYLE = Style(
+    font_family="inherit", transition="0s", label_font_size=FONT_SIZE, major_label_font_size=FONT_SIZE,
+    value_font_size=FONT_SIZE, value_label_font_size=FONT_SIZE, legend_font_size=FONT_SIZE,
+)  # fmt: skip
+_HOUSE = {
+    "style": _STYLE, "js": (), "css": (), "no_prefix": True, "disable_xml_declaration": True, "explicit_size": False,
+    "show_legend": False, "show_x_guides": False, "truncate_label": -1, "margin": 4, "spacing": 8, "rounded_bars": 2,
+    "print_labels": False,
+}  # fmt: skip
+_DROPPED = {"style", "script", "title", "defs"}  # <title> would pop up as a native tip beside ours
+_NOTES = frozenset({"value", "label", "x_label"})  # what the tip reads
+_GEOMETRY = ("x", "y", "d", "cx", "cy", "r", "rx", "ry", "width", "height", "points", "transform")
+_LONG_FRACTION = re.compile(r"(\.\d)\d+")
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]+")
+
+
+class _Wide(str):
+    """Text whose length counts a Chinese character as the whole em it takes.
+
+    pygal reserves 0.6 em for each character it counts, which would let Chinese labels run over the bars.
+    """
+
+    __slots__ = ()
+
+    def __len__(self) -> int:
+        return math.ceil(sum(map(_width, str(self))))
+
+
+def hbar(
+    labels: Sequence[str],
+    values: Sequence[Number],
+    *,
+    label: str,
+    formatter: Formatter | None = None,
+    hrefs: Sequence[str | None] | None = None,
+    width: int = 480,
+) -> Markup:
+    """Horizontal bars with their values at the end, first label on top.
+
+    `label` names the chart for those who cannot see it. `hrefs` are addresses of our own pages, one per bar or None.
+    Long labels are cut, the tip has them whole. No values, no chart: ''.
+    """
+    if not values:
+        return Markup("")
+    texts = [_formatted(v, formatter) for v in values]
+    names = [_Wide(_cut(_clean(name), LABEL_WIDTH)) for name in labels]
+    plot = width - max(map(len, names)) * 0.6 * FONT_SIZE - 40
+    beyond = (max(len(_Wide(t)) for t in texts) * 0.6 * FONT_SIZE + 12) / max(plot, 120)
+    low, high = min(0.0, *map(float, values)), max(0.0, *map(float, values))
+    chart = pygal.HorizontalBar(
+        **_HOUSE, width=width, height=26 * len(names) + 16, show_x_labels=False, show_y_guides=False,
+        print_values=True, print_values_position="top", range=(low, (high or 1.0) / (1 - min(beyond, 0.6))),
+    )  # fmt: skip
+    # The gap between bars is not among pygal's options.
+    chart._series_margin = 0.16
+    chart.x_labels = names[::-1]
+    links = hrefs if hrefs is not None else [None] * len(names)
+    points = [
+        _point(v, text, name=name, href=href) for v, text, name, href in zip(values, texts, labels, links, strict=True)
+    ]
+    chart.add("", points[::-1])
+    return _drawn(chart, label, "hbar", notes=_NOTES - {"x_label"})
+
+
+def donut(
+    parts: Sequence[tuple[str, Number]], *, label: str, formatter: Formatter | None = None, size: int = 132
+) -> Markup:
+    """A ring of parts of a whole, clockwise in the order given; the middle is left to the page.
+
+    Parts below zero count as nothing. Without anything above zero there is no ring: ''.
+    """
+    shares = [(name, max(0.0, float(v)), v) for name, v in parts]
+    total = sum(share for _name, share, _v in shares)
+    if total <= 0:
+        return Markup("")
+    chart = pygal.Pie(**_HOUSE | {"margin": 0, "spacing": 0}, width=size, height=size, inner_radius=0.66)
+    for name, share, value in shares:
+        text = f"{_formatted(value, formatter)} ({share / total:.1%})"
+        chart.add("", [_point(share, text, name=name)] if share else [])
+    return _drawn(chart, label, "donut")
+
+
+def columns(
+    labels: Sequence[str],
+    series: Sequence[tuple[str, Sequence[Number | None]]],
+    *,
+    label: str,
+    formatter: Formatter | None = None,
+    width: int = 560,
+    height: int = 220,
+) -> Markup:
+    """Grouped columns: for each label one column of every series, side by side. No values, no chart: ''."""
+    return _upright(pygal.Bar, labels, series, label, "columns", formatter, width, height)
+
+
+def bars(
+    labels: Sequence[str],
+    values: Sequence[Number | None],
+    *,
+    label: str,
+    formatter: Formatter | None = None,
+    width: int = 480,
+    height: int = 180,
+) -> Markup:
+    """One column per label, such as orders by month. No values, no chart: ''."""
+    return _upright(pygal.Bar, labels, [(None, values)], label, "bars", formatter, width, height)
+
+
+def lines(
+    labels: Sequence[str],
+    series: Sequence[tuple[str, Sequence[Number | None]]],
+    *,
+    label: str,
+    formatter: Formatter | None = None,
+    width: int = 720,
+    height: int = 240,
+) -> Markup:
+    """Lines over time, one per series; None leaves a gap. No values, no chart: ''."""
+    return _upright(
+        pygal.Line,
+        labels,
+        series,
+        label,
+        "lines",
+        formatter,
+        width,
+        height,
+        show_dots=True,
+        dots_size=3,
+        allow_interruptions=True,
+    )
+
+
+def _upright(
+    kind: Callable[..., Any],
+    labels: Sequence[str],
+    series: Sequence[tuple[str | None, Sequence[Number | None]]],
+    label: str,
+    name: str,
+    formatter: Formatter | None,
+    width: int,
+    height: int,
+    **options: Any,
+) -> Markup:
+    """A chart with the labels along the foot and a scale of round numbers at the left.
+
+    A series without a name has the labels for names.
+    """
+    known = [v for _name, values in series for v in values if v is not None]
+    if not known:
+        return Markup("")
+    ticks = _ticks(known)
+    shown = [_Wide(_cut(_clean(text), LABEL_WIDTH)) for text in labels]
+    room = (width - 60) / max(1, len(shown))
+    every = math.ceil((max(map(len, shown)) + 1) * 0.6 * FONT_SIZE / room)
+    chart = kind(
+        **_HOUSE, width=width, height=height, range=(ticks[0], ticks[-1]), y_labels=ticks,
+        y_labels_major=[], show_minor_y_labels=True, x_labels_major_every=every, show_minor_x_labels=every == 1,
+        value_formatter=lambda value: _formatted(value, formatter), **options,
+    )  # fmt: skip
+    chart._series_margin = 0.2
+    chart.x_labels = shown
+    for title, values in series:
+        names = labels if title is None else [title] * len(labels)
+        points = [
+            None if value is None else _point(value, _formatted(value, formatter), name=own)
+            for own, value in zip(names, values, strict=True)
+        ]
+        chart.add("", points)
+    named = all(title is not None for title, _values in series)
+    return _drawn(chart, label, name, notes=_NOTES if named else _NOTES - {"x_label"})
+
+
+def _point(value: Number, text: str, *, name: str, href: str | None = None) -> dict[str, Any]:
+    """One mark with the texts of its tip, and a link if it has one."""
+    point: dict[str, Any] = {"value": float(value), "label": _clean(name), "formatter": lambda _value: text}
+    if href is not None:
+        if not href.startswith("/") or href.startswith(("//", "/\\")):
+            raise ValueError("a chart links to pages of this application only")
+        point["xlink"] = {"href": href, "target": "_top"}
+    return point
+
+
+def _drawn(chart: Any, label: str, name: str, *, notes: frozenset[str] = _NOTES) -> Markup:
+    """The SVG, as safe markup: the XML writer escapes every text, the filter leaves nothing that is not geometry."""
+    chart.add_xml_filter(lambda root: _house_rules(root, _clean(label), name, notes))
+    return Markup(chart.render(is_unicode=True))
+
+
+def _house_rules(root: Any, label: str, name: str, notes: frozenset[str]) -> Any:
+    """pygal's tree without its style, scripts and comments, with names for assistive technology."""
+    for parent in list(root.iter()):
+        for child in list(parent):
+            if not isinstance(child.tag, str) or _tag(child) in _DROPPED or _is_spare(child, notes):
+                parent.remove(child)
+    for element in root.iter():
+        element.attrib.pop("style", None)
+        for attribute in _GEOMETRY:
+            if attribute in element.attrib:
+                element.set(attribute, _LONG_FRACTION.sub(r"\1", element.get(attribute)))
+        element_class = element.get("class")
+        if element_class and "color-" in element_class:
+            element.set("class", re.sub(r"color-(\d+)", lambda m: f"color-{int(m[1]) % COLOURS}", element_class))
+    links = [element for element in root.iter() if _tag(element) == "a"]
+    for link in links:
+        for attribute in [a for a in link.attrib if a.endswith("href") or a == "target"]:
+            href = link.attrib.pop(attribute)
+            if attribute != "target":
+                link.set("href", href)
+        said = {note.get("class"): note.text for note in link if _tag(note) == "desc"}
+        link.set("tabindex", "0")
+        link.set("aria-label", " ".join(filter(None, (said.get("label"), said.get("value")))))
+    root.attrib.pop("id", None)
+    root.set("class", f"lk-chart {name}")
+    root.set("role", "group" if links else "img")  # the contents of an img are hidden, and links must not be
+    root.set("aria-label", label)
+    return root
+
+
+def _tag(element: Any) -> str:
+    return str(element.tag).rpartition("}")[2] if isinstance(element.tag, str) else ""
+
+
+def _is_spare(element: Any, notes: frozenset[str]) -> bool:
+    """Notes the tip does not read, and pygal's own empty tip."""
+    classes = (element.get("class") or "").split()
+    if _tag(element) == "desc":
+        return not notes.intersection(classes) or not element.text
+    return "tooltip-overlay" in classes or "tooltip" in classes
+
+
+def _ticks(values: Sequence[Number]) -> list[float]:
+    """At most six round numbers from zero (or below) to the first one that covers the values."""
+    low, high = min(0.0, *map(float, values)), max(0.0, *map(float, values))
+    whole = all(float(v).is_integer() for v in values)
+    raw = (high - low) / 4 or 0.25
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(power * f for f in (1, 2, 2.5, 5, 10) if power * f >= raw * 0.999)
+    if whole:
+        step = max(1.0, float(math.ceil(step)))
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [round(n * step, 10) for n in range(first, max(last, first + 1) + 1)]
+
+
+def _formatted(value: Any, formatter: Formatter | None) -> str:
+    if formatter is not None:
+        return _clean(str(formatter(value)))
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.2f}".rstrip("0")
+
+
+def _clean(text: Any) -> str:
+    """Text an XML document may hold."""
+    return _UNPRINTABLE.sub(" ", str(text))
+
+
+def _width(character: str) -> float:
+    return 1.67 if unicodedata.east_asian_width(character) in "WF" else 1.0
+
+
+def _cut(text: str, most: int) -> str:
+    """The text, or its beginning and an ellipsis when it is wider than `most` Latin characters."""
+    if len(_Wide(text)) <= most:
+        return text
+    kept, used = [], 1.0
+    for character in text:
+        used += _width(character)
+        if used > most:
+            break
+        kept.append(character)
+    return "".join(kept).rstrip() + "…"

@@ -1,0 +1,167 @@
+"""The charts: safe to put into a page, readable in Chinese, quiet without numbers."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from xml.etree import ElementTree as ET
+
+import pytest
+from markupsafe import Markup
+
+from app.reports import charts
+
+NASTY = '</script><script>alert(1)</script><img src=x onerror="x">'
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def tree(svg: Markup) -> ET.Element:
+    return ET.fromstring(svg)
+
+
+def every_chart(label: str) -> dict[str, Markup]:
+    return {
+        "hbar": charts.hbar([label, "乙"], [2, 1], label=label, hrefs=["/customers/show/1", None]),
+        "donut": charts.donut([(label, 2), ("乙", 1)], label=label),
+        "columns": charts.columns([label, "乙"], [(label, [2, 1]), ("s", [0, 3])], label=label),
+        "bars": charts.bars([label, "乙"], [2, 1], label=label),
+        "lines": charts.lines([label, "乙"], [(label, [2, 1]), ("s", [None, 3])], label=label),
+    }
+
+
+@pytest.mark.parametrize("name", every_chart(""))
+def test_text_stays_text(name):
+    svg = every_chart(NASTY)[name]
+
+    root = tree(svg)
+
+    assert isinstance(svg, Markup)
+    assert root.get("aria-label") == NASTY
+    assert {e.tag.removeprefix(SVG) for e in root.iter()} <= {"svg", "g", "rect", "path", "circle", "text", "desc", "a"}
+    assert NASTY in {e.text for e in root.iter(f"{SVG}desc")}
+
+
+@pytest.mark.parametrize("name", every_chart(""))
+def test_nothing_the_content_security_policy_forbids(name):
+    svg = every_chart("一月")[name]
+
+    assert not re.search(r"<style|<script|<!--|<title|\sstyle=|\son\w+=|https?://(?!www\.w3\.org/)", svg)
+    assert "color-0" in svg
+    assert tree(svg).get("class") == f"lk-chart {name}"
+
+
+@pytest.mark.parametrize("name", every_chart(""))
+def test_control_characters_do_not_break_the_page(name):
+    assert tree(every_chart("a\x00b\x0bc\ud800")[name]).get("aria-label") == "a b c "
+
+
+def test_no_numbers_no_chart():
+    assert charts.hbar([], [], label="x") == ""
+    assert charts.donut([], label="x") == ""
+    assert charts.donut([("a", 0), ("b", 0)], label="x") == ""
+    assert charts.columns([], [], label="x") == ""
+    assert charts.bars([], [], label="x") == ""
+    assert charts.bars(["a"], [None], label="x") == ""
+    assert charts.lines(["a"], [("s", [None])], label="x") == ""
+
+
+def test_zeros_are_numbers():
+    assert charts.hbar(["a"], [0], label="x").count("¥") == 0
+    assert "<rect" in charts.hbar(["a", "b"], [0, 0], label="x")
+    assert "<rect" in charts.bars(["a"], [0], label="x")
+    assert "<circle" in charts.lines(["a", "b"], [("s", [0, 0])], label="x")
+
+
+def test_a_part_of_nothing_keeps_the_colours_of_the_others():
+    svg = charts.donut([("a", 3), ("none", 0), ("c", 1)], label="x")
+
+    coloured = {g.get("class").split()[-1] for g in tree(svg).iter(f"{SVG}g") if g.find(f".//{SVG}path") is not None
+                and "color-" in (g.get("class") or "")}  # fmt: skip
+
+    assert coloured == {"color-0", "color-2"}
+
+
+def test_the_seventh_series_has_a_colour_of_the_palette():
+    svg = charts.columns(["a"], [(str(n), [n + 1]) for n in range(8)], label="x")
+
+    assert set(re.findall(r"color-(\d+)", svg)) == set("012345")
+
+
+@pytest.mark.parametrize(("text", "length"), [("", 0), ("abc", 3), ("恒锐", 4), ("恒a，", 5)])
+def test_chinese_characters_count_as_wide(text, length):
+    assert len(charts._Wide(text)) == length
+
+
+def test_chinese_labels_push_the_bars_to_the_right():
+    def left(label: str) -> float:
+        plot = next(g for g in tree(charts.hbar([label], [1], label="x")).iter(f"{SVG}g") if g.get("class") == "plot")
+        return float(re.search(r"\((\d+)", plot.get("transform"))[1])
+
+    assert left("恒锐精密机械") - left("恒") >= 5 * charts.FONT_SIZE
+
+
+def test_a_long_label_is_cut_but_told_whole_in_the_tip():
+    name = "苏州恒锐精密机械有限公司华东大区"
+    svg = charts.hbar([name], [1], label="x")
+
+    assert f'<desc class="label">{name}</desc>' in svg
+    assert ">苏州恒锐精密机械有限公司华…<" in svg
+
+
+def test_bars_come_in_the_order_given_with_their_values():
+    svg = charts.hbar(["big", "small"], [Decimal("1234.50"), 7], label="x", formatter=lambda v: f"¥{v:,.2f}")
+    root = tree(svg)
+
+    height = {t.text: float(t.get("y")) for t in root.iter(f"{SVG}text")}
+
+    assert height["big"] < height["small"]
+    assert height["¥1,234.50"] < height["¥7.00"]
+
+
+def test_a_bar_that_leads_somewhere_can_be_reached_by_keyboard():
+    svg = charts.hbar(["恒锐", "乙"], [1234, 7], label="x", hrefs=["/customers/show/5?a=1&b=2", None])
+    root = tree(svg)
+
+    (link,) = root.iter(f"{SVG}a")
+
+    assert link.attrib == {"href": "/customers/show/5?a=1&b=2", "tabindex": "0", "aria-label": "恒锐 1,234"}
+    assert root.get("role") == "group"
+    assert tree(charts.hbar(["a"], [1], label="x")).get("role") == "img"
+
+
+@pytest.mark.parametrize("href", ["javascript:alert(1)", "https://example.com/", "//example.com", "/\\example.com", ""])
+def test_a_bar_leads_to_pages_of_this_application_only(href):
+    with pytest.raises(ValueError, match="this application"):
+        charts.hbar(["a"], [1], label="x", hrefs=[href])
+
+
+def test_labels_and_values_go_in_pairs():
+    with pytest.raises(ValueError, match="zip"):
+        charts.hbar(["a"], [1, 2], label="x")
+
+
+@pytest.mark.parametrize(
+    ("values", "ticks"),
+    [
+        ([0], [0, 1]),
+        ([1], [0, 1]),
+        ([5], [0, 2, 4, 6]),
+        ([40, 17], [0, 10, 20, 30, 40]),
+        ([199], [0, 50, 100, 150, 200]),
+        ([-30, 60], [-50, -25, 0, 25, 50, 75]),
+        ([0.3], [0, 0.1, 0.2, 0.3]),
+        ([Decimal("1286000.50")], [0, 500_000, 1_000_000, 1_500_000]),
+    ],
+)
+def test_the_scale_has_round_numbers(values, ticks):
+    assert charts._ticks(values) == ticks
+
+
+def test_crowded_labels_are_thinned():
+    months = [f"2025-{n:02d}" for n in range(1, 49)]
+    svg = charts.bars(months, [1] * 48, label="x")
+
+    shown = [t.text for t in tree(svg).iter(f"{SVG}text") if t.text in months]
+
+    assert 4 <= len(shown) <= 12
+    assert svg.count('class="label"') == 48
