@@ -1,0 +1,77 @@
+"""The tests' own footing: every builder writes a row both databases accept, and the next test does not see it."""
+
+from __future__ import annotations
+
+import inspect
+from contextlib import contextmanager
+
+import pytest
+import sqlalchemy as sa
+from flask import g, request_finished
+
+from tests import builders
+from tests.support import rows
+
+BUILDERS = sorted(
+    name
+    for name, function in inspect.getmembers(builders, inspect.isfunction)
+    if function.__module__ == builders.__name__ and not name.startswith("_")
+)
+ARGUMENTS = {
+    "dictionary": lambda: (builders.DictionaryType.bank, "icbc"),
+    "seeded_role": lambda: ("executive",),
+    "stats": lambda: (builders.customer(),),
+    "plan_step": lambda: (builders.opportunity(given_to=builders.user()),),
+    "order_line": lambda: (builders.order(),),
+    "measure": lambda: (builders.churn_case(),),
+    "ticket_step": lambda: (builders.ticket(),),
+    "participant": lambda: (builders.activity(),),
+}
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_every_builder_builds_with_its_defaults(db, name):
+    made = getattr(builders, name)(*ARGUMENTS.get(name, tuple)())
+    assert sa.inspect(made).persistent
+
+
+@pytest.mark.parametrize("status", list(builders.OpportunityStatus))
+def test_an_opportunity_can_begin_anywhere(db, status):
+    assert builders.opportunity(status=status).status is status
+
+
+@pytest.mark.parametrize("status", list(builders.ChurnStatus))
+def test_a_churn_case_can_begin_anywhere(db, status):
+    assert builders.churn_case(status=status).status is status
+
+
+@pytest.mark.parametrize("status", list(builders.TicketStatus))
+def test_a_ticket_can_begin_anywhere(db, status):
+    assert builders.ticket(status=status).status is status
+
+
+@pytest.mark.parametrize("_time", [1, 2])
+def test_what_one_test_wrote_the_next_does_not_see(db, wang, _time):
+    assert rows(builders.Customer) == []
+    wang.email = "changed@liuke.example"
+    builders.customer(owner=wang)
+
+
+@contextmanager
+def readers(app):
+    """Who was asking, request by request."""
+    seen = []
+
+    def note(_app, **_given):
+        seen.append(g.user.username if g.user.is_authenticated else None)
+
+    with request_finished.connected_to(note, app):
+        yield seen
+
+
+def test_two_browsers_are_two_people(app, sign_in, li, wang, client):
+    first, second = sign_in(li), sign_in(wang)
+    with readers(app) as seen:
+        for browser in (first, second, client, first):
+            browser.get("/")
+    assert seen == ["li", "wang", None, "li"]

