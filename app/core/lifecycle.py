@@ -78,7 +78,7 @@ class Step:
 
     def _why_not(self, record: Any) -> str:
         explain = getattr(record, "why_not", None)
-        return (explain(self) if explain else None) or _(
+        return (explain() if explain else None) or _(
             "“%(step)s” is not possible: the record is “%(status)s”.",
             step=self.label,
             status=record.status.label,

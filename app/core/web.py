@@ -6,6 +6,7 @@ import hashlib
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode as url_encode
 
 from flask import Flask, Response, current_app, g, request, session, url_for
 from flask_babel import gettext as _
@@ -97,13 +98,54 @@ class Page:
         return groups
 
 
+def list_url(view: Any, **change: Any) -> str:
+    """This list's address with one thing changed: order and direction, page, count, or one filter taken off."""
+    name = type(view).__name__
+    args = request.args.to_dict()
+    args.pop("count", None)
+    if "without" in change:
+        args.pop(change["without"], None)
+        args.pop(f"page_{name}", None)
+    if "order" in change:
+        args.update({f"_oc_{name}": change["order"], f"_od_{name}": change["direction"]})
+        args.pop(f"page_{name}", None)
+    if "size" in change:
+        args[f"psize_{name}"] = change["size"]
+        args.pop(f"page_{name}", None)
+    if "page" in change:
+        args[f"page_{name}"] = change["page"]
+    if "count" in change:
+        args["count"] = change["count"]
+    query = url_encode({key: value for key, value in args.items() if value != ""})
+    return f"{request.path}?{query}" if query else request.path
+
+
+def size_urls(view: Any, sizes: Any) -> list[tuple[int, str]]:
+    """Page sizes with their addresses."""
+    return [(size, list_url(view, size=size)) for size in sizes]
+
+
+def kept_args(search: Any) -> list[tuple[str, str]]:
+    """The address's arguments that a new search keeps: order and page size, not the filters and the page."""
+    return [(k, v) for k, v in request.args.items() if k.startswith(("_oc_", "_od_", "psize_", "tab"))]
+
+
+def page_note(view: Any) -> Any:
+    """The line of facts under a page's title, if its view has one."""
+    note = view.note_text
+    return note() if callable(note) else note
+
+
 def _stem(url: str) -> str:
     return url.removesuffix("list/")
 
 
 def install(app: Flask) -> None:
     """Hook all of this into the application."""
-    app.jinja_env.globals.update(asset=asset, lk=Page(), fmt=formats)
+    app.jinja_env.globals.update(
+        asset=asset, lk=Page(), fmt=formats, list_url=list_url, size_urls=size_urls, kept_args=kept_args,
+        page_note=page_note,
+    )  # fmt: skip
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.extensions.setdefault("liuke_demo", lambda: False)
 

@@ -1,5 +1,24 @@
+"""客户: customers, contacts, interactions."""
+
+from __future__ import annotations
+
 from typing import Any
+
+from flask_babel import lazy_gettext as _l
+
+from app.core import nav
+from app.core.history import tell
 
 
 def register(appbuilder: Any) -> None:
-    """Nothing to show yet."""
+    """Add this domain's screens, choices and words."""
+    from app.core.views import CHOICES
+    from app.customers.access import contacts_to_choose, customers_to_choose
+    from app.customers.views import ContactView, CustomerView, InteractionView
+
+    CHOICES["customer"] = customers_to_choose
+    CHOICES["contact"] = contacts_to_choose
+    nav.add(appbuilder, CustomerView, group="customers", icon="building", label=_l("Customers"))
+    nav.add(appbuilder, ContactView, group="customers", icon="address-book", label=_l("Contacts"))
+    nav.add(appbuilder, InteractionView, group="customers", icon="messages", label=_l("Interactions"))
+    tell("customer", "assign", _l("assigned the owner"), "user-share")

@@ -1,5 +1,28 @@
+"""销售: opportunities and development plans."""
+
+from __future__ import annotations
+
 from typing import Any
+
+from flask_babel import lazy_gettext as _l
+
+from app.core import nav
+from app.core.history import tell
 
 
 def register(appbuilder: Any) -> None:
-    """Nothing to show yet."""
+    """Add this domain's screens and words."""
+    from app.sales.views import OpportunityView, PlanView
+
+    nav.add(appbuilder, OpportunityView, group="sales", icon="target-arrow", label=_l("Opportunities"))
+    nav.add(appbuilder, PlanView, group="sales", icon="route", label=_l("Development plans"))
+    tell("opportunity", "assign", _l("assigned it"), "user-share")
+    tell("opportunity", "reassign", _l("reassigned it"), "user-share")
+    tell("opportunity", "win", _l("marked it as won"), "circle-check")
+    tell("opportunity", "lose", _l("marked it as failed"), "circle-x")
+    tell("opportunity", "terminate", _l("terminated it"), "player-stop")
+    tell("opportunity", "plan", _l("tried to change the plan"), "route")
+    tell("plan_step", "create", _l("planned a step"), "plus")
+    tell("plan_step", "edit", _l("changed a planned step"), "pencil")
+    tell("plan_step", "execute", _l("wrote the result of a step"), "clipboard-check")
+    tell("plan_step", "delete", _l("removed a planned step"), "trash")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
 
 import sqlalchemy as sa
 from flask_appbuilder import Model
@@ -104,9 +103,9 @@ class Opportunity(HasStatus, SoftDeleted, Model):
         back_populates="opportunity", order_by="PlanStep.planned_on, PlanStep.id"
     )
 
-    def why_not(self, step: Any) -> str | None:
-        """The sentence for a step that came too late."""
-        if self.status == OpportunityStatus.assigned and step.name == "assign" and self.assignee is not None:
+    def why_not(self) -> str | None:
+        """The sentence for whoever assigns an opportunity that another has just assigned."""
+        if self.status == OpportunityStatus.assigned and self.assignee is not None:
             return _("Already assigned to %(name)s.", name=self.assignee.get_full_name())
         return None
 

@@ -11,8 +11,8 @@ from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 
 from app.core.clock import utcnow
-from app.core.errors import BusinessError, NotYours
-from app.core.lifecycle import Step, note_move, step
+from app.core.errors import BusinessError, NotYours, StepRefused
+from app.core.lifecycle import FASTER, Step, note_move, step
 from app.customers.models import Contact, Customer, CustomerStatus
 from app.customers.operations import add_contact, open_account, same_name
 from app.extensions import db
@@ -55,6 +55,7 @@ def assign(opportunity: Opportunity, *, actor: User, at: datetime, assignee: Use
     The assignee must be an active holder of can_be_assigned. Of two simultaneous assigners one gets
     "already assigned to X".
     """
+    _lock(opportunity)
     _check_assignee(assignee)
     opportunity.assignee = assignee
     opportunity.assigned_by_id = actor.id
@@ -214,10 +215,13 @@ def _plan(opportunity: Opportunity) -> list[PlanStep]:
 def _lock(opportunity: Opportunity) -> None:
     """Writers of a plan and closers of its opportunity wait for each other (parent before child).
 
-    On SQLite the whole transaction holds the write lock already.
+    On SQLite the whole transaction holds the write lock already. Raises `StepRefused` when another was faster.
     """
+    before = opportunity.status
     db.session.execute(sa.select(Opportunity.id).where(Opportunity.id == opportunity.id).with_for_update())
     db.session.refresh(opportunity, ["status", "assignee_id", "version"])
+    if opportunity.status != before:
+        raise StepRefused(opportunity.why_not() or str(FASTER))
 
 
 # -- the plan -------------------------------------------------------------------------------------------------

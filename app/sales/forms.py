@@ -1,0 +1,63 @@
+"""The questions the steps of an opportunity ask."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask_babel import lazy_gettext as _l
+from wtforms import RadioField
+from wtforms.validators import Length
+
+from app.core.forms import CrmForm, DayField, Filled, LongTextField, RowSelect, sensible_date
+from app.security.access import account_managers
+
+
+def assign_form(lookup_url: Any) -> type[CrmForm]:
+    """Who gets it."""
+
+    class AssignForm(CrmForm):
+        assignee = RowSelect(_l("Account manager"), [Filled()], choices=account_managers(), url=lookup_url)
+
+    return AssignForm
+
+
+class ReasonForm(CrmForm):
+    """Why it ends."""
+
+    reason = LongTextField(_l("Reason"), [Filled(), Length(max=500)])
+
+
+class WinForm(CrmForm):
+    """Nothing to ask unless there is a customer with the same name."""
+
+
+def namesake_form(namesakes: list[Any]) -> type[CrmForm]:
+    """Attach to one of the customers with this name, or create another one."""
+    options = [(str(c.id), _l("Attach to %(number)s %(name)s", number=c.number, name=c.name)) for c in namesakes]
+
+    class NamesakeForm(CrmForm):
+        choice = RadioField(
+            _l("There is already a customer with this name"),
+            [Filled()],
+            choices=[*options, ("new", _l("Create another customer anyway"))],
+            validate_choice=True,
+        )
+
+    return NamesakeForm
+
+
+class PlanStepForm(CrmForm):
+    """One planned step."""
+
+    planned_on = DayField(_l("Planned for"), [Filled(), sensible_date])
+    todo = LongTextField(_l("What to do"), [Filled(), Length(max=500)])
+
+
+class ResultForm(CrmForm):
+    """What came of a step."""
+
+    result = LongTextField(
+        _l("Result"),
+        [Filled(), Length(max=500)],
+        description=_l("Write the result and what comes next, so that your lead and colleagues can take over."),
+    )

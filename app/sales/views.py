@@ -1,0 +1,344 @@
+"""Screens of 销售机会 and 开发计划."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from flask import abort, flash, g, redirect, request, url_for
+from flask_appbuilder import expose
+from flask_appbuilder.models.sqla.interface import SQLAInterface
+from flask_appbuilder.security.decorators import has_access, permission_name
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from sqlalchemy.orm import selectinload
+from werkzeug.datastructures import MultiDict
+
+from app.core.clock import today
+from app.core.errors import BusinessError, NotYours
+from app.core.format import percent
+from app.core.history import history_of
+from app.core.lifecycle import note_refusal
+from app.core.scope import may, reader_id
+from app.core.unit import unit_of_work
+from app.core.views import CrmView
+from app.customers.operations import same_name
+from app.extensions import db
+from app.sales import operations
+from app.sales.access import VisibleOpportunities, VisiblePlans
+from app.sales.forms import PlanStepForm, ReasonForm, ResultForm, WinForm, assign_form, namesake_form
+from app.sales.models import Opportunity, OpportunityStatus, PlanStep
+from app.security.access import account_managers
+
+LABELS = {
+    "customer_name": _l("Prospect"),
+    "title": _l("Title"),
+    "source": _l("Source"),
+    "probability": _l("Win probability"),
+    "contact_name": _l("Contact"),
+    "contact_phone": _l("Contact phone"),
+    "description": _l("Description"),
+    "expected_amount": _l("Expected amount"),
+    "expected_close_on": _l("Expected close"),
+    "status": _l("Status"),
+    "assignee": _l("Assignee"),
+    "assigned_by": _l("Assigned by"),
+    "assigned_at": _l("Assigned at"),
+    "created_by": _l("Created by"),
+    "created_at": _l("Created at"),
+    "close_kind": _l("Outcome"),
+    "close_reason": _l("Reason"),
+    "closed_by": _l("Closed by"),
+    "closed_at": _l("Closed at"),
+    "customer": _l("Customer"),
+}
+
+
+class OpportunityView(CrmView):
+    """销售机会: from the first hint to won or lost, with the plan on the same page."""
+
+    datamodel = SQLAInterface(Opportunity)
+    scope = VisibleOpportunities
+    class_permission_name = "Opportunity"
+    route_base = "/opportunities"
+    list_title = _l("Opportunities")
+    show_title = _l("Opportunity")
+    add_title = _l("New opportunity")
+    edit_title = _l("Edit opportunity")
+    label_columns = LABELS
+    list_columns = ["title", "customer_name", "status", "probability", "expected_amount", "assignee", "created_at"]
+    show_columns = [
+        "customer_name", "source", "probability", "expected_amount", "expected_close_on", "contact_name",
+        "contact_phone", "created_by", "created_at", "assignee", "assigned_by", "assigned_at", "close_kind",
+        "close_reason", "closed_by", "closed_at", "customer",
+    ]  # fmt: skip
+    search_columns = ["customer_name", "title", "contact_name", "status", "assignee"]
+    order_columns = ["customer_name", "created_at"]
+    base_order = ("created_at", "desc")
+    add_columns = edit_columns = [
+        "customer_name", "title", "source", "probability", "expected_amount", "expected_close_on", "contact_name",
+        "contact_phone", "description",
+    ]  # fmt: skip
+    add_fieldsets = edit_fieldsets = [
+        (_l("Opportunity"), {"fields": [
+            "customer_name", "title", "source", "probability", "expected_amount", "expected_close_on", "description",
+        ]}),
+        (_l("Contact"), {"fields": ["contact_name", "contact_phone"]}),
+    ]  # fmt: skip
+    description_columns = {
+        "customer_name": _l("A prospect, in your own words. It becomes a customer when the opportunity is won."),
+        "probability": _l("0 to 100 percent."),
+    }
+    formatters_columns = {"probability": percent}
+    choices = {"assignee": account_managers}
+    steps = operations.STEPS
+    bulk = [("bulk_assign", _l("Assign"), "can_assign")]
+    extra_rights = (
+        "can_see_all", "can_delete_any", "can_act_for_others", "can_win_unfinished", "can_plan",
+    )  # fmt: skip
+    show_template = "sales/opportunity.html"
+    empty_text = _l("Opportunities come from fairs, referrals and calls. Enter the first one.")
+
+    def create_record(self, record: Opportunity) -> None:
+        operations.create(record, actor=g.user._get_current_object())
+
+    def change_record(self, record: Opportunity) -> None:
+        operations.check_editable(record)
+
+    def may_edit(self, record: Opportunity) -> bool:
+        return record.status == OpportunityStatus.unassigned
+
+    def may_delete(self, record: Opportunity) -> bool:
+        mine = record.created_by_id == reader_id() or may("can_delete_any", "Opportunity")
+        return record.status == OpportunityStatus.unassigned and mine
+
+    def why_not_edit(self, record: Opportunity) -> str:
+        return _("Only unassigned opportunities can be edited or deleted.")
+
+    def why_not_delete(self, record: Opportunity) -> str:
+        if record.status == OpportunityStatus.unassigned:
+            return _("Only its creator or a sales lead can delete an opportunity.")
+        return self.why_not_edit(record)
+
+    def open_steps(self, record: Opportunity) -> list[Any]:
+        theirs = self.may_develop(record)
+        closing = {"win", "lose", "terminate"}
+        return [s for s in super().open_steps(record) if s.name not in closing or theirs]
+
+    def may_develop(self, record: Opportunity) -> bool:
+        """Whether the reader may work on this plan now."""
+        return (
+            record.status == OpportunityStatus.assigned
+            and may("can_plan", "Opportunity")
+            and (record.assignee_id == reader_id() or may("can_act_for_others", "Opportunity"))
+        )
+
+    def show_page(self, record: Opportunity, **forms: Any) -> dict[str, Any]:
+        page = super().show_page(record)
+        plan = (
+            db.session.execute(
+                sa.select(PlanStep)
+                .where(PlanStep.opportunity_id == record.id)
+                .options(selectinload(PlanStep.executed_by))
+                .order_by(PlanStep.planned_on, PlanStep.id)
+            )
+            .scalars()
+            .all()
+        )
+        current = next((p for p in plan if not p.result), None)
+        developing = self.may_develop(record)
+        page.update(
+            plan=plan,
+            done_steps=sum(1 for p in plan if p.result),
+            current=current,
+            today=today(),
+            developing=developing,
+            editing=None,
+            step_form=forms.get("step_form") or PlanStepForm(formdata=MultiDict()),
+            result_form=forms.get("result_form") or ResultForm(formdata=MultiDict()),
+            history=history_of(record, plan),
+        )
+        page.update({k: v for k, v in forms.items() if k not in ("step_form", "result_form")})
+        return page
+
+    # -- steps ------------------------------------------------------------------------------------------------
+
+    @expose("/assign/<pk>", methods=["GET", "POST"])
+    @has_access
+    def assign(self, pk: Any) -> Any:
+        return self.run_step(operations.assign, pk, assign_form(lambda: self.lookup_url("assignee")))
+
+    @expose("/reassign/<pk>", methods=["GET", "POST"])
+    @has_access
+    def reassign(self, pk: Any) -> Any:
+        return self.run_step(operations.reassign, pk, assign_form(lambda: self.lookup_url("assignee")))
+
+    @expose("/bulk-assign", methods=["POST"])
+    @has_access
+    @permission_name("assign")
+    def bulk_assign(self) -> Any:
+        return self.run_bulk(
+            operations.assign,
+            assign_form(lambda: self.lookup_url("assignee")),
+            title=_("Assign opportunities"),
+            label=_("Assign"),
+        )
+
+    @expose("/win/<pk>", methods=["GET", "POST"])
+    @has_access
+    def win(self, pk: Any) -> Any:
+        record = self.load(pk)
+        namesakes = same_name(record.customer_name) if record.status == OpportunityStatus.assigned else []
+        if not namesakes:
+            return self.run_step(operations.win, pk, WinForm)
+        made = namesake_form(namesakes)
+        chosen = made().choice.data if request.method == "POST" else None
+        given: dict[str, Any] = {"create_anyway": chosen == "new"}
+        if chosen and chosen != "new":
+            given["attach_to"] = next((c for c in namesakes if str(c.id) == chosen), None)
+        return self.run_step(_Chosen(operations.win), pk, made, **given)
+
+    @expose("/lose/<pk>", methods=["GET", "POST"])
+    @has_access
+    def lose(self, pk: Any) -> Any:
+        return self.run_step(operations.lose, pk, ReasonForm)
+
+    @expose("/terminate/<pk>", methods=["GET", "POST"])
+    @has_access
+    def terminate(self, pk: Any) -> Any:
+        return self.run_step(operations.terminate, pk, ReasonForm)
+
+    # -- the plan, on the opportunity's page ------------------------------------------------------------------
+
+    @expose("/<pk>/plan", methods=["POST"])
+    @has_access
+    @permission_name("plan")
+    def add_plan_step(self, pk: Any) -> Any:
+        record, form = self.load(pk), PlanStepForm()
+        return self._plan_move(
+            record,
+            form,
+            "step_form",
+            lambda actor: operations.add_step(
+                record, actor=actor, planned_on=form.planned_on.data, todo=form.todo.data
+            ),
+            _("The step was planned."),
+        )
+
+    @expose("/<pk>/plan/<step_id>", methods=["GET", "POST"])
+    @has_access
+    @permission_name("plan")
+    def change_plan_step(self, pk: Any, step_id: Any) -> Any:
+        record, planned = self._plan_step(pk, step_id)
+        form = PlanStepForm(obj=planned) if request.method == "POST" else PlanStepForm(MultiDict(), obj=planned)
+        if request.method == "GET":
+            return self._again(record, 200, step_form=form, editing=planned)
+        return self._plan_move(
+            record,
+            form,
+            "step_form",
+            lambda actor: operations.change_step(
+                planned, actor=actor, planned_on=form.planned_on.data, todo=form.todo.data
+            ),
+            _("The step was changed."),
+            editing=planned,
+        )
+
+    @expose("/<pk>/plan/<step_id>/result", methods=["POST"])
+    @has_access
+    @permission_name("plan")
+    def execute_plan_step(self, pk: Any, step_id: Any) -> Any:
+        record, planned = self._plan_step(pk, step_id)
+        form = ResultForm()
+        return self._plan_move(
+            record,
+            form,
+            "result_form",
+            lambda actor: operations.execute_step(planned, actor=actor, result=form.result.data),
+            _("The result was kept."),
+            executing=planned,
+        )
+
+    @expose("/<pk>/plan/<step_id>/delete", methods=["POST"])
+    @has_access
+    @permission_name("plan")
+    def remove_plan_step(self, pk: Any, step_id: Any) -> Any:
+        record, planned = self._plan_step(pk, step_id)
+        return self._plan_move(
+            record,
+            None,
+            "step_form",
+            lambda actor: operations.remove_step(planned, actor=actor),
+            _("The step was removed from the plan."),
+        )
+
+    def _plan_step(self, pk: Any, step_id: Any) -> tuple[Opportunity, PlanStep]:
+        record = self.load(pk)
+        number = int(step_id) if str(step_id).isdigit() and len(str(step_id)) < 10 else 0
+        planned = db.session.get(PlanStep, number)
+        if planned is None or planned.opportunity_id != record.id:
+            abort(404)
+        return record, planned
+
+    def _plan_move(
+        self, record: Opportunity, form: Any, name: str, move: Any, done: str, **shown: Any
+    ) -> Any:
+        """Do one thing to the plan in a unit of work; on refusal show the page again with the typed text."""
+        if form is not None and not form.validate():
+            return self._again(record, 422, **{name: form}, **shown)
+        actor, pk, before = g.user._get_current_object(), record.id, record.status
+        try:
+            with unit_of_work():
+                move(actor)
+        except BusinessError as refusal:
+            note_refusal("opportunity", pk, "plan", actor_id=actor.id, before=before, why=str(refusal))
+            status = 403 if isinstance(refusal, NotYours) else 409
+            if form is None:
+                flash(str(refusal), "warning")
+                return redirect(url_for("OpportunityView.show", pk=pk))
+            form.refuse(str(refusal))
+            return self._again(self.load(pk), status, **{name: form}, **shown)
+        flash(done, "success")
+        return redirect(url_for("OpportunityView.show", pk=pk) + "#plan")
+
+    def _again(self, record: Opportunity, status: int, **forms: Any) -> Any:
+        from flask import render_template
+
+        return render_template(self.show_template, **self.show_page(record, **forms), **self.frame()), status
+
+
+class _Chosen:
+    """`win` without the radio's raw value: the page turned it into a customer or "create anyway"."""
+
+    def __init__(self, taken: Any) -> None:
+        self._taken = taken
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._taken, name)
+
+    def __call__(self, record: Any, *, choice: str | None = None, **given: Any) -> Any:
+        return self._taken(record, **given)
+
+
+class PlanView(OpportunityView):
+    """开发计划: the assigned opportunities with how far their plans are; each leads to the opportunity's page."""
+
+    scope = VisiblePlans
+    class_permission_name = "Plan"
+    route_base = "/plans"
+    exclude_route_methods = set(OpportunityView.exclude_route_methods) | {
+        "show", "add", "edit", "delete", "assign", "reassign", "bulk_assign", "win", "lose", "terminate",
+        "add_plan_step", "change_plan_step", "execute_plan_step", "remove_plan_step",
+    }  # fmt: skip
+    list_title = _l("Development plans")
+    list_columns = ["title", "customer_name", "status", "assignee", "assigned_at", "expected_close_on"]
+    search_columns = ["customer_name", "title", "status", "assignee"]
+    order_columns = ["customer_name", "created_at"]
+    base_order = ("created_at", "desc")
+    bulk = []
+    steps = []
+    extra_rights = ()
+    empty_text = _l("A plan appears here when an opportunity is assigned.")
+
+    def show_url(self, record: Opportunity) -> str:
+        return url_for("OpportunityView.show", pk=record.id)
