@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help vendor
+.PHONY: help vendor dev test lint fmt types ci translations migration demo
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -7,3 +7,33 @@ help: ## Show the targets
 vendor: ## Fetch the pinned browser libraries and copy them into app/static
 	npm install --no-package-lock --ignore-scripts --no-audit --no-fund
 	npm run --silent vendor
+
+dev: ## Start everything in one terminal
+	python run.py
+
+demo: ## Load the demo company into an empty database
+	python -m flask --app run crm demo
+
+test: ## Run the whole suite on both databases (k=name for some of it)
+	python -m tests $(if $(k),-k '$(k)')
+
+lint: ## Check style, form and types
+	ruff check .
+	ruff format --check .
+	mypy
+
+fmt: ## Repair style and form
+	ruff check --fix .
+	ruff format .
+
+ci: ## Run what a change must pass, in an environment of its own
+	.ci/run
+
+translations: ## Read the sentences from the source into the Chinese catalogue and compile it
+	pybabel -q extract -F babel.cfg -k _l -k lazy_gettext --no-location --sort-output --project Liuke -o translations/messages.pot .
+	pybabel -q update -i translations/messages.pot -d translations -l zh --init-missing --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --width 120
+	rm -f translations/messages.pot
+	pybabel compile -d translations --statistics
+
+migration: ## Write a migration of what the models changed (m="what for")
+	python -m flask --app run db migrate -m "$(m)"
