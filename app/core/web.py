@@ -62,6 +62,15 @@ class Page:
         return bool(current_app.extensions["liuke_demo"]())
 
     @property
+    def breadcrumbs(self) -> list[tuple[str, str]]:
+        """The list a record belongs to: (label, address) of the menu entry the page stands under."""
+        for group in self.menu() if self.signed_in else []:
+            for item in group["items"]:
+                if item["current"] and item["url"] != request.path:
+                    return [(item["label"], item["url"])]
+        return []
+
+    @property
     def signed_in(self) -> bool:
         user = g.get("user")
         return user is not None and user.is_authenticated
@@ -76,7 +85,12 @@ class Page:
         return kept[name]
 
     def menu(self) -> list[dict[str, Any]]:
-        """The entries the reader may open, by group."""
+        """The entries the reader may open, by group. Made once per request."""
+        if "menu" not in g:
+            g.menu = self._menu()
+        return g.menu  # type: ignore[no-any-return]
+
+    def _menu(self) -> list[dict[str, Any]]:
         allowed = current_app.appbuilder.sm.get_user_menu_access()  # type: ignore[attr-defined]
         groups = []
         for group in current_app.appbuilder.menu.get_list():  # type: ignore[attr-defined]
