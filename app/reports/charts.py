@@ -4,6 +4,9 @@ A chart carries no style, no script and no colour, so it obeys the content secur
 dark theme. Series are coloured in the order given (`--lk-c1` to `--lk-c6`); legends use the classes `k1` to `k6` in
 the same order. Every mark keeps its `<desc>` texts, from which liuke.js makes the tip. A chart is a picture: the page
 shows the same numbers in a table beside it.
+
+A chart grows and shrinks with its card, its text too: `width` should be near the card's width in pixels. A wide chart
+is drawn a second time for phones (width 340), one in `only-d`, the other in `only-m`.
 """
 
 from __future__ import annotations
@@ -61,7 +64,7 @@ def hbar(
     label: str,
     formatter: Formatter | None = None,
     hrefs: Sequence[str | None] | None = None,
-    width: int = 480,
+    width: int = 400,
 ) -> Markup:
     """Horizontal bars with their values at the end, first label on top.
 
@@ -127,7 +130,7 @@ def bars(
     *,
     label: str,
     formatter: Formatter | None = None,
-    width: int = 480,
+    width: int = 400,
     height: int = 180,
 ) -> Markup:
     """One column per label, such as orders by month. No values, no chart: ''."""
@@ -229,6 +232,9 @@ def _house_rules(root: Any, label: str, name: str, notes: frozenset[str]) -> Any
         element_class = element.get("class")
         if element_class and "color-" in element_class:
             element.set("class", re.sub(r"color-(\d+)", lambda m: f"color-{int(m[1]) % COLOURS}", element_class))
+    if name == "hbar":  # pygal draws upwards; the keyboard goes from the first bar to the last
+        for group in [element for element in root.iter() if element.get("class") == "bars"]:
+            group[:] = group[::-1]
     links = [element for element in root.iter() if _tag(element) == "a"]
     for link in links:
         for attribute in [a for a in link.attrib if a.endswith("href") or a == "target"]:

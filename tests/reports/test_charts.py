@@ -116,6 +116,7 @@ def test_bars_come_in_the_order_given_with_their_values():
 
     assert height["big"] < height["small"]
     assert height["¥1,234.50"] < height["¥7.00"]
+    assert [d.text for d in root.iter(f"{SVG}desc") if d.get("class") == "label"] == ["big", "small"]
 
 
 def test_a_bar_that_leads_somewhere_can_be_reached_by_keyboard():

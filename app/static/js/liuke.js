@@ -161,6 +161,7 @@
       searchField: [],
       maxOptions: null,
       preload: 'focus',
+      hideSelected: true,
       refreshThrottle: 0,
       firstUrl: (term) => page(term, 0),
       async load(term, done) {
@@ -181,6 +182,7 @@
       },
     });
     widget.wrapper.classList.remove('form-select', 'form-control');
+    select.setAttribute('aria-hidden', 'true'); // its label now names the search field
     ['aria-describedby', 'aria-invalid', 'aria-required'].forEach((name) => {
       if (select.hasAttribute(name)) widget.control_input.setAttribute(name, select.getAttribute(name));
     });
