@@ -41,7 +41,10 @@ class JsonQueue(Queue):
 def connect(*, patience: float = 5.0) -> Redis:
     """A connection to the configured Redis; it gives up after `patience` seconds instead of hanging a page."""
     return Redis.from_url(
-        current_app.config["REDIS_URL"], socket_connect_timeout=patience, socket_timeout=patience, health_check_interval=30
+        current_app.config["REDIS_URL"],
+        socket_connect_timeout=patience,
+        socket_timeout=patience,
+        health_check_interval=30,
     )
 
 

@@ -7,10 +7,12 @@ from typing import Any
 
 import sqlalchemy as sa
 from flask_appbuilder import Model
+from flask_appbuilder.security.sqla.models import User
 from flask_babel import lazy_gettext as _l
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.core.choices import Choice
+from app.core.clock import utcnow
 from app.core.models import user_fk
 from app.core.types import UtcDateTime
 
@@ -48,6 +50,11 @@ class JobRun(Model):
     error: Mapped[str | None] = mapped_column(sa.String(2000))
     requested_by_id: Mapped[int | None] = user_fk("who ran it by hand; null: the schedule")
 
+    requested_by: Mapped[User | None] = relationship(User, foreign_keys=[requested_by_id])
+
+    def __repr__(self) -> str:
+        return f"{self.job} {self.period}"
+
 
 class Heartbeat(Model):
     """The last sign of life of a part of the product (scheduler, worker); read by /healthz."""
@@ -56,3 +63,14 @@ class Heartbeat(Model):
 
     part: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
     seen_at: Mapped[datetime] = mapped_column(UtcDateTime, comment="UTC")
+
+
+class Installation(Model):
+    """What this database is for. One row; a demo database says so and is never served beyond this machine."""
+
+    __tablename__ = "installation"
+    __table_args__ = (sa.CheckConstraint("id = 1", name="one_row"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, default=1)
+    demo: Mapped[bool] = mapped_column(default=False, comment="holds the invented demo company")
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, comment="UTC")

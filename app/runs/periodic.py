@@ -1,0 +1,83 @@
+"""Which jobs run by themselves, and when: on the company's wall clock, whatever the server's time zone.
+
+An occurrence is named by its wall-clock time, "2026-11-21T02:00": its *period*, the ledger's key. The cron line of
+the weekly scan is `0 2 * * 6` (6 is Saturday; 7 would be Sunday), but cron in a library follows the process's time
+zone and fires 61 times in the hour a clock is put forward, so the few rules we need are computed here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+SATURDAY = 5
+EVERY_DAY = frozenset(range(7))
+BACKFILL = 60  # missed periods that are caught up at most, the latest ones
+HAND = "hand-"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A wall-clock time on some weekdays; Monday is 0."""
+
+    days: frozenset[int]
+    at: time
+
+    def last(self, now: datetime, zone: ZoneInfo) -> datetime:
+        """The wall-clock time of the newest occurrence that is not after `now`."""
+        return max(wall for wall in self._around(now, zone) if instant(wall, zone) <= now)
+
+    def next(self, now: datetime, zone: ZoneInfo) -> datetime:
+        """The wall-clock time of the first occurrence after `now`."""
+        return min(wall for wall in self._around(now, zone) if instant(wall, zone) > now)
+
+    def between(self, after: datetime, until: datetime) -> list[datetime]:
+        """The wall-clock times of the occurrences in (after, until], both wall-clock times; oldest first."""
+        days = range((until.date() - after.date()).days + 1)
+        walls = [datetime.combine(after.date() + timedelta(days=n), self.at) for n in days]
+        return [wall for wall in walls if wall.weekday() in self.days and after < wall <= until]
+
+    def _around(self, now: datetime, zone: ZoneInfo) -> list[datetime]:
+        today = now.astimezone(zone).date()
+        days = (today + timedelta(days=n) for n in range(-8, 9))
+        return [datetime.combine(day, self.at) for day in days if day.weekday() in self.days]
+
+
+@dataclass(frozen=True)
+class Periodic:
+    """A job that runs by itself."""
+
+    id: str
+    path: str  # of the function, called with the period
+    rule: Rule
+    backfill: bool  # whether every missed period is caught up, or only the newest
+
+
+def instant(wall: datetime, zone: ZoneInfo) -> datetime:
+    """The UTC instant of an occurrence: the first of the two in a repeated hour, the gap's end in a skipped one."""
+    return wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
+
+
+def period_of(wall: datetime) -> str:
+    """The name of an occurrence."""
+    return wall.isoformat(timespec="minutes")
+
+
+def wall_of(period: str) -> datetime:
+    """The wall-clock time a period is named after. Raises `ValueError` for anything else, a hand run included."""
+    wall = datetime.fromisoformat(period)
+    if wall.tzinfo is not None or period_of(wall) != period:
+        raise ValueError(f"not a period: {period!r}")
+    return wall
+
+
+def hand_period(now: datetime) -> str:
+    """The name of a run by hand: two clicks within a second are one run."""
+    return f"{HAND}{now.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+
+
+CHURN_SCAN = Periodic("churn-scan", "jobs.churn_scan.run", Rule(frozenset({SATURDAY}), time(2)), backfill=True)
+SESSION_SWEEP = Periodic("session-sweep", "jobs.session_sweep.run", Rule(EVERY_DAY, time(3, 30)), backfill=False)
+
+PERIODIC = (CHURN_SCAN, SESSION_SWEEP)

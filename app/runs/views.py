@@ -1,0 +1,97 @@
+"""后台任务: the runs of the background jobs, read-only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask_babel import lazy_gettext as _l
+from markupsafe import Markup, escape
+
+from app.core.format import NOTHING
+from app.core.views import ReadOnlyView, SQLAInterface
+from app.runs.access import AllRuns
+from app.runs.models import JobRun
+from app.runs.periodic import HAND
+
+JOBS = {
+    "churn-scan": _l("Churn scan"),
+    "session-sweep": _l("Session clean-up"),
+    "sales-sync": _l("Sales feed"),
+}
+COUNTS = {
+    "due": _l("Due"),
+    "opened": _l("Opened"),
+    "recovered": _l("Recovered"),
+    "open": _l("Open"),
+    "sessions": _l("Sessions removed"),
+    "heartbeats": _l("Signs of life removed"),
+}
+
+
+def job_label(job: str) -> str:
+    """A job's name in the reader's language."""
+    return str(JOBS.get(job, job))
+
+
+def period_label(period: str) -> str:
+    """A period as people say it: the scheduled time on the company's clock, or "By hand"."""
+    return str(_l("By hand")) if period.startswith(HAND) else period.replace("T", " ")
+
+
+def counts_label(counts: dict[str, Any] | None) -> str | Markup:
+    """What a run counted, in words."""
+    if not counts:
+        return NOTHING
+    shown = [(COUNTS.get(name, name), value) for name, value in counts.items() if isinstance(value, int)]
+    return Markup(" · ").join(Markup("{} {:,}").format(label, value) for label, value in shown) or NOTHING
+
+
+class JobRunView(ReadOnlyView):
+    """Every run, newest first."""
+
+    datamodel = SQLAInterface(JobRun)
+    route_base = "/jobs/runs"
+    class_permission_name = "JobRun"
+    scope = AllRuns
+    list_title = _l("Job runs")
+    show_title = _l("Job run")
+    list_columns = ["job", "period", "status", "counts", "attempt", "started_at", "finished_at", "error"]
+    show_columns = [
+        "job",
+        "period",
+        "scheduled_for",
+        "status",
+        "counts",
+        "attempt",
+        "started_at",
+        "heartbeat_at",
+        "finished_at",
+        "requested_by",
+        "owner",
+        "error",
+    ]
+    search_columns = ["job", "status", "period", "started_at"]
+    order_columns = ["id"]
+    base_order = ("id", "desc")
+    extra_rights = ("can_run", "can_preview")
+    label_columns = {
+        "job": _l("Job"),
+        "period": _l("Period"),
+        "scheduled_for": _l("As of"),
+        "status": _l("Status"),
+        "counts": _l("Counts"),
+        "attempt": _l("Attempt"),
+        "started_at": _l("Started"),
+        "heartbeat_at": _l("Last sign of life"),
+        "finished_at": _l("Finished"),
+        "requested_by": _l("Run by"),
+        "owner": _l("Process"),
+        "error": _l("Error"),
+    }
+    formatters_columns = {
+        "job": job_label,
+        "period": period_label,
+        "counts": counts_label,
+        "error": lambda text: escape(text.splitlines()[0]) if text else NOTHING,
+    }
+    empty_text = _l("No job has run yet. The scheduler starts the first ones by itself.")
