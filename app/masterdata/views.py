@@ -1,0 +1,68 @@
+"""The screen of 数据字典."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask_appbuilder.models.sqla.interface import SQLAInterface
+from flask_babel import lazy_gettext as _l
+
+from app.core.views import CrmView
+from app.masterdata import operations
+from app.masterdata.access import AllItems
+from app.masterdata.models import DictionaryItem
+
+
+class DictionaryItemView(CrmView):
+    """数据字典: what the company's drop-downs offer, in both languages."""
+
+    datamodel = SQLAInterface(DictionaryItem)
+    scope = AllItems
+    class_permission_name = "DictionaryItem"
+    route_base = "/dictionary"
+    list_title = _l("Data dictionary")
+    show_title = _l("Dictionary item")
+    add_title = _l("New dictionary item")
+    edit_title = _l("Edit dictionary item")
+    label_columns = {
+        "type": _l("List"),
+        "label_zh": _l("Chinese label"),
+        "label_en": _l("English label"),
+        "value": _l("Value"),
+        "sort_order": _l("Position"),
+        "active": _l("Offered in forms"),
+        "system": _l("Part of the product"),
+    }
+    description_columns = {
+        "value": _l("A number or a word that a rule reads; most items need none."),
+        "sort_order": _l("Small numbers come first."),
+        "active": _l("Records that already use the item keep it."),
+    }
+    list_columns = ["label_zh", "label_en", "type", "sort_order", "active"]
+    show_columns = ["type", "label_zh", "label_en", "value", "sort_order", "active", "system"]
+    search_columns = ["type", "label_zh", "label_en"]
+    order_columns = ["type"]
+    base_order = ("sort_order", "asc")  # seeded list by list; a new item comes last in its own
+    add_columns = ["type", "label_zh", "label_en", "value"]
+    edit_columns = ["label_zh", "label_en", "value", "sort_order", "active"]
+    formatters_columns = {"type": lambda kind: kind.label, "sort_order": str}
+
+    def make_form(self, columns: list[str], record: Any = None) -> Any:
+        if record is not None and record.system:
+            columns = [column for column in columns if column != "value"]  # a rule reads it
+        return super().make_form(columns, record)
+
+    def create_record(self, record: DictionaryItem) -> None:
+        operations.add_item(record)
+
+    def change_record(self, record: DictionaryItem) -> None:
+        operations.change_item(record)
+
+    def delete_record(self, record: DictionaryItem) -> None:
+        operations.remove_item(record)
+
+    def may_delete(self, record: DictionaryItem) -> bool:
+        return operations.why_not_delete(record) is None
+
+    def why_not_delete(self, record: DictionaryItem) -> str:
+        return operations.why_not_delete(record) or super().why_not_delete(record)
