@@ -23,11 +23,14 @@ def active_users() -> Choices:
     return Choices(User, where=lambda: User.active.is_(True), search=_NAMES, order=_BY_NAME)
 
 
+def people_who(right: str, view: str) -> Choices:
+    """Active people who hold `right` on `view`."""
+    return Choices(User, where=lambda: User.id.in_(holders(right, view)), search=_NAMES, order=_BY_NAME)
+
+
 def account_managers() -> Choices:
     """Active people who may be given customers and opportunities (right can_be_assigned)."""
-    return Choices(
-        User, where=lambda: User.id.in_(holders("can_be_assigned", "Customer")), search=_NAMES, order=_BY_NAME
-    )
+    return people_who("can_be_assigned", "Customer")
 
 
 def teams() -> Choices:
