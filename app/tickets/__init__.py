@@ -1,5 +1,25 @@
+"""服务单, 客户反馈, 客户投诉: what customers ask for, say and complain about."""
+
+from __future__ import annotations
+
 from typing import Any
 
 
 def register(appbuilder: Any) -> None:
-    """Nothing to show yet."""
+    """Make the screens of the service department known."""
+    from flask_babel import lazy_gettext as _l
+
+    from app.core import nav
+    from app.core.history import tell
+    from app.core.views import CHOICES
+    from app.tickets.access import tickets_to_choose
+    from app.tickets.views import ComplaintView, FeedbackView, TicketStepView, TicketView
+
+    CHOICES["ticket"] = tickets_to_choose
+    for kind in ("feedback", "complaint"):
+        tell(kind, "close", _l("closed it"), "circle-check")
+        tell(kind, "reopen", _l("opened it again"), "rotate-clockwise")
+    nav.add(appbuilder, TicketView, group="service", icon="headset", label=_l("Tickets"))
+    nav.add(appbuilder, FeedbackView, group="service", icon="messages", label=_l("Customer feedback"))
+    nav.add(appbuilder, ComplaintView, group="service", icon="message-report", label=_l("Customer complaints"))
+    appbuilder.add_view_no_menu(TicketStepView)

@@ -102,6 +102,9 @@ class TicketStep(Model):
     ticket: Mapped[Ticket] = relationship()
     actor: Mapped[User | None] = relationship(User, foreign_keys=[actor_id])
 
+    def __repr__(self) -> str:
+        return f"{self.ticket!r} {self.step}"
+
 
 class Feedback(HasStatus, SoftDeleted, Model):
     """客户反馈: what a customer said, good or bad."""

@@ -1,0 +1,71 @@
+"""Whose tickets, and which records of what customers said."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from app.core.choosing import Choices
+from app.core.scope import RowScope, may, reader_id
+from app.customers.access import of_visible_customer
+from app.customers.models import Customer
+from app.security.access import people_who
+from app.tickets.models import Complaint, Feedback, Ticket, TicketStep
+
+
+class VisibleTickets(RowScope):
+    """Those the reader entered or was given, and those of his own customers; all with the right can_see_all."""
+
+    rows = Ticket
+
+    @classmethod
+    def visible(cls) -> sa.ColumnElement[bool] | None:
+        if may("can_see_all", "Ticket"):
+            return None
+        person = reader_id()
+        own_customers = sa.select(Customer.id).where(Customer.owner_id == person)
+        return sa.or_(
+            Ticket.created_by_id == person, Ticket.assignee_id == person, Ticket.customer_id.in_(own_customers)
+        )
+
+
+class VisibleTicketSteps(RowScope):
+    """Steps of the tickets the reader may see."""
+
+    rows = TicketStep
+
+    @classmethod
+    def visible(cls) -> sa.ColumnElement[bool]:
+        ticket = sa.select(Ticket.id).where(Ticket.id == TicketStep.ticket_id, VisibleTickets.criterion())
+        return ticket.exists()
+
+
+class VisibleFeedback(RowScope):
+    """Feedback of visible customers."""
+
+    rows = Feedback
+
+    @classmethod
+    def visible(cls) -> sa.ColumnElement[bool] | None:
+        return of_visible_customer(Feedback.customer_id)
+
+
+class VisibleComplaints(RowScope):
+    """Complaints of visible customers."""
+
+    rows = Complaint
+
+    @classmethod
+    def visible(cls) -> sa.ColumnElement[bool] | None:
+        return of_visible_customer(Complaint.customer_id)
+
+
+def tickets_to_choose() -> Choices:
+    """Visible tickets, newest first, searched by number and title."""
+    return Choices(
+        Ticket, where=VisibleTickets.criterion, search=(Ticket.number, Ticket.title), order=(Ticket.id.desc(),)
+    )
+
+
+def acceptors(view: str) -> Choices:
+    """受理人: active people who may enter such records (`view` is Feedback or Complaint)."""
+    return people_who("can_add", view)
