@@ -1,5 +1,19 @@
+"""营销活动: what the company does to be remembered."""
+
+from __future__ import annotations
+
 from typing import Any
 
 
 def register(appbuilder: Any) -> None:
-    """Nothing to show yet."""
+    """Make the screens of marketing known."""
+    from flask_babel import lazy_gettext as _l
+
+    from app.core import nav
+    from app.core.views import CHOICES
+    from app.marketing.access import activities_to_choose
+    from app.marketing.views import ActivityView, ParticipantView
+
+    CHOICES["activity"] = activities_to_choose
+    nav.add(appbuilder, ActivityView, group="sales", icon="flag", label=_l("Marketing activities"))
+    appbuilder.add_view_no_menu(ParticipantView)

@@ -64,3 +64,6 @@ class Participant(Stamped, Model):
 
     activity: Mapped[Activity] = relationship()
     customer: Mapped[Customer] = relationship()
+
+    def __repr__(self) -> str:
+        return repr(self.customer)

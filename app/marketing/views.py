@@ -1,0 +1,98 @@
+"""Screens of 营销活动."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import redirect, request, url_for
+from flask_appbuilder import expose
+from flask_appbuilder.models.sqla.interface import SQLAInterface
+from flask_appbuilder.security.decorators import has_access
+from flask_babel import lazy_gettext as _l
+
+from app.core.views import CrmView
+from app.marketing import operations
+from app.marketing.access import AllActivities, VisibleParticipants
+from app.marketing.models import Activity, Participant
+
+
+class ActivityView(CrmView):
+    """营销活动: fairs, visits and campaigns with what they cost and whom they reached."""
+
+    datamodel = SQLAInterface(Activity)
+    scope = AllActivities
+    class_permission_name = "Activity"
+    route_base = "/activities"
+    list_title = _l("Marketing activities")
+    show_title = _l("Marketing activity")
+    add_title = _l("New activity")
+    edit_title = _l("Edit activity")
+    label_columns = {
+        "title": _l("Title"),
+        "kind": _l("Kind"),
+        "starts_on": _l("Starts on"),
+        "ends_on": _l("Ends on"),
+        "budget": _l("Budget"),
+        "cost": _l("Cost"),
+        "outcome": _l("Outcome"),
+        "created_by": _l("Created by"),
+        "created_at": _l("Created at"),
+    }
+    list_columns = ["title", "kind", "starts_on", "ends_on", "budget", "cost"]
+    show_columns = ["kind", "starts_on", "ends_on", "budget", "cost", "outcome", "created_by", "created_at"]
+    search_columns = ["title", "kind", "starts_on"]
+    order_columns = ["starts_on"]
+    base_order = ("starts_on", "desc")
+    add_columns = edit_columns = ["title", "kind", "starts_on", "ends_on", "budget", "cost", "outcome"]
+    description_columns = {"ends_on": _l("The last day. Leave it empty for a single day.")}
+    formatters_columns = {"kind": lambda kind: kind.label}
+    related = [("ParticipantView", "activity_id")]
+    show_template = "marketing/activity.html"
+    empty_text = _l("Plan a fair, a visit or a campaign, and note the customers who take part.")
+
+    def create_record(self, record: Activity) -> None:
+        operations.keep_activity(record)
+
+    def change_record(self, record: Activity) -> None:
+        operations.keep_activity(record)
+
+
+class ParticipantView(CrmView):
+    """The customers of an activity, on the activity's page."""
+
+    datamodel = SQLAInterface(Participant)
+    scope = VisibleParticipants
+    class_permission_name = "Participant"
+    route_base = "/participants"
+    exclude_route_methods = CrmView.exclude_route_methods | {"show", "edit"}
+    list_title = _l("Participants")
+    add_title = _l("Add participant")
+    label_columns = {
+        "customer": _l("Customer"),
+        "activity": _l("Activity"),
+        "created_by": _l("Added by"),
+        "created_at": _l("Added at"),
+    }
+    list_columns = ["customer", "created_by", "created_at", "activity"]
+    show_columns = []
+    search_columns = ["activity", "customer"]
+    order_columns = []
+    base_order = ("id", "desc")
+    add_columns = ["activity", "customer"]
+    empty_text = _l("Open an activity to add the customers who take part.")
+
+    def prefill(self, form: Any) -> None:
+        form.activity.data = self.choices_for("activity").find(request.args.get("activity"))
+
+    def create_record(self, record: Participant) -> None:
+        operations.add_participant(record)
+
+    def after_save(self, record: Participant) -> str:
+        return url_for("ActivityView.show", pk=record.activity_id)
+
+    @expose("/delete/<pk>", methods=["POST"])
+    @has_access
+    def delete(self, pk: Any) -> Any:
+        activity_id = self.load(pk).activity_id
+        super().delete(pk)
+        return redirect(url_for("ActivityView.show", pk=activity_id))
