@@ -20,7 +20,6 @@ from flask_babel import ngettext
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 from sqlalchemy.orm import RelationshipProperty, selectinload
 from sqlalchemy.orm.exc import StaleDataError
-from werkzeug.datastructures import MultiDict
 from wtforms import HiddenField
 
 from app.core.choosing import Choices
@@ -54,7 +53,7 @@ class CrmView(ModelView):
     base_order: ClassVar[tuple[str, str]]
     search_folds: ClassVar[dict[str, str]] = {}
     required_columns: ClassVar[frozenset[str]] = frozenset()
-    related: ClassVar[list[tuple[Any, str]]] = []
+    tab_of: ClassVar[dict[str, str]] = {}  # name of a view whose record page shows this list -> our foreign key
     steps: ClassVar[list[Step]] = []
     bulk: ClassVar[list[tuple[str, Any, str]]] = []  # (method, label, right)
     choices: ClassVar[dict[str, Any]] = {}
@@ -287,20 +286,44 @@ class CrmView(ModelView):
         """Whether this very record may be deleted now (rules beyond the right)."""
         return True
 
+    def related_views_of(self) -> list[tuple[CrmView, str]]:
+        """The lists that hang on this view's records and that the reader may open, with their foreign keys."""
+        name = type(self).__name__
+        views = [v for v in self.appbuilder.baseviews if isinstance(v, CrmView) and name in v.tab_of]
+        return [(view, view.tab_of[name]) for view in views if view.allows("list")]
+
     def related_lists(self, record: Any) -> list[dict[str, Any]]:
         """The first rows of each related list the reader may open."""
-        lists = []
-        for view_class, key in self.related:
-            view = next(v for v in self.appbuilder.baseviews if type(v).__name__ == view_class)
-            if not view.allows("list"):
-                continue
-            column = getattr(view.datamodel.obj, key)
-            rows, more = view.rows(
-                [view.scope.criterion(), column == record.id], *view.base_order, page=0, size=self.page_size
-            )
-            shown = [c for c in view.list_columns if f"{c}_id" != key]
-            lists.append({"view": view, "rows": rows, "more": more, "columns": [view._column(c) for c in shown]})
-        return lists
+        return [self.related_list(record, view, key) for view, key in self.related_views_of()]
+
+    def related_list(self, record: Any, view: CrmView, key: str, *, size: int = 25) -> dict[str, Any]:
+        """The first rows of one related list, in that view's own scope and order."""
+        column = getattr(view.datamodel.obj, key)
+        rows, more = view.rows([view.scope.criterion(), column == record.id], *view.base_order, page=0, size=size)
+        relation = key.removesuffix("_id")
+        columns = [view._column(c) for c in view.list_columns if c != relation]
+        return {
+            "view": view,
+            "rows": rows,
+            "columns": columns,
+            "all_url": url_for(f"{view.endpoint}.list", **{f"_flt_0_{relation}": record.id})
+            if more and relation in view.search_columns
+            else None,
+            "add_url": url_for(f"{view.endpoint}.add", **{relation: record.id})
+            if relation in view.add_columns and view.allows("add")
+            else None,
+        }
+
+    def related_counts(self, record: Any, views: list[tuple[CrmView, str]]) -> list[int]:
+        """How many rows each related list has (at most 1,000), in one statement."""
+        if not views:
+            return []
+        counts = []
+        for view, key in views:
+            model = view.datamodel.obj
+            some = sa.select(model.id).where(view.scope.criterion(), getattr(model, key) == record.id).limit(1000)
+            counts.append(sa.select(sa.func.count()).select_from(some.subquery()).scalar_subquery())
+        return [int(n) for n in db.session.execute(sa.select(*counts)).one()]
 
     # -- new, edit, delete ----------------------------------------------------------------------------------
 
@@ -309,7 +332,7 @@ class CrmView(ModelView):
         made = form_class(self, columns, self.required_columns)
         if record is not None and hasattr(record, "version"):
             made.version = HiddenField(default=str(record.version), name="version")
-        form = made(obj=record) if request.method == "POST" else made(formdata=MultiDict(), obj=record)
+        form = made(obj=record)
         if record is not None and hasattr(record, "version") and request.method == "GET":
             form.version.data = str(record.version)
         return form
@@ -521,7 +544,7 @@ class CrmView(ModelView):
         if not pks:
             flash(_("Select at least one row first."), "warning")
             return redirect(url_for(f"{self.endpoint}.list"))
-        form = form_type(formdata=request.form if "confirmed" in request.form else MultiDict())
+        form = form_type(formdata=request.form if "confirmed" in request.form else None)
         if "confirmed" not in request.form or not form.validate():
             rows = [row for row in map(self.scope.find, pks) if row is not None]
             page = render_template(

@@ -13,6 +13,7 @@ from flask_babel import gettext as _
 from flask_babel import get_locale
 
 from app.core import format as formats
+from app.core import nav
 
 VERSION = "0.1.0"
 CSP = (
@@ -93,7 +94,9 @@ class Page:
     def _menu(self) -> list[dict[str, Any]]:
         allowed = current_app.appbuilder.sm.get_user_menu_access()  # type: ignore[attr-defined]
         groups = []
-        for group in current_app.appbuilder.menu.get_list():  # type: ignore[attr-defined]
+        order = list(nav.GROUPS)
+        entries = current_app.appbuilder.menu.get_list()  # type: ignore[attr-defined]
+        for group in sorted(entries, key=lambda e: order.index(e.name) if e.name in order else -1):
             children = group.childs or [group]
             items = [
                 {

@@ -11,8 +11,9 @@ from flask_appbuilder.security.decorators import has_access, permission_name
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
-from app.core.clock import utcnow
+from app.core.clock import local, today, utcnow
 from app.core.format import day_of, money
+from app.core.history import history_of
 from app.core.scope import may, reader_id
 from app.core.views import CrmView
 from app.customers import operations
@@ -56,6 +57,10 @@ LABELS = {
     "stats.order_total": _l("Orders in total"),
     "customer": _l("Customer"),
 }
+
+
+NOTES: list[Any] = []
+"""Functions of a customer giving a note for the top of its page, or None: (tone, sentence, [(label, url)])."""
 
 
 class CustomerView(CrmView):
@@ -114,6 +119,7 @@ class CustomerView(CrmView):
     bulk = [("bulk_assign", _l("Assign owner"), "can_assign")]
     extra_rights = ("can_see_all", "can_edit_any", "can_be_assigned")
     list_template = "customers/list.html"
+    show_template = "customers/customer.html"
     empty_text = _l("Customers come from won opportunities and from the sales system; you can also enter one.")
 
     def extra_criteria(self) -> list[Any]:
@@ -129,6 +135,34 @@ class CustomerView(CrmView):
         page["tab"] = tab if tab in ("mine", "unowned") else ""
         page["may_assign"] = may("can_assign", "Customer")
         return page
+
+    def show_page(self, record: Customer) -> dict[str, Any]:
+        """The 360 page: facts, contacts and what happened last; every other list on a tab of its own."""
+        page = super().show_page(record)
+        views = self.related_views_of()
+        chosen = request.args.get("tab", "")
+        current = next(((v, key) for v, key in views if v.endpoint == chosen), None)
+        overview = [(v, key) for v, key in views if v.endpoint in ("ContactView", "InteractionView", "OrderView")]
+        page.update(
+            tabs=[(v.endpoint, v.list_title, n) for (v, _key), n in zip(views, self.related_counts(record, views), strict=True)],
+            tab=chosen if current else "",
+            related_lists=[self.related_list(record, *current)] if current else [
+                self.related_list(record, v, key, size=5) for v, key in overview
+            ],
+            notes=[note for made in NOTES if (note := made(record)) is not None],
+            days_silent=(today() - local(record.stats.last_order_at).date()).days
+            if record.stats and record.stats.last_order_at
+            else None,
+            history=[] if current else history_of(record, limit=8),
+        )
+        return page
+
+    def related_lists(self, record: Customer) -> list[dict[str, Any]]:
+        return []
+
+    def prefill(self, form: Any) -> None:
+        if may("can_be_assigned", "Customer"):
+            form.owner.data = g.user._get_current_object()
 
     def create_record(self, record: Customer) -> None:
         operations.register(record, actor=g.user._get_current_object())
@@ -175,6 +209,8 @@ def _before(record: Any, column: str) -> Any:
 
 class _OfCustomer(CrmView):
     """What hangs on a customer: entered from its page, editable by its account manager."""
+
+    tab_of = {"CustomerView": "customer_id"}
 
     def prefill(self, form: Any) -> None:
         given = request.args.get("customer")

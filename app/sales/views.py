@@ -12,7 +12,6 @@ from flask_appbuilder.security.decorators import has_access, permission_name
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy.orm import selectinload
-from werkzeug.datastructures import MultiDict
 
 from app.core.clock import today
 from app.core.errors import BusinessError, NotYours
@@ -96,6 +95,7 @@ class OpportunityView(CrmView):
     extra_rights = (
         "can_see_all", "can_delete_any", "can_act_for_others", "can_win_unfinished", "can_plan",
     )  # fmt: skip
+    tab_of = {"CustomerView": "customer_id"}
     show_template = "sales/opportunity.html"
     empty_text = _l("Opportunities come from fairs, referrals and calls. Enter the first one.")
 
@@ -154,8 +154,8 @@ class OpportunityView(CrmView):
             today=today(),
             developing=developing,
             editing=None,
-            step_form=forms.get("step_form") or PlanStepForm(formdata=MultiDict()),
-            result_form=forms.get("result_form") or ResultForm(formdata=MultiDict()),
+            step_form=forms.get("step_form") or PlanStepForm(formdata=None),
+            result_form=forms.get("result_form") or ResultForm(formdata=None),
             history=history_of(record, plan),
         )
         page.update({k: v for k, v in forms.items() if k not in ("step_form", "result_form")})
@@ -230,7 +230,7 @@ class OpportunityView(CrmView):
     @permission_name("plan")
     def change_plan_step(self, pk: Any, step_id: Any) -> Any:
         record, planned = self._plan_step(pk, step_id)
-        form = PlanStepForm(obj=planned) if request.method == "POST" else PlanStepForm(MultiDict(), obj=planned)
+        form = PlanStepForm(obj=planned)
         if request.method == "GET":
             return self._again(record, 200, step_form=form, editing=planned)
         return self._plan_move(
@@ -336,6 +336,7 @@ class PlanView(OpportunityView):
     order_columns = ["customer_name", "created_at"]
     base_order = ("created_at", "desc")
     bulk = []
+    tab_of = {}
     steps = []
     extra_rights = ()
     empty_text = _l("A plan appears here when an opportunity is assigned.")
