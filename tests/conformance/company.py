@@ -1,0 +1,64 @@
+"""A small company with more than a page of everything, for the tests that walk over all screens."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from flask_appbuilder.security.sqla.models import User
+
+from app.core.clock import today, utcnow
+from app.core.lifecycle import note_move
+from app.core.unit import unit_of_work
+from app.security.models import LoginResult
+from app.security.sessions import note_login
+from tests import builders
+
+
+def fill(*, lead: User, manager: User, size: int = 1) -> None:
+    """`size` rows of every table a person can open, owned by `manager`, entered by `lead`. Commits."""
+    activity = builders.activity()
+    team = builders.team(lead=lead, members=(manager,))
+    for number in range(size):
+        day = utcnow() - timedelta(days=number)
+        customer = builders.customer(owner=manager, by=lead, phone="010-68348438-668")
+        builders.stats(customer, last_order_at=day, order_count=1, order_total=1000)
+        contact = builders.contact(customer)
+        builders.interaction(customer, by=manager, contact=contact, occurred_at=day)
+        opportunity = builders.opportunity(by=lead, given_to=manager)
+        builders.plan_step(opportunity, result="客户有意向" if number % 2 else None)
+        builders.opportunity(by=manager)
+        product = builders.product()
+        builders.stock(product)
+        builders.order(customer, at=day, lines=0)
+        if number == 0:
+            builders.order_line(builders.order(customer, at=day), product=product)
+        builders.sync_run()
+        run = builders.job_run()
+        case = builders.churn_case(customer, run=run, opened_at=day)
+        builders.measure(case, by=manager)
+        builders.ticket_step(builders.ticket(customer, by=lead, given_to=manager), actor=lead)
+        builders.ticket(customer, by=manager)
+        builders.feedback(customer, accepted_by=manager)
+        builders.complaint(customer, accepted_by=manager)
+        builders.activity(starts_on=today() - timedelta(days=number))
+        builders.participant(activity, customer)
+        builders.team() if number else team
+        builders.user()
+        builders.role()
+        note_login("li", LoginResult.success, user_id=lead.id, ip="127.0.0.1")
+        with unit_of_work():
+            note_move(customer, "edit", actor=lead, changes={"name": ["旧名", "新名"]})
+
+
+def first_ids(views: Any) -> dict[str, int]:
+    """The smallest id of each screen's rows the signed-in reader may see, by the screen's endpoint."""
+    import sqlalchemy as sa
+
+    from app.extensions import db
+
+    found = {}
+    for view in views:
+        key = sa.inspect(view.datamodel.obj).primary_key[0]
+        found[view.endpoint] = db.session.execute(sa.select(sa.func.min(key))).scalar() or 0
+    return found

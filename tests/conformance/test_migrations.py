@@ -1,0 +1,174 @@
+"""The migrated database is the one the models speak of, on both engines, and the way there can be walked back."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+
+import pytest
+import sqlalchemy as sa
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from flask_appbuilder import Model
+from flask_migrate import downgrade, upgrade
+
+from tests.conformance import company
+from tests.world import ROOT
+
+
+def directory():
+    config = Config(str(ROOT / "migrations" / "alembic.ini"))
+    config.set_main_option("script_location", str(ROOT / "migrations"))
+    return ScriptDirectory.from_config(config)
+
+
+def test_there_is_one_head():
+    assert len(directory().get_heads()) == 1
+
+
+def test_every_migration_goes_both_ways():
+    for revision in directory().walk_revisions():
+        assert callable(revision.module.upgrade)
+        assert callable(revision.module.downgrade)
+
+
+def squeezed(text):
+    """A condition without what the databases add when they repeat it: casts, brackets, quotes, blanks, case."""
+    text = re.sub(r"::[a-z ]+(\[\])?(\(\d+\))?", "", text.lower())
+    text = re.sub(r"= any \(+array\[(.*?)\]\)+", r"in (\1)", text)
+    text = re.sub(r"(\S+) >= (\S+)\)* and \(*\1 <= (\S+?)(?=\)|$)", r"\1 between \2 and \3", text)
+    text = text.replace("<>", "!=").replace("trim(both from ", "trim(").replace("btrim(", "trim(")
+    return re.sub(r"[\s()\"]", "", text)
+
+
+def declared_checks():
+    return {
+        (table.name, str(constraint.name)): squeezed(str(constraint.sqltext))
+        for table in Model.metadata.tables.values()
+        for constraint in table.constraints
+        if isinstance(constraint, sa.CheckConstraint)
+    }
+
+
+def declared_partial_indexes(dialect):
+    return {
+        (table.name, index.name): (bool(index.unique), squeezed(str(index.dialect_options[dialect]["where"])))
+        for table in Model.metadata.tables.values()
+        for index in table.indexes
+        if index.dialect_options[dialect]["where"] is not None
+    }
+
+
+def stored_partial_indexes(db, dialect):
+    if dialect == "sqlite":
+        statement = "SELECT tbl_name, name, sql FROM sqlite_master WHERE type = 'index' AND sql LIKE '% WHERE %'"
+    else:
+        statement = (
+            "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' AND indexdef LIKE '% WHERE %'"
+        )
+    return {
+        (table, name): ("UNIQUE" in sql.upper(), squeezed(sql.split(" WHERE ", 1)[1]))
+        for table, name, sql in db.session.execute(sa.text(statement))
+    }
+
+
+def test_checks_are_stored_as_the_models_say_them(db):
+    inspector = sa.inspect(db.engine)
+    stored = {
+        (table, check["name"]): squeezed(check["sqltext"])
+        for table in Model.metadata.tables
+        for check in inspector.get_check_constraints(table)
+    }
+    assert stored.keys() == declared_checks().keys()
+    assert {key: text for key, text in stored.items() if text != declared_checks()[key]} == {}
+
+
+def test_partial_indexes_are_stored_as_the_models_say_them(db, world):
+    declared = declared_partial_indexes(world.database)
+    assert declared
+    assert stored_partial_indexes(db, world.database) == declared
+
+
+def test_the_migrated_database_is_the_one_of_the_models(app, db):
+    result = app.test_cli_runner().invoke(args=["db", "check"])
+    assert result.exit_code == 0, result.output
+
+
+@pytest.fixture
+def other_database(app, world):
+    """The application's own code on a second, empty database; the first one comes back afterwards."""
+    from app.core.database import tune
+    from app.extensions import db
+
+    engine = sa.create_engine(world.scratch_database(), poolclass=sa.NullPool)
+    tune(engine)
+    with app.app_context():
+        engines = db._app_engines[app]
+        first = engines[None]
+        engines[None] = engine
+        try:
+            yield engine
+        finally:
+            db.session.remove()
+            engine.dispose()
+            engines[None] = first
+
+
+def tables(engine):
+    names = set(sa.inspect(engine).get_table_names())
+    return names - {"alembic_version"}
+
+
+def test_all_the_way_down_and_up_again_with_rows_in_the_tables(app, other_database):
+    from app.extensions import db
+    from tests.conftest import make_cast
+    from flask_appbuilder.security.sqla.models import User
+
+    upgrade(directory="migrations")
+    assert app.test_cli_runner().invoke(args=["crm", "init"]).exit_code == 0
+    make_cast()
+    people = {u.username: u for u in db.session.execute(sa.select(User)).scalars()}
+    company.fill(lead=people["li"], manager=people["wang"])
+    db.session.remove()
+    full = tables(other_database)
+    assert full == set(Model.metadata.tables)
+
+    downgrade(directory="migrations", revision="base")
+    assert tables(other_database) == set()
+
+    upgrade(directory="migrations")
+    assert tables(other_database) == full
+    assert app.test_cli_runner().invoke(args=["db", "check"]).exit_code == 0
+
+
+@pytest.mark.parametrize("revision", [r.revision for r in reversed(list(directory().walk_revisions()))][1:])
+def test_every_single_migration_can_be_undone_over_rows(app, other_database, revision):
+    from app.extensions import db
+    from tests.conftest import make_cast
+    from flask_appbuilder.security.sqla.models import User
+
+    upgrade(directory="migrations")
+    assert app.test_cli_runner().invoke(args=["crm", "init"]).exit_code == 0
+    make_cast()
+    people = {u.username: u for u in db.session.execute(sa.select(User)).scalars()}
+    company.fill(lead=people["li"], manager=people["wang"])
+    db.session.remove()
+    before = directory().get_revision(revision).down_revision
+
+    downgrade(directory="migrations", revision=before)
+    upgrade(directory="migrations")
+
+    with other_database.connect() as connection:
+        assert connection.execute(sa.text("SELECT count(*) FROM customer")).scalar() == 1
+    if other_database.dialect.name == "sqlite":
+        with sqlite3.connect(other_database.url.database) as file:
+            assert file.execute("PRAGMA foreign_key_check").fetchall() == []
+        file.close()
+
+
+def test_starting_the_application_runs_no_ddl(app, other_database):
+    """An empty database stays empty: tables are made by `flask db upgrade`, in one place, before the processes."""
+    from app import create_app
+
+    create_app(TESTING=True, SQLALCHEMY_DATABASE_URI=str(other_database.url.render_as_string(hide_password=False)))
+    assert tables(other_database) == set()

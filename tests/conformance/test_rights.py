@@ -1,0 +1,114 @@
+"""No page without a right, no right without a page, no step that nobody may take."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+import pytest
+
+from app.security.roles import ROLES, SUPER_ADMIN, grants_of
+from app.security.seed import rights_of_screens
+from tests import builders
+from tests.conformance.house import arrows, declared_steps, is_public, routes, source
+
+GRANTED = {grant for role in ROLES if role.code != SUPER_ADMIN for grant in grants_of(role)}
+
+
+def test_every_address_asks_for_a_right(app):
+    wrong = [f"{route.url} {route.endpoint}" for route in routes(app) if route.right is None and not is_public(route)]
+    assert wrong == []
+
+
+def test_every_right_an_address_asks_for_is_seeded(app, db):
+    known = rights_of_screens()
+    wrong = [f"{route.url} {route.right}" for route in routes(app) if route.right and route.right not in known]
+    assert wrong == []
+
+
+def test_every_seeded_grant_names_a_right_that_a_screen_knows(app, db):
+    assert sorted(GRANTED - rights_of_screens()) == []
+
+
+def test_a_right_the_rules_ask_for_exists_on_a_screen(app, db):
+    """may("can_x", "View"), holds(actor, "can_x", "View") and holders("can_x", "View") misspelt would refuse for ever."""
+    known, wrong = rights_of_screens(), []
+    for path, tree in source("app").items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("may", "holds", "holders"):
+                words = [a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
+                if len(words) == 2 and tuple(words) not in known:
+                    wrong.append(f"{path}:{node.lineno} {words}")
+    assert wrong == []
+
+
+def page_of(app, arrow):
+    """The screens that offer this step at an address of its own."""
+    return [
+        route
+        for route in routes(app)
+        if route.view is not None
+        and getattr(getattr(route.view, "datamodel", None), "obj", None) is arrow.model
+        and route.right is not None
+        and route.right[0] == arrow.step.right
+        and route.endpoint.endswith(f".{arrow.step.name}")
+    ]
+
+
+@pytest.mark.parametrize("arrow", [a for a in arrows() if id(a.step) in declared_steps()], ids=str)
+def test_every_step_people_take_has_a_page_and_somebody_who_may(app, arrow):
+    pages = page_of(app, arrow)
+    assert pages, f"no address for {arrow}"
+    assert {"GET", "POST"} <= {method for page in pages for method in page.methods}
+    assert any(page.right in GRANTED for page in pages), f"nobody is granted {pages[0].right}"
+
+
+@pytest.mark.parametrize("arrow", arrows(), ids=str)
+def test_every_step_says_what_it_does_and_what_was_done(arrow):
+    assert str(arrow.step.label).strip()
+    assert str(arrow.step.done).strip()
+    assert str(arrow.step.done).endswith(".")
+    assert arrow.step.tone in ("primary", "quiet", "danger")
+    assert arrow.step.sources
+    assert (arrow.step.work.__doc__ or "").strip()
+
+
+def filled(url):
+    """The address with a number for every id and a word for everything else."""
+    return re.sub(r"<(?:\w+:)?(\w+)>", lambda m: "name" if m[1] in ("column", "filename", "kind") else "1", url)
+
+
+def test_without_login_nothing_opens(app, client):
+    opened = []
+    for route in routes(app):
+        if is_public(route):
+            continue
+        for method in route.methods:
+            answer = client.get(filled(route.url)) if method == "GET" else client.post(filled(route.url))
+            if not (answer.status_code == 302 and "/login/" in answer.location) and answer.status_code < 400:
+                opened.append(f"{method} {route.url} {answer.status_code}")
+    assert opened == []
+
+
+def test_a_person_without_rights_opens_nothing(app, sign_in):
+    browser = sign_in(builders.user(roles=[builders.role()]))
+    opened = []
+    for route in routes(app):
+        if is_public(route):
+            continue
+        for method in route.methods:
+            answer = browser.get(filled(route.url)) if method == "GET" else browser.post(filled(route.url))
+            if answer.status_code != 403:
+                opened.append(f"{method} {route.url} {answer.status_code}")
+    assert opened == []
+
+
+def test_a_post_without_a_token_changes_nothing_anywhere(app, sign_in, admin):
+    browser = sign_in(admin)
+    accepted = []
+    for route in routes(app):
+        if "POST" in route.methods:
+            answer = browser.post(filled(route.url), csrf=False)
+            if answer.status_code != 400:
+                accepted.append(f"{route.url} {answer.status_code}")
+    assert accepted == []

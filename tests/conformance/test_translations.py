@@ -1,0 +1,118 @@
+"""Everything people read exists in Chinese: complete, with the same placeholders, nothing left over, compiled."""
+
+from __future__ import annotations
+
+import io
+import re
+from functools import cache
+from pathlib import Path
+
+import flask_appbuilder
+import pytest
+from babel.messages.extract import extract_from_dir
+from babel.messages.frontend import parse_mapping_cfg
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+
+from tests.world import ROOT
+
+pytestmark = pytest.mark.once
+
+CATALOGUE = ROOT / "translations" / "zh" / "LC_MESSAGES" / "messages.po"
+KEYWORDS = {
+    "_": None, "_l": None, "gettext": None, "lazy_gettext": None, "ngettext": (1, 2), "lazy_ngettext": (1, 2),
+}  # fmt: skip
+PLACES = re.compile(r"%\((\w+)\)")
+
+
+@cache
+def catalogue():
+    with CATALOGUE.open("rb") as file:
+        return read_po(file, locale="zh")
+
+
+def key(message_id):
+    return message_id if isinstance(message_id, str) else message_id[0]
+
+
+def entries():
+    return {key(message.id): message for message in catalogue() if message.id}
+
+
+@cache
+def sentences():
+    """Every sentence of the source, with where it stands; babel.cfg says what is read."""
+    with (ROOT / "babel.cfg").open() as file:
+        methods, options = parse_mapping_cfg(file)
+    found = {}
+    for name, line, message, _comments, _context in extract_from_dir(
+        str(ROOT), method_map=methods, options_map=options, keywords=KEYWORDS, directory_filter=ours
+    ):
+        found.setdefault(key(message), f"{name}:{line}")
+    return found
+
+
+def ours(path):
+    return Path(path).relative_to(ROOT).parts[0] in ("app", "jobs", "translations")
+
+
+@cache
+def framework_gaps():
+    """Flask-AppBuilder's sentences that its own Chinese catalogue does not translate."""
+    folder = Path(flask_appbuilder.__file__).parent
+    methods = [("**.py", "python"), ("**/templates/**.html", "jinja2")]
+    ids = {key(message) for _, _, message, *_ in extract_from_dir(str(folder), method_map=methods, keywords=KEYWORDS)}
+    with (folder / "translations" / "zh" / "LC_MESSAGES" / "messages.po").open("rb") as file:
+        translated = {key(m.id) for m in read_po(file) if m.id and m.string and not m.fuzzy}
+    return ids - translated
+
+
+def test_the_source_is_really_read():
+    assert len(sentences()) > 300
+    assert any(where.startswith("app/templates/") for where in sentences().values())
+
+
+def test_every_sentence_is_in_the_catalogue():
+    assert {text: where for text, where in sentences().items() if text not in entries()} == {}
+
+
+def test_every_sentence_is_translated():
+    def filled(message):
+        return all(message.string) if isinstance(message.string, (tuple, list)) else bool(message.string)
+
+    assert [text for text, message in entries().items() if not filled(message) or message.fuzzy] == []
+
+
+def test_translations_keep_the_placeholders():
+    wrong = []
+    for text, message in entries().items():
+        forms = message.string if isinstance(message.string, (tuple, list)) else (message.string,)
+        named = set(PLACES.findall(" ".join(message.id) if not isinstance(message.id, str) else message.id))
+        for form in forms:
+            if set(PLACES.findall(form)) != named or (named and re.search(r"%(?![(%])", form)):
+                wrong.append(text)
+    assert wrong == []
+    assert [f"{message.id}: {error}" for message, errors in catalogue().check() for error in errors] == []
+
+
+def test_nothing_is_left_over():
+    assert sorted(entries().keys() - sentences().keys()) == []
+
+
+def test_translations_are_chinese_and_end_like_their_sentence():
+    wrong = []
+    for text, message in entries().items():
+        form = message.string if isinstance(message.string, str) else message.string[0]
+        if text.endswith(".") and not text.endswith("..") and not form.endswith(("。", "！", "？")):
+            wrong.append(f"{text} -> {form}")
+    assert wrong == []
+
+
+def test_the_framework_leaves_no_gap():
+    assert sorted(framework_gaps() - entries().keys()) == []
+
+
+def test_the_compiled_catalogue_is_the_written_one():
+    compiled = io.BytesIO()
+    write_mo(compiled, catalogue())
+    assert CATALOGUE.with_suffix(".mo").read_bytes() == compiled.getvalue()
