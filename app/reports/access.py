@@ -1,0 +1,54 @@
+"""Whose figures: the reader's own, or everybody's with the right can_see_all on the report.
+
+The right on the report decides, not the rights on the lists behind it: an executive reads figures of customers whose
+records he may not open.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from app.churn.models import ChurnCase
+from app.core.scope import may, reader_id
+from app.customers.access import VisibleCustomers
+from app.customers.models import Customer, CustomerStatus
+from app.extensions import db
+from app.sales.models import Opportunity
+
+
+def sees_all(report: str) -> bool:
+    """Whether the reader sees everybody's figures in this report."""
+    return may("can_see_all", report)
+
+
+def customers_in(report: str) -> sa.ColumnElement[bool]:
+    """The customers whose figures this report may show the reader: all, or those he owns."""
+    live = Customer.status != CustomerStatus.deleted
+    if sees_all(report):
+        return live
+    person = reader_id()
+    return sa.false() if person is None else sa.and_(live, Customer.owner_id == person)
+
+
+def opportunities_in(report: str) -> sa.ColumnElement[bool]:
+    """The opportunities of this report: all, or those the reader entered or was given."""
+    live = Opportunity.deleted_at.is_(None)
+    if sees_all(report):
+        return live
+    person = reader_id()
+    if person is None:
+        return sa.false()
+    return sa.and_(live, sa.or_(Opportunity.created_by_id == person, Opportunity.assignee_id == person))
+
+
+def cases_in(report: str) -> sa.ColumnElement[bool]:
+    """The churn cases of this report: those of the customers in it."""
+    return ChurnCase.customer_id.in_(sa.select(Customer.id).where(customers_in(report)))
+
+
+def openable_customers(ids: list[int]) -> set[int]:
+    """Which of these customers' pages the reader may open; a figure of the others carries no link."""
+    if not ids or not may("can_show", "Customer"):
+        return set()
+    found = sa.select(Customer.id).where(Customer.id.in_(ids), VisibleCustomers.criterion())
+    return set(db.session.execute(found).scalars())
