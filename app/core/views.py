@@ -7,6 +7,7 @@ URL, lose typed text after an error and show raw SQL (docs/decisions/0002).
 
 from __future__ import annotations
 
+import builtins
 import logging
 from typing import Any, ClassVar
 
@@ -16,19 +17,19 @@ from flask_appbuilder import ModelView, expose
 from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_appbuilder.security.decorators import has_access, permission_name
 from flask_babel import gettext as _
-from flask_babel import ngettext
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 from sqlalchemy.orm import RelationshipProperty, selectinload
 from sqlalchemy.orm.exc import StaleDataError
 from wtforms import HiddenField
 
 from app.core.choosing import Choices
-from app.core.errors import BusinessError, NotFound, NotYours
+from app.core.errors import BusinessError, NotFound
 from app.core.format import cell, stars
-from app.core.forms import CrmForm, form_class
-from app.core.lifecycle import Step, note_move, note_refusal, perform
+from app.core.forms import form_class
+from app.core.lifecycle import note_move, note_refusal
 from app.core.scope import RowScope, may
 from app.core.search import Search
+from app.core.taking import TakesSteps
 from app.core.unit import unit_of_work
 from app.extensions import db
 
@@ -39,7 +40,7 @@ COUNT_CAP = 10_000  # nobody reads page 401; counting a million rows costs more 
 DEEPEST = 100_000  # pages beyond are asked for by filters
 
 
-class CrmView(ModelView):
+class CrmView(TakesSteps, ModelView):
     """A generated screen: list, record, new, edit, delete of one model.
 
     A subclass declares everything it shows; nothing is taken from the model by default.
@@ -51,15 +52,14 @@ class CrmView(ModelView):
     add_title: Any = None
     edit_title: Any = None
     base_order: ClassVar[tuple[str, str]]
+    then_by: ClassVar[tuple[str, ...]] = ()  # columns that order rows alike in the ordered one, before the id
     search_folds: ClassVar[dict[str, str]] = {}
     required_columns: ClassVar[frozenset[str]] = frozenset()
     tab_of: ClassVar[dict[str, str]] = {}  # name of a view whose record page shows this list -> our foreign key
-    steps: ClassVar[list[Step]] = []
-    bulk: ClassVar[list[tuple[str, Any, str]]] = []  # (method, label, right)
     choices: ClassVar[dict[str, Any]] = {}
     link_columns: ClassVar[dict[str, str]] = {}  # relation -> endpoint of its record page
     page_size = 25
-    exclude_route_methods = {"download", "action", "action_post"}  # noqa: RUF012
+    exclude_route_methods = {"download", "action", "action_post"}
     extra_rights: ClassVar[tuple[str, ...]] = ()  # rights that are no method: can_see_all, can_be_assigned ...
     empty_text: Any = None
     note_text: Any = None
@@ -162,7 +162,7 @@ class CrmView(ModelView):
             "bulk_actions": [(m, label) for m, label, right in self.bulk if may(right, self.class_permission_name)],
         }
 
-    def extra_criteria(self) -> list[Any]:
+    def extra_criteria(self) -> builtins.list[Any]:
         """Further WHEREs of this list (a tab, say); a subclass's business."""
         return []
 
@@ -173,24 +173,25 @@ class CrmView(ModelView):
         return self.base_order
 
     def rows(
-        self, criteria: list[Any], order: str, direction: str, *, page: int, size: int
-    ) -> tuple[list[Any], bool]:
+        self, criteria: builtins.list[Any], order: str, direction: str, *, page: int, size: int
+    ) -> tuple[builtins.list[Any], bool]:
         """One page of records with the relations the list shows, and whether there are more.
 
         The ids come first, from the index alone; only the page's rows are read in full.
         """
         model = self.datamodel.obj
         column = getattr(model, order)
-        by = [column.asc(), model.id.asc()] if direction == "asc" else [column.desc(), model.id.desc()]
+        by = [column, *(getattr(model, c) for c in self.then_by), model.id]
+        by = [c.asc() if direction == "asc" else c.desc() for c in by]
         found = sa.select(model.id).where(*criteria).order_by(*by).offset(page * size).limit(size + 1)
-        ids = list(db.session.execute(found).scalars())
+        ids = builtins.list(db.session.execute(found).scalars())
         if not ids:
             return [], False
         rows = sa.select(model).where(model.id.in_(ids[:size])).options(*self._loads(self.list_columns))
         by_id = {row.id: row for row in db.session.execute(rows).scalars()}
         return [by_id[pk] for pk in ids[:size] if pk in by_id], len(ids) > size
 
-    def _loads(self, columns: list[str]) -> list[Any]:
+    def _loads(self, columns: builtins.list[str]) -> builtins.list[Any]:
         """Loader options for the relations among `columns`: with the page, never row by row."""
         model, loads = self.datamodel.obj, []
         for relation in dict.fromkeys(c.split(".")[0] for c in columns):
@@ -199,7 +200,7 @@ class CrmView(ModelView):
                 loads.append(selectinload(attribute))
         return loads
 
-    def _count(self, criteria: list[Any], *, exact: bool) -> int:
+    def _count(self, criteria: builtins.list[Any], *, exact: bool) -> int:
         found = sa.select(self.datamodel.obj.id).where(*criteria)
         if not exact:
             found = found.limit(COUNT_CAP + 1)
@@ -217,7 +218,7 @@ class CrmView(ModelView):
             "name": name,
             "label": self.label_columns[name],
             "sortable": name in self.order_columns,
-            "numeric": numeric and not starred or name in self.numeric_columns,
+            "numeric": (numeric and not starred) or name in self.numeric_columns,
         }
 
     numeric_columns: ClassVar[frozenset[str]] = frozenset()
@@ -274,10 +275,6 @@ class CrmView(ModelView):
             "can_delete": self.allows("delete") and self.may_delete(record),
         }
 
-    def open_steps(self, record: Any) -> list[Step]:
-        """The steps this reader may take from here; buttons follow the rights, they do not make them."""
-        return [s for s in self.steps if s.open_to(record) and may(s.right, self.class_permission_name)]
-
     def may_edit(self, record: Any) -> bool:
         """Whether this very record may be edited now (rules beyond the right)."""
         return True
@@ -286,13 +283,13 @@ class CrmView(ModelView):
         """Whether this very record may be deleted now (rules beyond the right)."""
         return True
 
-    def related_views_of(self) -> list[tuple[CrmView, str]]:
+    def related_views_of(self) -> builtins.list[tuple[CrmView, str]]:
         """The lists that hang on this view's records and that the reader may open, with their foreign keys."""
         name = type(self).__name__
         views = [v for v in self.appbuilder.baseviews if isinstance(v, CrmView) and name in v.tab_of]
         return [(view, view.tab_of[name]) for view in views if view.allows("list")]
 
-    def related_lists(self, record: Any) -> list[dict[str, Any]]:
+    def related_lists(self, record: Any) -> builtins.list[dict[str, Any]]:
         """The first rows of each related list the reader may open."""
         return [self.related_list(record, view, key) for view, key in self.related_views_of()]
 
@@ -314,7 +311,7 @@ class CrmView(ModelView):
             else None,
         }
 
-    def related_counts(self, record: Any, views: list[tuple[CrmView, str]]) -> list[int]:
+    def related_counts(self, record: Any, views: builtins.list[tuple[CrmView, str]]) -> builtins.list[int]:
         """How many rows each related list has (at most 1,000), in one statement."""
         if not views:
             return []
@@ -327,7 +324,7 @@ class CrmView(ModelView):
 
     # -- new, edit, delete ----------------------------------------------------------------------------------
 
-    def make_form(self, columns: list[str], record: Any = None) -> Any:
+    def make_form(self, columns: builtins.list[str], record: Any = None) -> Any:
         """The form of this screen, filled from the record or from what was posted."""
         made = form_class(self, columns, self.required_columns)
         if record is not None and hasattr(record, "version"):
@@ -480,108 +477,11 @@ class CrmView(ModelView):
         """The sentence for a record that may not be deleted now."""
         return _("This record can no longer be deleted.")
 
-    # -- workflow steps -------------------------------------------------------------------------------------
-
-    def run_step(self, taken: Step, pk: Any, form_type: Any = None, **given: Any) -> Any:
-        """The page of one step: GET shows what it will do and asks, POST does it.
-
-        The right was checked by the route, the row is loaded in scope, the rule is the operation's. After a refusal
-        the page comes back with the reason and the typed text; nothing is half done.
-        """
-        record = self.load(pk)
-        form = form_type() if form_type is not None else CrmForm()
-        status = 200
-        if request.method == "POST" and form.validate():
-            values = {f.name: f.data for f in form if f.name != "csrf_token"}
-            try:
-                result = perform(taken, record, actor=g.user._get_current_object(), **values, **given)
-            except NotYours as refusal:
-                form.refuse(str(refusal))
-                status = 403
-            except BusinessError as refusal:
-                form.refuse(str(refusal))
-                status = 409
-            except IntegrityError:
-                log.warning("integrity error in step %s", taken.name, exc_info=True)
-                form.refuse(_("Somebody else was faster: the record has changed. Load the page again and look at it."))
-                status = 409
-            else:
-                flash(str(taken.done), "success")
-                return redirect(self.after_step(taken, record, result))
-            record = self.load(pk)
-        elif request.method == "POST":
-            status = 422
-        return self.step_page(taken, record, form, given), status
-
-    def step_page(self, taken: Step, record: Any, form: Any, given: dict[str, Any]) -> str:
-        """The page that asks for a step's text."""
-        return render_template(
-            "crm/step.html",
-            title=taken.label,
-            step=taken,
-            record=record,
-            form=form,
-            facts=self.step_facts(taken, record),
-            back_url=self.show_url(record) or url_for(f"{self.endpoint}.list"),
-            **self.frame(),
-        )
-
-    def step_facts(self, taken: Step, record: Any) -> list[tuple[Any, Any]]:
-        """A few facts shown beside the question."""
-        return [(self.label_columns[c], self.cell(record, c)) for c in self.list_columns[:5]]
-
-    def after_step(self, taken: Step, record: Any, result: Any) -> str:
-        """Where a taken step leads: back to the record."""
-        return self.show_url(record) or url_for(f"{self.endpoint}.list")
-
-    def run_bulk(self, taken: Any, form_type: Any, *, title: Any, label: Any) -> Any:
-        """The same step for many rows: first the question, then one line per row with what happened to it.
-
-        `taken` is a Step, or a function of the record that gives the step to take. Each row is a unit of work of
-        its own: one refusal stops nothing. A row outside the reader's scope counts as not found.
-        """
-        pks = list(dict.fromkeys(request.form.getlist("rowid")))[:500]
-        if not pks:
-            flash(_("Select at least one row first."), "warning")
-            return redirect(url_for(f"{self.endpoint}.list"))
-        form = form_type(formdata=request.form if "confirmed" in request.form else None)
-        if "confirmed" not in request.form or not form.validate():
-            rows = [row for row in map(self.scope.find, pks) if row is not None]
-            page = render_template(
-                "crm/bulk.html", title=title, label=label, form=form, rows=rows, pks=pks, **self.frame()
-            )
-            return page, (422 if "confirmed" in request.form else 200)
-        values = {f.name: f.data for f in form if f.name not in ("csrf_token", "confirmed")}
-        actor, lines = g.user._get_current_object(), []
-        for pk in pks:
-            record = self.scope.find(pk)
-            if record is None:
-                lines.append((pk, None, False, _("Not found.")))
-                continue
-            name = str(record)
-            step = taken(record) if callable(taken) and not isinstance(taken, Step) else taken
-            try:
-                perform(step, record, actor=actor, **values)
-            except BusinessError as refusal:
-                lines.append((pk, name, False, str(refusal)))
-            else:
-                lines.append((pk, name, True, str(step.done)))
-        done = sum(1 for line in lines if line[2])
-        summary = ngettext("%(num)d record done", "%(num)d records done", done)
-        return render_template(
-            "crm/bulk_result.html",
-            title=title,
-            summary=summary,
-            skipped=len(lines) - done,
-            lines=lines,
-            **self.frame(),
-        )
-
 
 class ReadOnlyView(CrmView):
     """A screen nobody edits: mirror tables and logs. The routes to change them do not exist."""
 
-    exclude_route_methods = {"download", "action", "action_post", "add", "edit", "delete"}  # noqa: RUF012
+    exclude_route_methods = {"download", "action", "action_post", "add", "edit", "delete"}
 
 
 CHOICES: dict[str, Any] = {}
