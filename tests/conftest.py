@@ -33,6 +33,7 @@ CAST = (
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database", choices=("sqlite", "postgresql"), default="sqlite", help="which database to test on")
+    parser.addoption("--write-ledgers", action="store_true", help="write the ledgers instead of comparing with them")
     parser.addoption("--counts", help="write how many passed and failed into this file")
 
 

@@ -72,7 +72,7 @@ def test_get_never_changes_anything(app, db, filled, sign_in, admin):
     assert [name for name in before if before[name] != after[name]] == []
 
 
-@pytest.mark.parametrize("pk", ["0", "-1", "999999999", "99999999999999999999", "abc", "1%00", "１"])
+@pytest.mark.parametrize("pk", ["0", "-1", "999999999", "99999999999999999999", "abc", "1%00"])
 def test_ids_that_are_none_are_not_found_everywhere(app, filled, sign_in, admin, pk):
     browser = sign_in(admin)
     wrong = []

@@ -1,0 +1,86 @@
+"""The ledgers: what is allowed to change only where everybody sees it in the diff.
+
+`python -m tests.conformance.ledgers` writes them again; look at the diff before you commit it.
+routes.json: every address, the right it needs, the seeded roles that hold it. A new open door is a new line.
+lists.json: SQL statements and kilobytes of HTML of the first page of every list.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+from tests.conformance.house import routes, screens
+from tests.support import Browser, statements
+
+FOLDER = Path(__file__).parent
+ROUTES, LISTS = FOLDER / "routes.json", FOLDER / "lists.json"
+
+
+def roles_by_right() -> dict[tuple[str, str], list[str]]:
+    """(permission, view) -> codes of the seeded roles that hold it in the database."""
+    from flask_appbuilder.security.sqla.models import Permission, PermissionView, ViewMenu, assoc_permissionview_role
+
+    from app.extensions import db
+    from app.security.models import RoleProfile
+
+    held: dict[tuple[str, str], list[str]] = {}
+    granted = assoc_permissionview_role.c
+    for permission, view, code in db.session.execute(
+        sa.select(Permission.name, ViewMenu.name, RoleProfile.code)
+        .join(PermissionView, PermissionView.permission_id == Permission.id)
+        .join(ViewMenu, ViewMenu.id == PermissionView.view_menu_id)
+        .join(assoc_permissionview_role, granted.permission_view_id == PermissionView.id)
+        .join(RoleProfile, RoleProfile.role_id == granted.role_id)
+        .where(RoleProfile.code.is_not(None))
+        .order_by(RoleProfile.code)
+    ):
+        held.setdefault((permission, view), []).append(code)
+    return held
+
+
+def route_ledger(app: Flask) -> dict[str, str]:
+    """`GET,POST /opportunities/assign/<pk>` -> `can_assign on Opportunity: sales_lead, super_admin`."""
+    held = roles_by_right()
+    return {
+        f"{','.join(route.methods)} {route.url}": (
+            f"{route.name}: {', '.join(held.get(route.right, ['nobody']))}" if route.right else "everybody"
+        )
+        for route in routes(app)
+    }
+
+
+def list_ledger(app: Flask, browser: Browser) -> dict[str, dict[str, int]]:
+    """Of every list: the SQL statements of its first page, and its HTML in full kilobytes."""
+    ledger = {}
+    for view in sorted(screens(app), key=lambda view: view.endpoint):
+        if "list" in view.exclude_route_methods:
+            continue
+        url = f"{view.route_base}/list/"
+        browser.get(url)  # whatever is kept in memory is kept now
+        with statements(app) as seen:
+            answer = browser.get(url)
+        if answer.status_code == 200:
+            ledger[url] = {"statements": len(seen), "kilobytes": len(answer.get_data()) // 1024}
+    return ledger
+
+
+def write(path: Path, ledger: dict[str, Any]) -> None:
+    """One entry a line, so that a diff shows what changed."""
+    lines = (f"  {json.dumps(key, ensure_ascii=False)}: {json.dumps(value)}" for key, value in ledger.items())
+    path.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A ledger as it was committed."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    sys.exit(pytest.main(["-q", "--write-ledgers", str(FOLDER / "test_ledgers.py")]))

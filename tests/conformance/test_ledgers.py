@@ -1,0 +1,53 @@
+"""What must not change unnoticed: who may open what, and what a list costs. See ledgers.py."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conformance import company, ledgers
+
+MOST_STATEMENTS = 12  # of a list page: who is asking, his rights, ids, rows, count, one per relation shown and filtered
+MOST_KILOBYTES = 120  # of its HTML, before compression
+
+
+@pytest.fixture
+def writing(pytestconfig):
+    return pytestconfig.getoption("--write-ledgers")
+
+
+def test_every_address_opens_for_the_same_roles_as_before(app, db, writing):
+    now = ledgers.route_ledger(app)
+    if writing:
+        ledgers.write(ledgers.ROUTES, now)
+    assert now == ledgers.read(ledgers.ROUTES), "see tests/conformance/ledgers.py"
+
+
+@pytest.fixture
+def cost(app, db, li, wang, admin, sign_in):
+    """What every list costs with more than a page of rows."""
+    company.fill(lead=li, manager=wang, size=26)
+    return ledgers.list_ledger(app, sign_in(admin))
+
+
+def test_every_list_costs_what_it_did(cost, writing):
+    if writing:
+        ledgers.write(ledgers.LISTS, cost)
+    before = ledgers.read(ledgers.LISTS)
+    assert cost.keys() == before.keys(), "see tests/conformance/ledgers.py"
+    dearer = {
+        url: (before[url], now)
+        for url, now in cost.items()
+        if now["statements"] != before[url]["statements"] or now["kilobytes"] > before[url]["kilobytes"] * 1.1 + 1
+    }
+    assert dearer == {}, "see tests/conformance/ledgers.py"
+    assert {url: now for url, now in cost.items() if now["statements"] > MOST_STATEMENTS} == {}
+    assert {url: now for url, now in cost.items() if now["kilobytes"] > MOST_KILOBYTES} == {}
+
+
+def test_a_list_costs_the_same_with_two_rows_and_with_a_page_of_them(app, db, li, wang, admin, sign_in):
+    """No statement per row."""
+    company.fill(lead=li, manager=wang, size=3)
+    few = ledgers.list_ledger(app, sign_in(admin))
+    company.fill(lead=li, manager=wang, size=23)
+    many = ledgers.list_ledger(app, sign_in(admin))
+    assert {url: (few[url], now) for url, now in many.items() if now["statements"] != few[url]["statements"]} == {}
