@@ -81,7 +81,8 @@ class Config:
     LIUKE_PROXIES = number("LIUKE_PROXIES", 0)  # reverse proxies in front of the web process
     LIUKE_HTTPS = flag("LIUKE_HTTPS", False)  # cookies only over https
     LIUKE_HOSTS = [h.strip() for h in os.environ.get("LIUKE_HOSTS", "").split(",") if h.strip()]
-    LIUKE_LOGIN_LIMIT = os.environ.get("LIUKE_LOGIN_LIMIT", "10 per 5 minutes")
+    LIUKE_LOGIN_LIMIT = os.environ.get("LIUKE_LOGIN_LIMIT", "10 per 5 minutes")  # bad logins, per address and account
+    LIUKE_LOGIN_LIMIT_PER_ADDRESS = os.environ.get("LIUKE_LOGIN_LIMIT_PER_ADDRESS", "100 per 5 minutes")
     LIUKE_WEB_WORKERS = number("LIUKE_WEB_WORKERS", 2)
 
     SECRET_KEY = secret_key(LIUKE_VAR)
@@ -112,7 +113,7 @@ class Config:
     FAB_PASSWORD_HASH_METHOD = os.environ.get("LIUKE_PASSWORD_HASH", "scrypt:32768:8:3")
     RATELIMIT_ENABLED = True
     AUTH_RATE_LIMITED = False  # our own login view carries the limit
-    RATELIMIT_STORAGE_URI = os.environ.get("LIUKE_LIMITER_URI", "memory://")
+    RATELIMIT_STORAGE_URI = os.environ.get("LIUKE_LIMITER_URI")  # none: REDIS_URL, and memory while Redis is away
     RATELIMIT_SWALLOW_ERRORS = True
     RATELIMIT_HEADERS_ENABLED = False
 

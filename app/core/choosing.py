@@ -59,7 +59,5 @@ class Choices:
             query = query.where(
                 sa.or_(*((c if self.folded else sa.func.lower(c)).like(wanted, escape="\\") for c in self.search))
             )
-        rows = list(
-            db.session.execute(query.order_by(*self.order).offset(page * PAGE).limit(PAGE + 1)).scalars()
-        )
+        rows = list(db.session.execute(query.order_by(*self.order).offset(page * PAGE).limit(PAGE + 1)).scalars())
         return rows[:PAGE], len(rows) > PAGE

@@ -67,9 +67,7 @@ def stars(value: int | None) -> Markup:
     if value is None:
         return NOTHING
     bars = Markup("").join(Markup('<i class="f"></i>') if n < value else Markup("<i></i>") for n in range(5))
-    return Markup('<span class="credit" role="img" aria-label="{}">{}</span>').format(
-        _("%(n)d of 5", n=value), bars
-    )
+    return Markup('<span class="credit" role="img" aria-label="{}">{}</span>').format(_("%(n)d of 5", n=value), bars)
 
 
 def percent(value: int | None) -> Markup:

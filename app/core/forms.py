@@ -13,8 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from flask_appbuilder.forms import DynamicForm
 from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from sqlalchemy.orm import RelationshipProperty
 from wtforms import (
     BooleanField,
@@ -26,7 +25,7 @@ from wtforms import (
     StringField,
     TextAreaField,
 )
-from wtforms.validators import InputRequired, Length, NumberRange, Optional, StopValidation, ValidationError
+from wtforms.validators import Length, NumberRange, Optional, StopValidation, ValidationError
 from wtforms.widgets import html_params
 
 from app.core.choices import ChoiceType
@@ -37,6 +36,11 @@ from app.core.types import MONEY_MAX, Money, UtcDateTime
 
 PHONE = re.compile(r"^[0-9+\-() ]{4,49}[0-9)]( ?(ext\.?|x|转) ?\d{1,6})?$", re.IGNORECASE)
 EARLIEST, LATEST = date(1900, 1, 1), date(2200, 1, 1)
+
+
+def _attributes(**given: Any) -> Markup:
+    """HTML attributes; WTForms escapes each value."""
+    return Markup(html_params(**given))  # noqa: S704
 
 
 class Filled:
@@ -140,7 +144,7 @@ class MomentField(Field):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.widget = lambda field, **kw: Markup("<input {}>").format(
-            Markup(html_params(type="datetime-local", name=field.name, value=field._value(), id=field.id, **kw))
+            _attributes(type="datetime-local", name=field.name, value=field._value(), id=field.id, **kw)
         )
 
     def _value(self) -> str:
@@ -194,7 +198,9 @@ class RowSelect(Field):
     Whatever id is sent, only a row among the reader's choices is taken.
     """
 
-    def __init__(self, label: Any = None, validators: Any = None, *, choices: Choices, url: str = "", **kw: Any) -> None:
+    def __init__(
+        self, label: Any = None, validators: Any = None, *, choices: Choices, url: Any = "", **kw: Any
+    ) -> None:
         super().__init__(label, validators, **kw)
         self.choices, self.url = choices, url
         self.widget = self._render
@@ -236,9 +242,7 @@ class RowSelect(Field):
         for row in rows:
             mark = Markup(" selected") if self.data is not None and row.id == self.data.id else ""
             options.append(Markup('<option value="{}"{}>{}</option>').format(row.id, mark, str(row)))
-        return Markup("<select {}>{}</select>").format(
-            Markup(html_params(name=self.name, **kwargs)), Markup("").join(options)
-        )
+        return Markup("<select {}>{}</select>").format(_attributes(name=self.name, **kwargs), Markup("").join(options))
 
 
 def stars_field(label: Any, validators: list[Any], **kwargs: Any) -> ChoiceSelect:
@@ -324,9 +328,3 @@ class CrmForm(DynamicForm):
             self[field].errors = [*self[field].errors, sentence]
         else:
             self.form_errors.append(sentence)
-
-
-__all__ = [
-    "ChoiceSelect", "CrmForm", "DayField", "Filled", "InputRequired", "LongTextField", "MomentField", "MoneyField",
-    "RowSelect", "TextField", "WholeField", "escape", "field_for", "form_class", "phone", "stars_field", "_l",
-]  # fmt: skip

@@ -58,5 +58,7 @@ def history_of(record: Any, parts: Iterable[Any] = (), *, limit: int = 30) -> li
 
 
 def _told(entry: AuditEntry) -> Told:
-    words, icon = ACTIONS.get(f"{entry.record_type}.{entry.action}") or ACTIONS.get(entry.action, (entry.action, "point"))
+    words, icon = ACTIONS.get(f"{entry.record_type}.{entry.action}") or ACTIONS.get(
+        entry.action, (entry.action, "point")
+    )
     return Told(entry.actor, words, icon, entry.at, entry.note, entry.outcome == Outcome.refused)

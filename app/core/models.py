@@ -65,7 +65,7 @@ class Stamped(Versioned):
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, onupdate=utcnow, comment="UTC")
 
     @declared_attr
-    def created_by_id(cls) -> Mapped[int | None]:  # noqa: N805
+    def created_by_id(cls) -> Mapped[int | None]:
         return mapped_column(
             sa.ForeignKey("ab_user.id", ondelete="RESTRICT"),
             default=current_user_id,
@@ -74,7 +74,7 @@ class Stamped(Versioned):
         )
 
     @declared_attr
-    def changed_by_id(cls) -> Mapped[int | None]:  # noqa: N805
+    def changed_by_id(cls) -> Mapped[int | None]:
         return mapped_column(
             sa.ForeignKey("ab_user.id", ondelete="RESTRICT"),
             default=current_user_id,
@@ -83,7 +83,7 @@ class Stamped(Versioned):
         )
 
     @declared_attr
-    def created_by(cls) -> Mapped[User | None]:  # noqa: N805
+    def created_by(cls) -> Mapped[User | None]:
         return relationship(User, foreign_keys=[cls.created_by_id])  # type: ignore[list-item]
 
 

@@ -53,11 +53,13 @@ def job_id(*parts: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]", "", "-".join(parts))
 
 
-def enqueue(queue: Queue, path: str, *, id: str, **given: Any) -> bool:
-    """Queue the function at `path` under this id; False if it already waits there. Raises `RedisError`.
+def enqueue(connection: Redis, path: str, *, id: str, **given: Any) -> bool:
+    """Queue the function at `path` with JSON arguments; False if it already waits under this id.
 
-    A job that is queued twice would be harmless (the ledger decides), but a dead worker must not let the queue grow.
+    Queued twice it would be harmless (the ledger decides), but without a worker the queue must not grow.
+    Raises `redis.exceptions.RedisError` when Redis is away.
     """
+    queue = JsonQueue(QUEUE, connection=connection)
     if queue.get_job_position(id) is not None:
         return False
     queue.enqueue(

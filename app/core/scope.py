@@ -17,7 +17,7 @@ from app.extensions import db
 
 def may(right: str, view: str) -> bool:
     """Whether the signed-in person holds `right` (say can_assign) on `view` (say Opportunity)."""
-    return bool(current_app.appbuilder.sm.has_access(right, view))
+    return bool(current_app.extensions["appbuilder"].sm.has_access(right, view))
 
 
 class RowScope(BaseFilter):
@@ -36,7 +36,7 @@ class RowScope(BaseFilter):
     @classmethod
     def criterion(cls) -> sa.ColumnElement[bool]:
         """The WHERE of this scope for the signed-in person."""
-        parts = [sa.true()]
+        parts: list[sa.ColumnElement[bool]] = [sa.true()]
         if hasattr(cls.rows, "deleted_at"):
             parts.append(cls.rows.deleted_at.is_(None))
         narrower = cls.visible()

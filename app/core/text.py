@@ -24,7 +24,7 @@ def clean(text: str | None) -> str | None:
     """What the database may store: no NUL, no lone surrogates, no blanks around; None for nothing."""
     if text is None:
         return None
-    kept = "".join(c for c in text if c == "\n" or c == "\t" or not unicodedata.category(c).startswith("C") or c == "‍")
+    kept = "".join(c for c in text if c in "\n\t\u200d" or not unicodedata.category(c).startswith("C"))
     return kept.strip() or None
 
 

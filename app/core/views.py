@@ -48,6 +48,14 @@ class CrmView(TakesSteps, ModelView):
 
     scope: ClassVar[type[RowScope]]
     list_title: Any = None
+    list_columns: Any = None
+    show_columns: Any = None
+    search_columns: Any = None
+    order_columns: Any = None
+    add_columns: Any = None
+    edit_columns: Any = None
+    label_columns: Any = None
+    base_permissions: Any = None
     show_title: Any = None
     add_title: Any = None
     edit_title: Any = None
@@ -167,7 +175,7 @@ class CrmView(TakesSteps, ModelView):
         return []
 
     def _order(self, name: str) -> tuple[str, str]:
-        wanted, direction = request.args.get(f"_oc_{name}"), request.args.get(f"_od_{name}", "asc")
+        wanted, direction = request.args.get(f"_oc_{name}", ""), request.args.get(f"_od_{name}", "asc")
         if wanted in self.order_columns and direction in ("asc", "desc"):
             return wanted, direction
         return self.base_order
@@ -195,7 +203,7 @@ class CrmView(TakesSteps, ModelView):
         """Loader options for the relations among `columns`: with the page, never row by row."""
         model, loads = self.datamodel.obj, []
         for relation in dict.fromkeys(c.split(".")[0] for c in columns):
-            attribute = getattr(model, relation, None)
+            attribute: Any = getattr(model, relation, None)
             if isinstance(getattr(attribute, "property", None), RelationshipProperty):
                 loads.append(selectinload(attribute))
         return loads
@@ -456,7 +464,7 @@ class CrmView(TakesSteps, ModelView):
         why = None
         try:
             if not self.may_delete(record):
-                raise BusinessError(self.why_not_delete(record))
+                raise BusinessError(self.why_not_delete(record))  # noqa: TRY301
             with unit_of_work():
                 note_move(record, "delete", actor=actor)
                 self.delete_record(record)
@@ -490,6 +498,8 @@ CHOICES: dict[str, Any] = {}
 
 class _Fields:
     """Lets a form fill a record without touching what is no field of it (the version, the token)."""
+
+    _record: Any
 
     def __init__(self, record: Any) -> None:
         object.__setattr__(self, "_record", record)

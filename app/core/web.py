@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import urlencode as url_encode
 
 from flask import Flask, Response, current_app, g, request, session, url_for
-from flask_babel import gettext as _
 from flask_babel import get_locale
+from flask_babel import gettext as _
 
 from app.core import format as formats
 from app.core import nav
@@ -89,7 +89,7 @@ class Page:
         """The entries the reader may open, by group. Made once per request."""
         if "menu" not in g:
             g.menu = self._menu()
-        return g.menu  # type: ignore[no-any-return]
+        return g.menu
 
     def _menu(self) -> list[dict[str, Any]]:
         allowed = current_app.appbuilder.sm.get_user_menu_access()  # type: ignore[attr-defined]

@@ -13,7 +13,7 @@ from app.customers.models import Contact, Customer, CustomerStatus, Interaction
 from app.security.models import Team, UserProfile
 
 
-def _team_mates(person: int) -> sa.Select[tuple[int]]:
+def _team_mates(person: int) -> sa.Select[Any]:
     """SELECT of the ids of everybody in the reader's team or in a team he leads."""
     own = sa.select(UserProfile.team_id).where(UserProfile.user_id == person, UserProfile.team_id.is_not(None))
     led = sa.select(Team.id).where(Team.lead_id == person)
@@ -84,6 +84,4 @@ def customers_to_choose() -> Choices:
 
 def contacts_to_choose() -> Choices:
     """Contacts of visible customers."""
-    return Choices(
-        Contact, where=VisibleContacts.criterion, search=(Contact.name,), order=(Contact.name, Contact.id)
-    )
+    return Choices(Contact, where=VisibleContacts.criterion, search=(Contact.name,), order=(Contact.name, Contact.id))

@@ -220,7 +220,9 @@ def assign(customer: Customer, *, actor: User | None, at: datetime, owner: User)
         sa.select(User.id).where(User.id == owner.id, User.id.in_(holders("can_be_assigned", "Customer")))
     ).first()
     if able is None:
-        raise BusinessError(_("%(name)s cannot be given customers. Choose an account manager.", name=owner.get_full_name()))
+        raise BusinessError(
+            _("%(name)s cannot be given customers. Choose an account manager.", name=owner.get_full_name())
+        )
     customer.owner = owner
 
 

@@ -122,12 +122,13 @@ class CustomerView(CrmView):
     show_template = "customers/customer.html"
     empty_text = _l("Customers come from won opportunities and from the sales system; you can also enter one.")
 
-    def extra_criteria(self) -> list[Any]:
+    def extra_criteria(self) -> Any:
         """The tab: all, the reader's own, or those nobody owns yet."""
-        return {
+        tabs: dict[str, Any] = {
             "mine": [Customer.owner_id == reader_id()],
             "unowned": [Customer.owner_id.is_(None)],
-        }.get(request.args.get("tab", ""), [])
+        }
+        return tabs.get(request.args.get("tab", ""), [])
 
     def list_page(self) -> dict[str, Any]:
         page = super().list_page()
@@ -139,16 +140,19 @@ class CustomerView(CrmView):
     def show_page(self, record: Customer) -> dict[str, Any]:
         """The 360 page: facts, contacts and what happened last; every other list on a tab of its own."""
         page = super().show_page(record)
-        views = self.related_views_of()
+        views: Any = self.related_views_of()
         chosen = request.args.get("tab", "")
         current = next(((v, key) for v, key in views if v.endpoint == chosen), None)
         overview = [(v, key) for v, key in views if v.endpoint in ("ContactView", "InteractionView", "OrderView")]
         page.update(
-            tabs=[(v.endpoint, v.list_title, n) for (v, _key), n in zip(views, self.related_counts(record, views), strict=True)],
-            tab=chosen if current else "",
-            related_lists=[self.related_list(record, *current)] if current else [
-                self.related_list(record, v, key, size=5) for v, key in overview
+            tabs=[
+                (v.endpoint, v.list_title, n)
+                for (v, _key), n in zip(views, self.related_counts(record, views), strict=True)
             ],
+            tab=chosen if current else "",
+            related_lists=[self.related_list(record, *current)]
+            if current
+            else [self.related_list(record, v, key, size=5) for v, key in overview],
             notes=[note for made in NOTES if (note := made(record)) is not None],
             days_silent=(today() - local(record.stats.last_order_at).date()).days
             if record.stats and record.stats.last_order_at
@@ -157,7 +161,7 @@ class CustomerView(CrmView):
         )
         return page
 
-    def related_lists(self, record: Customer) -> list[dict[str, Any]]:
+    def related_lists(self, record: Customer) -> Any:
         return []
 
     def prefill(self, form: Any) -> None:
@@ -230,8 +234,10 @@ class _OfCustomer(CrmView):
         return self.why_not_edit(record)
 
     def after_save(self, record: Any) -> str:
-        return url_for("CustomerView.show", pk=record.customer_id) if may("can_show", "Customer") else super().after_save(
-            record
+        return (
+            url_for("CustomerView.show", pk=record.customer_id)
+            if may("can_show", "Customer")
+            else super().after_save(record)
         )
 
     def check_owner(self, record: Any) -> None:
@@ -338,5 +344,3 @@ class InteractionView(_OfCustomer):
 
     def change_record(self, record: Interaction) -> None:
         operations.check_contact(record)
-
-

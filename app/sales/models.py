@@ -49,8 +49,7 @@ class Opportunity(HasStatus, SoftDeleted, Model):
             name="assignee_iff_assigned",
         ),
         sa.CheckConstraint(
-            "(status IN ('won', 'lost')) = (close_kind IS NOT NULL)"
-            " AND (close_kind IS NULL) = (closed_at IS NULL)",
+            "(status IN ('won', 'lost')) = (close_kind IS NOT NULL) AND (close_kind IS NULL) = (closed_at IS NULL)",
             name="closed_iff_ended",
         ),
         sa.CheckConstraint("(status = 'won') = (customer_id IS NOT NULL)", name="customer_iff_won"),

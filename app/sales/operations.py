@@ -257,9 +257,7 @@ def add_step(
     return planned
 
 
-def change_step(
-    planned: PlanStep, *, actor: User, planned_on: date, todo: str, at: datetime | None = None
-) -> None:
+def change_step(planned: PlanStep, *, actor: User, planned_on: date, todo: str, at: datetime | None = None) -> None:
     """Change what is planned, or when, until the step has a result. Flushes."""
     _open_plan(planned.opportunity, actor)
     _not_executed(planned)

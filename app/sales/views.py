@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar, cast
 
 import sqlalchemy as sa
 from flask import abort, flash, g, redirect, request, url_for
@@ -17,7 +17,7 @@ from app.core.clock import today
 from app.core.errors import BusinessError, NotYours
 from app.core.format import percent
 from app.core.history import history_of
-from app.core.lifecycle import note_refusal
+from app.core.lifecycle import Step, note_refusal
 from app.core.scope import may, reader_id
 from app.core.unit import unit_of_work
 from app.core.views import CrmView
@@ -92,7 +92,7 @@ class OpportunityView(CrmView):
     choices = {"assignee": account_managers}
     steps = operations.STEPS
     bulk = [("bulk_assign", _l("Assign"), "can_assign")]
-    extra_rights = (
+    extra_rights: ClassVar[tuple[str, ...]] = (
         "can_see_all", "can_delete_any", "can_act_for_others", "can_win_unfinished", "can_plan",
     )  # fmt: skip
     tab_of = {"CustomerView": "customer_id"}
@@ -120,7 +120,7 @@ class OpportunityView(CrmView):
             return _("Only its creator or a sales lead can delete an opportunity.")
         return self.why_not_edit(record)
 
-    def open_steps(self, record: Opportunity) -> list[Any]:
+    def open_steps(self, record: Opportunity) -> Any:
         theirs = self.may_develop(record)
         closing = {"win", "lose", "terminate"}
         return [s for s in super().open_steps(record) if s.name not in closing or theirs]
@@ -196,7 +196,7 @@ class OpportunityView(CrmView):
         given: dict[str, Any] = {"create_anyway": chosen == "new"}
         if chosen and chosen != "new":
             given["attach_to"] = next((c for c in namesakes if str(c.id) == chosen), None)
-        return self.run_step(_Chosen(operations.win), pk, made, **given)
+        return self.run_step(cast(Step, _Chosen(operations.win)), pk, made, **given)
 
     @expose("/lose/<pk>", methods=["GET", "POST"])
     @has_access
@@ -214,7 +214,8 @@ class OpportunityView(CrmView):
     @has_access
     @permission_name("plan")
     def add_plan_step(self, pk: Any) -> Any:
-        record, form = self.load(pk), PlanStepForm()
+        record = self.load(pk)
+        form: Any = PlanStepForm()
         return self._plan_move(
             record,
             form,
@@ -230,7 +231,7 @@ class OpportunityView(CrmView):
     @permission_name("plan")
     def change_plan_step(self, pk: Any, step_id: Any) -> Any:
         record, planned = self._plan_step(pk, step_id)
-        form = PlanStepForm(obj=planned)
+        form: Any = PlanStepForm(obj=planned)
         if request.method == "GET":
             return self._again(record, 200, step_form=form, editing=planned)
         return self._plan_move(
@@ -249,7 +250,7 @@ class OpportunityView(CrmView):
     @permission_name("plan")
     def execute_plan_step(self, pk: Any, step_id: Any) -> Any:
         record, planned = self._plan_step(pk, step_id)
-        form = ResultForm()
+        form: Any = ResultForm()
         return self._plan_move(
             record,
             form,
@@ -280,9 +281,7 @@ class OpportunityView(CrmView):
             abort(404)
         return record, planned
 
-    def _plan_move(
-        self, record: Opportunity, form: Any, name: str, move: Any, done: str, **shown: Any
-    ) -> Any:
+    def _plan_move(self, record: Opportunity, form: Any, name: str, move: Any, done: str, **shown: Any) -> Any:
         """Do one thing to the plan in a unit of work; on refusal show the page again with the typed text."""
         if form is not None and not form.validate():
             return self._again(record, 422, **{name: form}, **shown)

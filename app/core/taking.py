@@ -1,0 +1,143 @@
+"""Taking workflow steps from a page: one record's step with its question, or the same step for many rows."""
+
+from __future__ import annotations
+
+import builtins
+import logging
+from typing import Any, ClassVar
+
+from flask import flash, g, redirect, render_template, request, url_for
+from flask_babel import gettext as _
+from flask_babel import ngettext
+from sqlalchemy.exc import IntegrityError
+
+from app.core.errors import BusinessError, NotYours
+from app.core.forms import CrmForm
+from app.core.lifecycle import FASTER, Step, perform
+from app.core.scope import RowScope, may
+
+log = logging.getLogger(__name__)
+
+
+class TakesSteps:
+    """The part of a screen that offers and takes the steps of its records."""
+
+    scope: ClassVar[type[RowScope]]
+    steps: ClassVar[builtins.list[Step]] = []
+    bulk: ClassVar[builtins.list[tuple[str, Any, str]]] = []  # (method, label, right)
+    endpoint: Any
+    class_permission_name: Any
+    label_columns: Any
+    list_columns: Any
+
+    def load(self, pk: Any) -> Any:
+        raise NotImplementedError
+
+    def cell(self, record: Any, name: str) -> Any:
+        raise NotImplementedError
+
+    def frame(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def show_url(self, record: Any) -> str | None:
+        raise NotImplementedError
+
+    def open_steps(self, record: Any) -> builtins.list[Step]:
+        """The steps this reader may take from here; buttons follow the rights, they do not make them."""
+        return [s for s in self.steps if s.open_to(record) and may(s.right, self.class_permission_name)]
+
+    def run_step(self, taken: Step, pk: Any, form_type: Any = None, **given: Any) -> Any:
+        """The page of one step: GET shows what it will do and asks, POST does it.
+
+        The right was checked by the route, the row is loaded in scope, the rule is the operation's. After a refusal
+        the page comes back with the reason and the typed text; nothing is half done.
+        """
+        record = self.load(pk)
+        form = form_type() if form_type is not None else CrmForm()
+        status = 200
+        if request.method == "POST" and form.validate():
+            values = {f.name: f.data for f in form if f.name != "csrf_token"}
+            try:
+                result = perform(taken, record, actor=g.user._get_current_object(), **values, **given)
+            except NotYours as refusal:
+                form.refuse(str(refusal))
+                status = 403
+            except BusinessError as refusal:
+                form.refuse(str(refusal))
+                status = 409
+            except IntegrityError:
+                log.warning("integrity error in step %s", taken.name, exc_info=True)
+                form.refuse(str(FASTER))
+                status = 409
+            else:
+                flash(str(taken.done), "success")
+                return redirect(self.after_step(taken, record, result))
+            record = self.load(pk)
+        elif request.method == "POST":
+            status = 422
+        return self.step_page(taken, record, form, given), status
+
+    def step_page(self, taken: Step, record: Any, form: Any, given: dict[str, Any]) -> str:
+        """The page that asks for a step's text."""
+        return render_template(
+            "crm/step.html",
+            title=taken.label,
+            step=taken,
+            record=record,
+            form=form,
+            facts=self.step_facts(taken, record),
+            back_url=self.show_url(record) or url_for(f"{self.endpoint}.list"),
+            **self.frame(),
+        )
+
+    def step_facts(self, taken: Step, record: Any) -> builtins.list[tuple[Any, Any]]:
+        """A few facts shown beside the question."""
+        return [(self.label_columns[c], self.cell(record, c)) for c in self.list_columns[:5]]
+
+    def after_step(self, taken: Step, record: Any, result: Any) -> str:
+        """Where a taken step leads: back to the record."""
+        return self.show_url(record) or url_for(f"{self.endpoint}.list")
+
+    def run_bulk(self, taken: Any, form_type: Any, *, title: Any, label: Any) -> Any:
+        """The same step for many rows: first the question, then one line per row with what happened to it.
+
+        `taken` is a Step, or a function of the record that gives the step to take. Each row is a unit of work of
+        its own: one refusal stops nothing. A row outside the reader's scope counts as not found.
+        """
+        pks = builtins.list(dict.fromkeys(request.form.getlist("rowid")))[:500]
+        if not pks:
+            flash(_("Select at least one row first."), "warning")
+            return redirect(url_for(f"{self.endpoint}.list"))
+        form = form_type(formdata=request.form if "confirmed" in request.form else None)
+        if "confirmed" not in request.form or not form.validate():
+            rows = [row for row in map(self.scope.find, pks) if row is not None]
+            page = render_template(
+                "crm/bulk.html", title=title, label=label, form=form, rows=rows, pks=pks, **self.frame()
+            )
+            return page, (422 if "confirmed" in request.form else 200)
+        values = {f.name: f.data for f in form if f.name not in ("csrf_token", "confirmed")}
+        actor = g.user._get_current_object()
+        lines: builtins.list[tuple[str, str | None, bool, str]] = []
+        for pk in pks:
+            record = self.scope.find(pk)
+            if record is None:
+                lines.append((pk, None, False, _("Not found.")))
+                continue
+            name = str(record)
+            step = taken(record) if callable(taken) and not isinstance(taken, Step) else taken
+            try:
+                perform(step, record, actor=actor, **values)
+            except BusinessError as refusal:
+                lines.append((pk, name, False, str(refusal)))
+            else:
+                lines.append((pk, name, True, str(step.done)))
+        done = sum(1 for line in lines if line[2])
+        summary = ngettext("%(num)d record done", "%(num)d records done", done)
+        return render_template(
+            "crm/bulk_result.html",
+            title=title,
+            summary=summary,
+            skipped=len(lines) - done,
+            lines=lines,
+            **self.frame(),
+        )
