@@ -233,6 +233,7 @@ class RowSelect(Field):
                 "data-remote": url,
                 "data-placeholder": _("Type to search"),
                 "data-empty": _("Nothing found"),
+                    "data-clear": _("Clear the choice"),
             })  # fmt: skip
             rows = [self.data] if self.data is not None else []
         else:

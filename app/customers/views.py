@@ -261,7 +261,7 @@ class ContactView(_OfCustomer):
     edit_title = _l("Edit contact")
     label_columns = {
         "customer": _l("Customer"),
-        "name": _l("Name"),
+        "name": _l("Contact name"),
         "gender": _l("Gender"),
         "position": _l("Position"),
         "office_phone": _l("Office phone"),

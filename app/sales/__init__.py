@@ -12,10 +12,11 @@ from app.core.history import tell
 
 def register(appbuilder: Any) -> None:
     """Add this domain's screens and words."""
-    from app.sales.views import OpportunityView, PlanView
+    from app.sales.views import OpportunityView, PlanStepView, PlanView
 
     nav.add(appbuilder, OpportunityView, group="sales", icon="target-arrow", label=_l("Opportunities"))
     nav.add(appbuilder, PlanView, group="sales", icon="route", label=_l("Development plans"))
+    nav.add(appbuilder, PlanStepView, group="sales", icon="calendar-event", label=_l("Plan steps"))
     tell("opportunity", "assign", _l("assigned it"), "user-share")
     tell("opportunity", "reassign", _l("reassigned it"), "user-share")
     tell("opportunity", "win", _l("marked it as won"), "circle-check")

@@ -20,14 +20,14 @@ from app.core.history import history_of
 from app.core.lifecycle import Step, note_refusal
 from app.core.scope import may, reader_id
 from app.core.unit import unit_of_work
-from app.core.views import CrmView
+from app.core.views import CrmView, ReadOnlyView
 from app.customers.operations import same_name
 from app.extensions import db
 from app.sales import operations
-from app.sales.access import VisibleOpportunities, VisiblePlans
+from app.sales.access import VisibleOpportunities, VisiblePlans, VisiblePlanSteps
 from app.sales.forms import PlanStepForm, ReasonForm, ResultForm, WinForm, assign_form, namesake_form
 from app.sales.models import Opportunity, OpportunityStatus, PlanStep
-from app.security.access import account_managers
+from app.security.access import account_managers, active_users
 
 LABELS = {
     "customer_name": _l("Prospect"),
@@ -342,3 +342,35 @@ class PlanView(OpportunityView):
 
     def show_url(self, record: Opportunity) -> str:
         return url_for("OpportunityView.show", pk=record.id)
+
+
+class PlanStepView(ReadOnlyView):
+    """计划项: what is planned for when, over all plans the reader may see; work is done on the opportunity's page."""
+
+    datamodel = SQLAInterface(PlanStep)
+    scope = VisiblePlanSteps
+    class_permission_name = "PlanStep"
+    route_base = "/plan-steps"
+    exclude_route_methods = ReadOnlyView.exclude_route_methods | {"show"}
+    list_title = _l("Plan steps")
+    show_title = _l("Plan step")
+    label_columns = {
+        "planned_on": _l("Planned for"),
+        "todo": _l("What to do"),
+        "opportunity": _l("Opportunity"),
+        "result": _l("Result"),
+        "executed_by": _l("Executed by"),
+        "executed_at": _l("Executed at"),
+    }
+    list_columns = ["todo", "planned_on", "opportunity", "result", "executed_by", "executed_at"]
+    show_columns = list_columns
+    search_columns = ["todo", "planned_on", "executed_by"]
+    order_columns = ["planned_on"]
+    base_order = ("planned_on", "desc")
+    choices = {"executed_by": active_users}
+    empty_text = _l("Steps are planned on the page of an assigned opportunity.")
+
+    def show_url(self, record: PlanStep) -> str | None:
+        if not may("can_show", "Opportunity"):
+            return None
+        return url_for("OpportunityView.show", pk=record.opportunity_id) + "#plan"

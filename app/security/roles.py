@@ -47,6 +47,7 @@ ROLES: tuple[SeededRole, ...] = (
         {
             "Dashboard": "can_show can_see_all menu",
             "Plan": "can_list menu",
+            "PlanStep": "can_list menu",
             "Opportunity": _EDIT + " can_assign can_reassign can_see_all can_delete_any",
             "Customer": _EDIT.replace(" can_delete", "") + " can_see_all can_assign can_edit_any",
             "Contact": _EDIT + " can_edit_any",
@@ -72,6 +73,7 @@ ROLES: tuple[SeededRole, ...] = (
         {
             "Dashboard": "can_show menu",
             "Plan": "can_list menu",
+            "PlanStep": "can_list menu",
             "Opportunity": _EDIT + " can_win can_lose can_terminate can_plan",
             "Customer": "can_list can_show can_add can_edit menu can_be_assigned",
             "Contact": _EDIT,
