@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import redirect, request, url_for
+from flask import abort, redirect, request, url_for
 from flask_appbuilder import expose
 from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_appbuilder.security.decorators import has_access
@@ -46,7 +46,6 @@ class ActivityView(CrmView):
     add_columns = edit_columns = ["title", "kind", "starts_on", "ends_on", "budget", "cost", "outcome"]
     description_columns = {"ends_on": _l("The last day. Leave it empty for a single day.")}
     formatters_columns = {"kind": lambda kind: kind.label}
-    related = [("ParticipantView", "activity_id")]
     show_template = "marketing/activity.html"
     empty_text = _l("Plan a fair, a visit or a campaign, and note the customers who take part.")
 
@@ -65,9 +64,11 @@ class ParticipantView(CrmView):
     class_permission_name = "Participant"
     route_base = "/participants"
     exclude_route_methods = CrmView.exclude_route_methods | {"show", "edit"}
+    tab_of = {"ActivityView": "activity_id"}
     list_title = _l("Participants")
     add_title = _l("Add participant")
     label_columns = {
+        "id": _l("Order of entry"),
         "customer": _l("Customer"),
         "activity": _l("Activity"),
         "created_by": _l("Added by"),
@@ -76,13 +77,15 @@ class ParticipantView(CrmView):
     list_columns = ["customer", "created_by", "created_at", "activity"]
     show_columns = []
     search_columns = ["activity", "customer"]
-    order_columns = []
+    order_columns = ["id"]
     base_order = ("id", "desc")
     add_columns = ["activity", "customer"]
     empty_text = _l("Open an activity to add the customers who take part.")
 
     def prefill(self, form: Any) -> None:
-        form.activity.data = self.choices_for("activity").find(request.args.get("activity"))
+        given = request.args.get("activity")
+        if given:
+            form.activity.data = self.choices_for("activity").find(given) or abort(404)
 
     def create_record(self, record: Participant) -> None:
         operations.add_participant(record)

@@ -21,6 +21,7 @@ def add_item(item: DictionaryItem) -> DictionaryItem:
     The code is made from the English label: nobody has to read or type it. Raises `BusinessError` when the list
     offers such a label already.
     """
+    item.active, item.system = True, False
     _check_labels(item)
     item.code = _new_code(item)
     item.sort_order = 1 + int(
@@ -30,7 +31,6 @@ def add_item(item: DictionaryItem) -> DictionaryItem:
             )
         ).scalar_one()
     )
-    item.active, item.system = True, False
     db.session.add(item)
     db.session.flush()
     return item

@@ -42,7 +42,8 @@ class DictionaryItemView(CrmView):
     show_columns = ["type", "label_zh", "label_en", "value", "sort_order", "active", "system"]
     search_columns = ["type", "label_zh", "label_en"]
     order_columns = ["type"]
-    base_order = ("sort_order", "asc")  # seeded list by list; a new item comes last in its own
+    base_order = ("type", "asc")
+    then_by = ("sort_order",)
     add_columns = ["type", "label_zh", "label_en", "value"]
     edit_columns = ["label_zh", "label_en", "value", "sort_order", "active"]
     formatters_columns = {"type": lambda kind: kind.label, "sort_order": str}

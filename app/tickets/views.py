@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from flask import g, request
+from flask import abort, g, request
 from flask_appbuilder import expose
 from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_appbuilder.security.decorators import has_access
@@ -25,8 +25,12 @@ STEP_LABELS: dict[str, Any] = {"created": _l("Created")}
 class OfCustomer(CrmView):
     """A screen whose new records may be started from a customer's page (`?customer=<id>`)."""
 
+    tab_of = {"CustomerView": "customer_id"}
+
     def prefill(self, form: Any) -> None:
-        form.customer.data = self.choices_for("customer").find(request.args.get("customer"))
+        given = request.args.get("customer")
+        if given:
+            form.customer.data = self.choices_for("customer").find(given) or abort(404)
 
 
 class TicketView(OfCustomer):
@@ -67,7 +71,6 @@ class TicketView(OfCustomer):
     order_columns = ["number", "created_at"]
     base_order = ("created_at", "desc")
     add_columns = edit_columns = ["customer", "type", "title", "request"]
-    related = [("TicketStepView", "ticket_id")]
     extra_rights = ("can_see_all",)
     empty_text = _l("A ticket keeps what a customer asked for until it is settled.")
 
@@ -101,8 +104,10 @@ class TicketStepView(ReadOnlyView):
     class_permission_name = "TicketStep"
     route_base = "/ticket-steps"
     exclude_route_methods = ReadOnlyView.exclude_route_methods | {"show"}
+    tab_of = {"TicketView": "ticket_id"}
     list_title = _l("Ticket history")
     label_columns = {
+        "id": _l("Order of entry"),
         "ticket": _l("Ticket"),
         "step": _l("Step"),
         "actor": _l("By"),
@@ -113,7 +118,7 @@ class TicketStepView(ReadOnlyView):
     list_columns = ["step", "actor", "at", "text", "satisfaction", "ticket"]
     show_columns = []
     search_columns = []
-    order_columns = []
+    order_columns = ["id"]
     base_order = ("id", "asc")
     formatters_columns = {"step": lambda name: STEP_LABELS.get(name, name)}
 
