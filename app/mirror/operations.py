@@ -1,0 +1,82 @@
+"""Totals beside the customer: last order, number and sum, and the same per company-local month.
+
+They are derived from the orders and never counted up, so that a cancelled, reduced or moved order lowers them too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from app.core.clock import company_zone
+from app.core.types import Money
+from app.customers.models import Customer, CustomerStats
+from app.extensions import db
+from app.mirror.models import CustomerMonth, Order, OrderStatus
+
+
+def dialect() -> Any:
+    """The SQL dialect of the database; both know INSERT ... ON CONFLICT."""
+    return postgresql if db.engine.dialect.name == "postgresql" else sqlite
+
+
+def local_month(moment: sa.ColumnElement[datetime]) -> sa.ColumnElement[Any]:
+    """The first day of the company-local month an instant lies in, as SQL.
+
+    PostgreSQL knows time zones; SQLite, which runs in this process, asks Python. Both follow summer time.
+    """
+    zone = company_zone()
+    if db.engine.dialect.name == "postgresql":
+        wall = sa.func.timezone(zone.key, sa.func.timezone("UTC", moment))
+        return sa.cast(sa.func.date_trunc("month", wall), sa.Date)
+
+    def month(stored: str) -> str:
+        instant = datetime.fromisoformat(stored).replace(tzinfo=UTC)
+        return f"{instant.astimezone(zone):%Y-%m}-01"
+
+    connection: Any = db.session.connection().connection.driver_connection
+    connection.create_function("liuke_month", 1, month, deterministic=True)
+    return sa.func.liuke_month(moment, type_=sa.Date)
+
+
+def refresh_totals(customer_ids: Collection[int] | None = None) -> None:
+    """Work the totals of these customers (None: of all) out again from their orders that are not cancelled.
+
+    Three statements, however many customers; the caller passes some thousand ids at most and commits.
+    """
+    counted = Order.status != OrderStatus.cancelled
+    these = sa.true() if customer_ids is None else Customer.id.in_(customer_ids)
+    totals = (
+        sa.select(
+            Customer.id,
+            sa.func.max(Order.ordered_at),
+            sa.func.count(Order.id),
+            sa.func.coalesce(sa.func.sum(Order.amount), sa.literal(Decimal(0), Money())),
+        )
+        .outerjoin(Order, sa.and_(Order.customer_id == Customer.id, counted))
+        .where(these)
+        .group_by(Customer.id)
+    )
+    names = ["customer_id", "last_order_at", "order_count", "order_total"]
+    insert = dialect().insert(CustomerStats.__table__).from_select(names, totals)
+    fresh = {name: insert.excluded[name] for name in names[1:]}
+    db.session.execute(insert.on_conflict_do_update(index_elements=["customer_id"], set_=fresh))
+
+    of_these = sa.true() if customer_ids is None else CustomerMonth.customer_id.in_(customer_ids)
+    db.session.execute(sa.delete(CustomerMonth.__table__).where(of_these))
+    months = sa.select(Order.customer_id, Order.amount, local_month(Order.ordered_at).label("month"))
+    of_these = sa.true() if customer_ids is None else Order.customer_id.in_(customer_ids)
+    ordered = months.where(counted, of_these).subquery()
+    db.session.execute(
+        sa.insert(CustomerMonth.__table__).from_select(
+            ["customer_id", "month", "order_count", "order_total"],
+            sa.select(ordered.c.customer_id, ordered.c.month, sa.func.count(), sa.func.sum(ordered.c.amount)).group_by(
+                ordered.c.customer_id, ordered.c.month
+            ),
+        )
+    )

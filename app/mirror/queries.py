@@ -1,0 +1,100 @@
+"""How fresh the mirror is, and whether the totals kept beside the customers still agree with the orders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import PurePath
+
+import sqlalchemy as sa
+from flask import current_app
+
+from app.core.clock import utcnow
+from app.core.types import Money
+from app.customers.models import Customer, CustomerStats
+from app.extensions import db
+from app.mirror.models import CustomerMonth, Order, OrderStatus, SyncRun, SyncStatus
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """The last sync that succeeded, and whether it is too long ago for warnings to be believed."""
+
+    finished_at: datetime | None
+    feed: str | None
+    newest_order_at: datetime | None
+    days: int | None
+    stale: bool
+
+
+def freshness(now: datetime | None = None) -> Freshness:
+    """How old the mirror is on the real clock, in whole days.
+
+    Stale when the last sync that succeeded finished more than LIUKE_MIRROR_STALE_DAYS days before `now`, or when
+    there was none. `feed` is the name of its folder, without the path. One statement.
+    Source: domain.md section 4.
+    """
+    last = db.session.execute(
+        sa.select(SyncRun.finished_at, SyncRun.source, SyncRun.high_water)
+        .where(SyncRun.status == SyncStatus.done, SyncRun.finished_at.is_not(None))
+        .order_by(SyncRun.finished_at.desc(), SyncRun.id.desc())
+        .limit(1)
+    ).one_or_none()
+    if last is None:
+        return Freshness(None, None, None, None, stale=True)
+    age = (now or utcnow()) - last.finished_at
+    return Freshness(
+        last.finished_at,
+        PurePath(last.source).name,
+        last.high_water,
+        max(age.days, 0),
+        stale=age > timedelta(days=current_app.config["LIUKE_MIRROR_STALE_DAYS"]),
+    )
+
+
+def wrong_totals(limit: int = 100) -> list[int]:
+    """The ids of customers whose kept totals differ from their orders, at most `limit`; none is right.
+
+    Compares last order, number and sum, and number and sum over the months. One statement over all orders, for
+    the nightly check; `operations.refresh_totals` repairs.
+    """
+    nothing = sa.literal(Decimal(0), Money())
+    ordered = (
+        sa.select(
+            Order.customer_id,
+            sa.func.max(Order.ordered_at).label("last"),
+            sa.func.count().label("count"),
+            sa.func.sum(Order.amount).label("total"),
+        )
+        .where(Order.status != OrderStatus.cancelled)
+        .group_by(Order.customer_id)
+        .subquery()
+    )
+    monthly = (
+        sa.select(
+            CustomerMonth.customer_id,
+            sa.func.sum(CustomerMonth.order_count).label("count"),
+            sa.func.sum(CustomerMonth.order_total).label("total"),
+        )
+        .group_by(CustomerMonth.customer_id)
+        .subquery()
+    )
+    count, total = sa.func.coalesce(ordered.c.count, 0), sa.func.coalesce(ordered.c.total, nothing)
+    differs = sa.or_(
+        CustomerStats.last_order_at.is_distinct_from(ordered.c.last),
+        sa.func.coalesce(CustomerStats.order_count, 0) != count,
+        sa.func.coalesce(CustomerStats.order_total, nothing) != total,
+        sa.func.coalesce(monthly.c.count, 0) != count,
+        sa.func.coalesce(monthly.c.total, nothing) != total,
+    )
+    found = (
+        sa.select(Customer.id)
+        .outerjoin(CustomerStats, CustomerStats.customer_id == Customer.id)
+        .outerjoin(ordered, ordered.c.customer_id == Customer.id)
+        .outerjoin(monthly, monthly.c.customer_id == Customer.id)
+        .where(differs)
+        .order_by(Customer.id)
+        .limit(limit)
+    )
+    return list(db.session.execute(found).scalars())
