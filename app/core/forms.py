@@ -25,6 +25,7 @@ from wtforms import (
     StringField,
     TextAreaField,
 )
+from wtforms.fields.choices import Choice
 from wtforms.validators import Length, NumberRange, Optional, StopValidation, ValidationError
 from wtforms.widgets import html_params
 
@@ -171,9 +172,9 @@ class ChoiceSelect(SelectField):
     def iter_choices(self) -> Any:
         shown = self.raw_data[0] if self.raw_data else ("" if self.data is None else str(self.data))
         if self._blank or not shown:
-            yield ("", "", not shown, {})
+            yield Choice("", "", not shown, {})
         for code, label in self._options:
-            yield (code, label, code == shown, {})
+            yield Choice(code, label, code == shown, {})
 
     def process_data(self, value: Any) -> None:
         self.data = value
