@@ -38,12 +38,13 @@ def claim(
     owner: str,
     now: datetime,
     requested_by: int | None = None,
+    dead: str | None = None,
 ) -> JobRun | None:
     """Become the one who runs `period` of `job`; None if it is done or somebody else is running it.
 
-    A failed or refused run is taken up again, and one whose owner gave no sign of life for ten minutes; such a run
-    keeps the as-of (`scheduled_for`, UTC) it had. The returned row is detached: it stays what was claimed, which is
-    what later writes are checked against. Flushes; the caller commits before the work begins.
+    A failed or refused run is taken up again, and one whose owner gave no sign of life for ten minutes or is `dead`
+    for certain; such a run keeps the as-of (`scheduled_for`, UTC) it had. The returned row is detached: it stays what
+    was claimed, which is what later writes are checked against. Flushes; the caller commits before the work begins.
     """
     row = (
         _dialect()
@@ -66,7 +67,9 @@ def claim(
     if claimed is None:
         free = sa.or_(
             JobRun.status.in_((RunStatus.failed, RunStatus.refused)),
-            sa.and_(JobRun.status == RunStatus.running, JobRun.heartbeat_at < now - STALE),
+            sa.and_(
+                JobRun.status == RunStatus.running, sa.or_(JobRun.heartbeat_at < now - STALE, JobRun.owner == dead)
+            ),
         )
         claimed = db.session.execute(
             sa.update(JobRun)

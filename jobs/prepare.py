@@ -1,0 +1,141 @@
+"""The first step of `python run.py`: a database that is up to date and has somebody who can sign in.
+
+Tells its parent what it found out as JSON on the file descriptor named by its argument. A new SQLite database is
+made beside its place and moved there when it is whole, so that a Ctrl-C in the middle leaves nothing half done.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from flask import Flask
+from flask_appbuilder.security.sqla.models import User
+from flask_migrate import upgrade
+
+from app import create_app
+from app.core.clock import utcnow
+from app.core.unit import unit_of_work
+from app.extensions import db
+from app.runs.operations import install
+from app.runs.queries import is_demo
+from config import ROOT, Config
+from jobs.supervisor import is_this_machine
+
+NOT_BEYOND = (
+    "The demo company is served on this machine only: its passwords are known to everybody. "
+    "Leave LIUKE_HOST at 127.0.0.1, or start real work with LIUKE_DEMO=0 and a database of its own."
+)
+
+
+@dataclass
+class Told:
+    """What the parent prints once everything runs; `refused` instead, if nothing may be started."""
+
+    accounts: list[tuple[str, str, str]] = field(default_factory=list)  # name, password, who it is
+    notes: list[str] = field(default_factory=list)
+    refused: str | None = None
+
+
+def say(text: str) -> None:
+    """Show progress."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def main(fd: int) -> int:
+    """Prepare the configured database and report. Returns the exit code."""
+    told = prepare(Config.SQLALCHEMY_DATABASE_URI)
+    with os.fdopen(fd, "w") as parent:
+        json.dump(asdict(told), parent)
+    return 0
+
+
+def prepare(url: str) -> Told:
+    """Make the database at `url` ready: a new SQLite file whole or not at all, any other in its place."""
+    place = sa.make_url(url)
+    final = Path(place.database or "") if place.get_backend_name() == "sqlite" else None
+    if final is None or final.exists() or not final.name:
+        return fill(create_app(), url)
+    new = final.with_name(final.name + ".new")
+    remove(new)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    made = place.set(database=str(new)).render_as_string(hide_password=False)
+    told = fill(create_app(SQLALCHEMY_DATABASE_URI=made), url)
+    if told.refused:
+        remove(new)
+    else:
+        new.replace(final)
+    return told
+
+
+def remove(file: Path) -> None:
+    """Remove a SQLite database and what belongs to it."""
+    for ending in ("", "-wal", "-shm"):
+        file.with_name(file.name + ending).unlink(missing_ok=True)
+
+
+def fill(app: Flask, url: str) -> Told:
+    """Migrate, store rights and dictionary, and make sure that somebody can sign in."""
+    from app.cli import init
+
+    with app.app_context():
+        say("Bringing the database up to date ...")
+        upgrade(directory=str(ROOT / "migrations"))
+        init.main(args=[], prog_name="crm init", standalone_mode=False)
+        told = somebody(app.config)
+        db.session.remove()
+        for engine in db.engines.values():
+            engine.dispose()  # SQLite then folds its log into the file
+        return told
+
+
+def somebody(config: dict[str, Any]) -> Told:
+    """The accounts to show: the demo company's, or a first administrator's; none for a database in use. Commits."""
+    empty = db.session.execute(sa.select(User.id).limit(1)).first() is None
+    demo = is_demo() or (empty and config["LIUKE_DEMO"])
+    db.session.rollback()
+    if demo:
+        if not is_this_machine(config["LIUKE_HOST"]):
+            return Told(refused=NOT_BEYOND)
+        return demo_company(load=empty)
+    with unit_of_work():
+        install(demo=False, now=utcnow())
+    return first_admin() if empty else Told()
+
+
+def demo_company(*, load: bool) -> Told:
+    """Load the demo company into an empty database, and name its accounts."""
+    from app.desk import demo
+
+    if load:
+        began = time.monotonic()
+        say("Loading the demo company; this happens once ...")
+        demo.load_demo(say)
+        say(f"The demo company is there after {time.monotonic() - began:.0f} s.")
+    return Told(
+        accounts=[tuple(account) for account in demo.ACCOUNTS],
+        notes=["This is a demo with invented people. For real work: LIUKE_DEMO=0 and a database of its own."],
+    )
+
+
+def first_admin() -> Told:
+    """The first administrator with a password that is shown this one time. Commits."""
+    from app.security.people import create_admin
+
+    with unit_of_work():
+        account, password = create_admin()
+    return Told(
+        accounts=[(account, password, "super admin")],
+        notes=["This password is shown once and kept nowhere. Write it down, sign in and change it."],
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1])))

@@ -1,0 +1,38 @@
+"""Removes what nobody asks for any more: sign-in sessions that ended long ago, signs of life of parts that are gone."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.core.clock import utcnow
+from app.core.unit import unit_of_work
+from app.extensions import db
+from app.runs.models import Heartbeat, JobRun
+from app.runs.periodic import SESSION_SWEEP
+from app.security.models import UserSession
+from jobs.context import Counts, job_context, run_job
+
+KEEP = timedelta(days=30)
+
+
+def run(period: str | None = None, requested_by: int | None = None) -> Counts | None:
+    """Sweep once. Idempotent: what is gone stays gone. Returns how many rows were removed; None if done already."""
+    with job_context():
+        return run_job(SESSION_SWEEP.id, period, sweep, requested_by=requested_by)
+
+
+def sweep(_run: JobRun) -> Counts:
+    """Delete sessions that ended or ran out more than 30 days ago, and signs of life as old. Commits."""
+    before = utcnow() - KEEP
+    with unit_of_work():
+        sessions = _delete(UserSession, sa.or_(UserSession.ended_at < before, UserSession.expires_at < before))
+        heartbeats = _delete(Heartbeat, Heartbeat.seen_at < before)
+    return {"sessions": sessions, "heartbeats": heartbeats}
+
+
+def _delete(model: Any, which: Any) -> int:
+    done = db.session.execute(sa.delete(model).where(which).execution_options(synchronize_session=False))
+    return int(done.rowcount)
