@@ -47,7 +47,9 @@ def dictionary(type: DictionaryType, code: str) -> DictionaryItem:
     ).scalar_one()
 
 
-def dictionary_item(*, type: DictionaryType = DictionaryType.region, label: str = "西藏", **given: Any) -> DictionaryItem:
+def dictionary_item(
+    *, type: DictionaryType = DictionaryType.region, label: str = "西藏", **given: Any
+) -> DictionaryItem:
     """An item of a company's own."""
     given = {"code": f"own-{next(_numbers)}", "label_zh": label, "label_en": label, **given}
     return _kept(DictionaryItem(type=type, **given))
@@ -56,7 +58,9 @@ def dictionary_item(*, type: DictionaryType = DictionaryType.region, label: str 
 # -- people -----------------------------------------------------------------------------------------------------
 
 
-def role(*, rights: list[tuple[str, str]] | None = None, active: bool = True, label: str = "自定义", **given: Any) -> Role:
+def role(
+    *, rights: list[tuple[str, str]] | None = None, active: bool = True, label: str = "自定义", **given: Any
+) -> Role:
     """A role of an administrator's own, with these (permission, view) rights."""
     from flask_appbuilder.security.sqla.models import Permission, PermissionView, ViewMenu
 
@@ -180,7 +184,9 @@ def plan_step(
     if result is not None:
         given.setdefault("executed_at", utcnow())
         given.setdefault("executed_by_id", _id(by) or opportunity.assignee_id)
-    made = _kept(PlanStep(opportunity_id=opportunity.id, planned_on=planned_on or today(), todo=todo, result=result, **given))
+    made = _kept(
+        PlanStep(opportunity_id=opportunity.id, planned_on=planned_on or today(), todo=todo, result=result, **given)
+    )
     db.session.expire(opportunity, ["plan"])
     return made
 
@@ -288,7 +294,11 @@ def ticket(
         given = {"result": "运行正常。", "satisfaction": 4, "archived_at": utcnow(), **given}
     return _kept(
         Ticket(
-            customer=customer or globals()["customer"](), status=status, assignee=given_to, created_by_id=_id(by), **given
+            customer=customer or globals()["customer"](),
+            status=status,
+            assignee=given_to,
+            created_by_id=_id(by),
+            **given,
         )
     )
 

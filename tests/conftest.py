@@ -109,9 +109,7 @@ def make_cast() -> None:
 
     roles = {
         profile.code: role
-        for profile, role in db.session.execute(
-            select(RoleProfile, Role).join(Role, Role.id == RoleProfile.role_id)
-        )
+        for profile, role in db.session.execute(select(RoleProfile, Role).join(Role, Role.id == RoleProfile.role_id))
     }
     hashed = generate_password_hash(PASSWORD, method=os.environ["LIUKE_PASSWORD_HASH"])
     for username, family, given, code in CAST:

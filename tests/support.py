@@ -19,7 +19,7 @@ from app.core.unit import set_writing
 from app.extensions import db
 from app.security import sessions
 
-PASSWORD = "three blue umbrellas"  # noqa: S105 - of everybody in the cast
+PASSWORD = "three blue umbrellas"
 
 
 class Browser:

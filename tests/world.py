@@ -16,7 +16,9 @@ from typing import Any
 import sqlalchemy as sa
 
 ROOT = Path(__file__).resolve().parent.parent
-WRITES = re.compile(r"\b(?:INSERT\s+INTO|UPDATE|DELETE\s+FROM|MERGE\s+INTO|COPY|TRUNCATE(?:\s+TABLE)?)\s+\"?(\w+)", re.I)
+WRITES = re.compile(
+    r"\b(?:INSERT\s+INTO|UPDATE|DELETE\s+FROM|MERGE\s+INTO|COPY|TRUNCATE(?:\s+TABLE)?)\s+\"?(\w+)", re.I
+)
 WORDS = {"set", "of", "skip", "nowait"}  # FOR UPDATE OF/SKIP/NOWAIT and ON CONFLICT DO UPDATE SET name no table
 
 

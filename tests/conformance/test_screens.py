@@ -118,7 +118,9 @@ def test_what_the_server_decides_is_in_no_form(app):
 def test_the_rights_of_a_screen_are_named_after_its_model_and_its_address_is_its_own(app):
     bases = [view.route_base for view in screens(app)]
     assert sorted(bases) == sorted(set(bases))
-    wrong = [v.endpoint for v in screens(app) if not v.class_permission_name or v.class_permission_name.endswith("View")]
+    wrong = [
+        v.endpoint for v in screens(app) if not v.class_permission_name or v.class_permission_name.endswith("View")
+    ]
     assert wrong == []
 
 
