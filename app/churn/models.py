@@ -31,6 +31,7 @@ class ChurnStatus(Choice):
 
 
 OPEN = (ChurnStatus.warning, ChurnStatus.deferred)
+ONE_OPEN_CASE = partial_index("uq_churn_case_open", "customer_id", where="status IN ('warning', 'deferred')")
 
 
 class ChurnCase(HasStatus, Model):
@@ -39,7 +40,7 @@ class ChurnCase(HasStatus, Model):
     __tablename__ = "churn_case"
     __table_args__ = (
         ChurnStatus.check("status"),
-        partial_index("uq_churn_case_open", "customer_id", where="status IN ('warning', 'deferred')"),
+        ONE_OPEN_CASE,
         sa.CheckConstraint(
             "status NOT IN ('lost', 'won_back') OR (lost_at IS NOT NULL AND length(trim(reason)) > 0)",
             name="lost_has_reason",

@@ -1,0 +1,67 @@
+"""`crm churn`: the scan by hand, and what it would do as of a date."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+import click
+from flask.cli import AppGroup
+
+
+def register(crm: AppGroup) -> None:
+    """Add this domain's commands."""
+    crm.add_command(churn)
+
+
+@click.command("churn")
+@click.option("--as-of", metavar="TIME", help="Scan as of this wall-clock time of the company, 1997-12-06T02:00.")
+@click.option("--preview", is_flag=True, help="Say what a scan would do, and write nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
+def churn(as_of: str | None, preview: bool, as_json: bool) -> None:
+    """Warn about customers who stopped ordering, and close the cases of those who ordered again.
+
+    Without --as-of it scans as of now, and refuses (exit code 1) when the last successful sync of the sales system is
+    too long ago. With --as-of it sees what existed then; the time may also carry an offset. Running it again adds
+    nothing. Every run that writes is listed under the job runs.
+
+    \b
+    Example:  python -m flask --app run crm churn --as-of 1997-12-06T02:00 --preview
+    """
+    from app.churn import operations, scan
+    from app.core.clock import local, utcnow
+    from app.core.errors import BusinessError
+    from app.mirror.queries import freshness
+
+    moment = _instant(as_of) if as_of else None
+    if preview or moment is not None:
+        days = freshness().days
+        age = "The sales system was never synced." if days is None else f"Last synced {days} days ago."
+        click.echo(age, err=True)
+    try:
+        if preview:
+            moment = moment or utcnow()
+            result = operations.scan(as_of=moment, preview=True)
+        else:
+            result = scan.run_by_hand(as_of=moment)
+    except BusinessError as refusal:
+        raise click.ClickException(str(refusal)) from None
+    if as_json:
+        when = {"as_of": moment.astimezone(UTC).isoformat() if moment else None, "preview": preview}
+        click.echo(json.dumps({**when, **asdict(result)}))
+        return
+    if moment is not None:
+        click.echo(f"As of {local(moment):%Y-%m-%d %H:%M}{', preview, nothing is written' if preview else ''}:")
+    click.echo(f"due {result.due}, opened {result.opened}, recovered {result.recovered}, open {result.open}")
+
+
+def _instant(text: str) -> datetime:
+    """The UTC instant of a wall-clock time of the company, or of a time with its own offset."""
+    from app.core.clock import from_local
+
+    try:
+        wall = datetime.fromisoformat(text)
+        return from_local(wall) if wall.tzinfo is None else wall.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise click.BadParameter(f"{text!r} is no time such as 1997-12-06T02:00.", param_hint="--as-of") from None

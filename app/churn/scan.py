@@ -1,0 +1,108 @@
+"""The scan as it runs: in parts that are committed one by one, under one row of the ledger. It owns its units of work.
+
+A process that dies loses the part it was at, and the next run does that part: every part can be repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+from flask_babel import gettext as _
+
+from app.churn.operations import ScanResult, open_cases, ranges, scan_range
+from app.churn.rule import rule_at
+from app.core.clock import utcnow
+from app.core.errors import BusinessError
+from app.core.unit import unit_of_work
+from app.mirror.queries import freshness
+from app.runs.models import JobRun
+from app.runs.operations import RunLostError, claim, fail, finish, heartbeat, refuse, whoami
+from app.runs.periodic import CHURN_SCAN, HAND
+
+PARTS = 4  # how often a scan commits, whatever its size: SQLite's other writers wait for a part, not for the whole
+
+Announce = Callable[[int], None]
+
+
+class StaleMirrorError(BusinessError):
+    """Nobody may be warned now: what looks like silence may be a sync that did not run."""
+
+
+def check_mirror(now: datetime) -> None:
+    """Raises `StaleMirrorError` when the last successful sync is too long ago, or there was none.
+
+    Asked before scheduled, caught-up and by-hand runs; a replay of a given as-of goes on. Reads only.
+    """
+    mirror = freshness(now)
+    if mirror.days is None:
+        raise StaleMirrorError(
+            _("The sales system was never synced, so silence cannot be told from a missing sync. Sync it first.")
+        )
+    if mirror.stale:
+        raise StaleMirrorError(
+            _(
+                "The sales system was last synced %(days)d days ago, so silence cannot be told from a missing sync."
+                " Sync it first.",
+                days=mirror.days,
+            )
+        )
+
+
+def run_scan(*, as_of: datetime, run: JobRun, announce: Announce | None = None) -> ScanResult:
+    """Scan at `as_of` as the claimed `run`, part by part; each part is committed. Returns what this attempt did.
+
+    `announce` is called with a part's number, from 1, once it is committed. Raises `RunLostError` as soon as somebody
+    else took the run over, and writes nothing more then.
+    """
+    rule = rule_at(as_of)
+    opened = recovered = 0
+    for number, ids in enumerate(ranges(PARTS), start=1):
+        with unit_of_work():
+            now = utcnow()
+            if not heartbeat(run, now):
+                raise RunLostError
+            warned, closed = scan_range(rule, ids, run=run, at=now)
+        opened, recovered = opened + warned, recovered + closed
+        if announce is not None:
+            announce(number)
+    return ScanResult(opened, opened, recovered, open_cases(as_of))
+
+
+def run_by_hand(
+    *, as_of: datetime | None = None, announce: Announce | None = None, requested_by: int | None = None
+) -> ScanResult:
+    """Scan now, or as of the given instant, with a row of its own in the ledger. Commits.
+
+    Raises `StaleMirrorError` for a run of now when the mirror is stale, after recording it as refused; what breaks
+    the scan off is recorded as failed and raised again.
+    """
+    now = utcnow()
+    period = f"{HAND}{now.astimezone(UTC):%Y%m%dT%H%M%S%f}Z"
+    with unit_of_work():
+        run = claim(
+            CHURN_SCAN.id,
+            period,
+            scheduled_for=as_of or now,
+            owner=whoami(),
+            now=now,
+            requested_by=requested_by,
+        )
+    if run is None:
+        raise BusinessError(_("Another scan began at this very moment. Start this one again."))
+    try:
+        if as_of is None:
+            check_mirror(now)
+        result = run_scan(as_of=as_of or now, run=run, announce=announce)
+        with unit_of_work():
+            finish(run, asdict(result), utcnow())
+    except BusinessError as why:
+        with unit_of_work():
+            refuse(run, str(why), utcnow())
+        raise
+    except Exception as error:
+        with unit_of_work():
+            fail(run, f"{type(error).__name__}: {error}", utcnow())
+        raise
+    return result
