@@ -10,6 +10,7 @@ from flask_appbuilder.security.decorators import has_access
 from flask_babel import gettext as _
 
 from app.core.clock import local, utcnow
+from app.mirror.queries import freshness
 from app.reports import access, dashboard, queries
 
 
@@ -38,6 +39,7 @@ class DashboardView(BaseView):
             "reports/dashboard.html",
             title=_("Dashboard"),
             everybody=access.sees_all(report),
+            fresh=freshness(now),
             kpis=dashboard.kpis(figures, day=today),
             cards=[
                 dashboard.churn_card(queries.churn_by_week(as_of=now, cases=cases)),
