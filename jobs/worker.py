@@ -8,7 +8,6 @@ health page, and with patience: without Redis it waits instead of ending.
 from __future__ import annotations
 
 import logging
-import sys
 import time
 from typing import Any
 

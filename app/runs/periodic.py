@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
+
+from flask_babel import lazy_gettext as _l
 
 SATURDAY = 5
 EVERY_DAY = frozenset(range(7))
@@ -49,6 +52,7 @@ class Periodic:
     """A job that runs by itself."""
 
     id: str
+    label: Any
     path: str  # of the function, called with the period
     rule: Rule
     backfill: bool  # whether every missed period is caught up, or only the newest
@@ -77,7 +81,11 @@ def hand_period(now: datetime) -> str:
     return f"{HAND}{now.astimezone(UTC):%Y%m%dT%H%M%SZ}"
 
 
-CHURN_SCAN = Periodic("churn-scan", "jobs.churn_scan.run", Rule(frozenset({SATURDAY}), time(2)), backfill=True)
-SESSION_SWEEP = Periodic("session-sweep", "jobs.session_sweep.run", Rule(EVERY_DAY, time(3, 30)), backfill=False)
+CHURN_SCAN = Periodic(
+    "churn-scan", _l("Churn scan"), "jobs.churn_scan.run", Rule(frozenset({SATURDAY}), time(2)), backfill=True
+)
+SESSION_SWEEP = Periodic(
+    "session-sweep", _l("Session clean-up"), "jobs.session_sweep.run", Rule(EVERY_DAY, time(3, 30)), backfill=False
+)
 
 PERIODIC = (CHURN_SCAN, SESSION_SWEEP)

@@ -11,13 +11,8 @@ from app.core.format import NOTHING
 from app.core.views import ReadOnlyView, SQLAInterface
 from app.runs.access import AllRuns
 from app.runs.models import JobRun
-from app.runs.periodic import HAND
+from app.runs.periodic import HAND, PERIODIC
 
-JOBS = {
-    "churn-scan": _l("Churn scan"),
-    "session-sweep": _l("Session clean-up"),
-    "sales-sync": _l("Sales feed"),
-}
 COUNTS = {
     "due": _l("Due"),
     "opened": _l("Opened"),
@@ -30,7 +25,7 @@ COUNTS = {
 
 def job_label(job: str) -> str:
     """A job's name in the reader's language."""
-    return str(JOBS.get(job, job))
+    return next((str(p.label) for p in PERIODIC if p.id == job), job)
 
 
 def period_label(period: str) -> str:
@@ -73,7 +68,6 @@ class JobRunView(ReadOnlyView):
     search_columns = ["job", "status", "period", "started_at"]
     order_columns = ["id"]
     base_order = ("id", "desc")
-    extra_rights = ("can_run", "can_preview")
     label_columns = {
         "job": _l("Job"),
         "period": _l("Period"),

@@ -1,0 +1,37 @@
+"""客户流失扫描: warn about customers who stopped ordering, once per Saturday, or now by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+
+from app.churn.scan import StaleMirrorError, check_mirror, run_scan
+from app.core.clock import utcnow
+from app.runs.models import JobRun
+from app.runs.periodic import CHURN_SCAN
+from jobs.context import Counts, RunRefusedError, job_context, run_job
+
+
+def run(
+    period: str | None = None, requested_by: int | None = None, announce: Callable[[int], None] | None = None
+) -> Counts | None:
+    """Scan for one period: a Saturday's ("2026-11-21T02:00") as of its 02:00 however late it runs, a run by hand
+    (no period, or one that begins with hand-) as of its own start.
+
+    Idempotent: the ledger lets a period be done once, and what a killed run opened is not opened again. Refused, and
+    recorded so, while the mirror is stale. Returns due, opened, recovered and open; None if there was nothing to do.
+    `announce` is told the number of each part once it is committed.
+    """
+
+    def scan(claimed: JobRun) -> Counts:
+        as_of = claimed.scheduled_for
+        if as_of is None:
+            raise ValueError(f"{claimed} has no as-of")
+        try:
+            check_mirror(utcnow())
+        except StaleMirrorError as why:
+            raise RunRefusedError(str(why)) from None
+        return asdict(run_scan(as_of=as_of, run=claimed, announce=announce))
+
+    with job_context():
+        return run_job(CHURN_SCAN.id, period, scan, requested_by=requested_by)
