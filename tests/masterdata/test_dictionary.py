@@ -50,10 +50,10 @@ def test_codes_stay_apart_however_the_labels_read(db):
     assert codes == ["new_area", "new_area_2", "item", "item_2"]
 
 
-@pytest.mark.parametrize(("given", "label"), [({"label_zh": "华东"}, "华东"), ({"label_en": "ＥＡＳＴ china"}, "ＥＡＳＴ china")])
-def test_a_list_offers_no_label_twice(db, given, label):
+@pytest.mark.parametrize(("column", "label"), [("label_zh", "华东"), ("label_en", "ＥＡＳＴ china")])
+def test_a_list_offers_no_label_twice(db, column, label):
     with pytest.raises(BusinessError, match=f"already has an item “{label}”"):
-        operations.add_item(new(**given))
+        operations.add_item(new(**{column: label}))
 
 
 def test_another_list_may_use_the_same_label(db):

@@ -233,7 +233,9 @@ def test_levels_are_counted_in_the_order_of_the_dictionary(db):
             builders.customer(level=builders.dictionary(DictionaryType.level, code))
     builders.customer(status=CustomerStatus.lost)
     found = queries.customers_by_level(customers=EVERYTHING)
-    assert [(count.level.code, count.customers) for count in found] == [("1", 3), ("2", 0), ("3", 2), ("4", 0), ("5", 1)]
+    assert [(count.level.code, count.customers) for count in found] == [
+        ("1", 3), ("2", 0), ("3", 2), ("4", 0), ("5", 1),
+    ]  # fmt: skip
 
 
 def test_a_level_no_longer_offered_is_shown_while_somebody_has_it(db):

@@ -209,7 +209,8 @@ def test_tickets_are_found_by_title_state_and_company_day(db, li, sign_in, query
 
 
 def test_tickets_are_found_by_customer_and_type(db, li, sign_in):
-    wanted, other = builders.ticket(), builders.ticket(type=builders.dictionary(DictionaryType.ticket_type, "complaint"))
+    wanted = builders.ticket()
+    other = builders.ticket(type=builders.dictionary(DictionaryType.ticket_type, "complaint"))
     browser = sign_in(li)
     page = text_of(browser.get(f"/tickets/list/?_flt_0_customer={wanted.customer_id}"))
     assert wanted.number in page
