@@ -74,8 +74,7 @@ def arrows() -> tuple[Arrow, ...]:
         for step in {id(s): s for s in vars(operations).values() if isinstance(s, Step)}.values() if operations else ():
             record = next(iter(inspect.signature(step.work).parameters))
             hint = typing.get_type_hints(step.work)[record]
-            for model in typing.get_args(hint) or (hint,):
-                found.append(Arrow(domain, step, model))
+            found += [Arrow(domain, step, model) for model in typing.get_args(hint) or (hint,)]
     return tuple(found)
 
 

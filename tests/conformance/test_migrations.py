@@ -62,12 +62,13 @@ def declared_partial_indexes(dialect):
 
 def stored_partial_indexes(db, dialect):
     if dialect == "sqlite":
-        statement = "SELECT tbl_name, name, sql FROM sqlite_master WHERE type = 'index' AND sql LIKE '% WHERE %'"
+        statement = "SELECT tbl_name, name, sql FROM sqlite_master WHERE type = 'index'"
     else:
-        statement = "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' AND indexdef LIKE '% WHERE %'"
+        statement = "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'"
     return {
         (table, name): ("UNIQUE" in sql.upper(), squeezed(sql.split(" WHERE ", 1)[1]))
         for table, name, sql in db.session.execute(sa.text(statement))
+        if sql and " WHERE " in sql
     }
 
 

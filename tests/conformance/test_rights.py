@@ -31,7 +31,7 @@ def test_every_seeded_grant_names_a_right_that_a_screen_knows(app, db):
 
 
 def test_a_right_the_rules_ask_for_exists_on_a_screen(app, db):
-    """may("can_x", "View"), holds(actor, "can_x", "View") and holders("can_x", "View") misspelt would refuse for ever."""
+    """may(), holds() and holders() with a misspelt right would refuse for ever."""
     known, wrong = rights_of_screens(), []
     for path, tree in source("app").items():
         for node in ast.walk(tree):
