@@ -292,11 +292,10 @@ def prepare(supervisor: Supervisor) -> dict[str, Any] | None:
 
 
 def web_argv(host: str, port: int, workers: int) -> list[str]:
-    """gunicorn with processes, never threads: FAB's views keep state between the threads of one process."""
+    """gunicorn with the settings that servers have too, quieter."""
     bind = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    argv = [sys.executable, "-m", "gunicorn", "--bind", bind, "--workers", str(workers)]
-    argv += ["--worker-class", "sync", "--threads", "1", "--no-control-socket", "--timeout", "60"]
-    return [*argv, "--max-requests", "2000", "--max-requests-jitter", "200", "--log-level", "warning", "run:app"]
+    argv = [sys.executable, "-m", "gunicorn", "--config", "deploy/gunicorn.conf.py", "--log-level", "warning"]
+    return [*argv, "--bind", bind, "--workers", str(workers), "run:app"]
 
 
 def web_answers(url: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from flask import current_app, flash, g, redirect, render_template, url_for
 from flask_appbuilder import BaseView, expose
@@ -40,8 +40,7 @@ class PreviewForm(CrmForm):
     @property
     def moment(self) -> datetime:
         """The chosen moment of a valid form, UTC."""
-        chosen: datetime = self.as_of.data
-        return chosen
+        return cast(datetime, self.as_of.data)
 
 
 @dataclass(frozen=True)
