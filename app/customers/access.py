@@ -40,7 +40,7 @@ class VisibleCustomers(RowScope):
         return sa.and_(live, own)
 
 
-def of_visible_customer(column: Any) -> sa.ColumnElement[bool] | None:
+def of_visible_customer(column: Any) -> sa.ColumnElement[bool]:
     """WHERE a row's customer (`column` is its foreign key) is visible. For everything that hangs on a customer."""
     if current_app.config["LIUKE_CUSTOMERS_SHARED"] == "all" or may("can_see_all", "Customer"):
         deleted = sa.select(Customer.id).where(Customer.id == column, Customer.status == CustomerStatus.deleted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import sqlalchemy as sa
 from flask_babel import gettext as _
@@ -43,7 +44,7 @@ def change_item(item: DictionaryItem) -> None:
     (a rule reads it), or when the list offers such a label already.
     """
     fixed = {"type", "code", "system"} | ({"value"} if item.system else set())
-    state = sa.inspect(item)
+    state: Any = sa.inspect(item)
     if any(state.attrs[name].history.has_changes() for name in fixed):
         raise BusinessError(_("Only the labels, the position and “Offered in forms” can be changed."))
     _check_labels(item)

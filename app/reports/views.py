@@ -20,11 +20,7 @@ class DashboardView(BaseView):
     route_base = "/dashboard"
     class_permission_name = "Dashboard"
     default_view = "show"
-    extra_rights = ("can_see_all",)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.base_permissions = [*self.base_permissions, *self.extra_rights]
+    base_permissions = ["can_show", "can_see_all"]
 
     @expose("/")
     @has_access
