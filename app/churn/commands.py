@@ -38,7 +38,7 @@ def churn(as_of: str | None, preview: bool, as_json: bool) -> None:
     if preview or moment is not None:
         days = freshness().days
         age = "The sales system was never synced." if days is None else f"Last synced {days} days ago."
-        click.echo(age, err=True)
+        click.echo(age, err=as_json)
     try:
         if preview:
             moment = moment or utcnow()

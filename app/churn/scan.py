@@ -51,20 +51,22 @@ def check_mirror(now: datetime) -> None:
 
 
 def run_scan(*, as_of: datetime, run: JobRun, announce: Announce | None = None) -> ScanResult:
-    """Scan at `as_of` as the claimed `run`, part by part; each part is committed. Returns what this attempt did.
+    """Scan at `as_of` as the claimed `run`, part by part; each part is committed. Returns what the run did.
 
+    That includes what it did before it was taken up again: each part is counted in the ledger as it is committed.
     `announce` is called with a part's number, from 1, once it is committed. Raises `RunLostError` as soon as somebody
     else took the run over, and writes nothing more then.
     """
     rule = rule_at(as_of)
-    opened = recovered = 0
+    done = run.counts or {}
+    opened, recovered = done.get("opened", 0), done.get("recovered", 0)
     for number, ids in enumerate(ranges(PARTS), start=1):
         with unit_of_work():
             now = utcnow()
-            if not heartbeat(run, now):
-                raise RunLostError
             warned, closed = scan_range(rule, ids, run=run, at=now)
-        opened, recovered = opened + warned, recovered + closed
+            opened, recovered = opened + warned, recovered + closed
+            if not heartbeat(run, now, {"due": opened, "opened": opened, "recovered": recovered}):
+                raise RunLostError
         if announce is not None:
             announce(number)
     return ScanResult(opened, opened, recovered, open_cases(as_of))

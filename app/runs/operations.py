@@ -43,8 +43,9 @@ def claim(
     """Become the one who runs `period` of `job`; None if it is done or somebody else is running it.
 
     A failed or refused run is taken up again, and one whose owner gave no sign of life for ten minutes or is `dead`
-    for certain; such a run keeps the as-of (`scheduled_for`, UTC) it had. The returned row is detached: it stays what
-    was claimed, which is what later writes are checked against. Flushes; the caller commits before the work begins.
+    for certain; such a run keeps the as-of (`scheduled_for`, UTC) it had and what it counted so far. The returned row
+    is detached: it stays what was claimed, which is what later writes are checked against. Flushes; the caller commits
+    before the work begins.
     """
     row = (
         _dialect()
@@ -81,7 +82,6 @@ def claim(
                 started_at=now,
                 heartbeat_at=now,
                 finished_at=None,
-                counts=sa.null(),
                 error=None,
             )
             .returning(JobRun.id)
@@ -96,12 +96,13 @@ def claim(
     return run
 
 
-def heartbeat(run: JobRun, now: datetime) -> bool:
+def heartbeat(run: JobRun, now: datetime, counts: dict[str, Any] | None = None) -> bool:
     """Say that the run goes on, in the transaction of the work it protects; False if it is no longer ours.
 
-    Flushes; the caller commits, or rolls back when it is lost.
+    `counts` is what the run did so far, in all its attempts. Flushes; the caller commits, or rolls back when it is
+    lost.
     """
-    return _write(run, heartbeat_at=now)
+    return _write(run, heartbeat_at=now) if counts is None else _write(run, heartbeat_at=now, counts=counts)
 
 
 def finish(run: JobRun, counts: dict[str, Any], now: datetime) -> bool:
