@@ -24,6 +24,8 @@ def clean(text: str | None) -> str | None:
     """What the database may store: no NUL, no lone surrogates, no blanks around; None for nothing."""
     if text is None:
         return None
+    if text.isprintable():  # then nothing is dropped; ten times faster for nearly every text there is
+        return text.strip() or None
     kept = "".join(c for c in text if c in "\n\t\u200d" or not unicodedata.category(c).startswith("C"))
     return kept.strip() or None
 
