@@ -45,7 +45,8 @@ class Card:
     wide: str = ""
     narrow: str = ""
     middle: tuple[str, str] | None = None  # of a ring: number and word
-    legend: Sequence[tuple[str, str]] = ()  # name, figure
+    legend: Sequence[tuple[str, str]] = ()  # name, figure; coloured like the chart
+    facts: Sequence[tuple[str, str]] = ()  # name, figure; what the chart has no room for
     head: Sequence[str] = ()
     numeric: frozenset[int] = frozenset()
     rows: list[list[Any]] = field(default_factory=list)
@@ -64,7 +65,7 @@ def kpis(figures: Headline, *, day: date) -> list[Kpi]:
             _("Order amount %(year)s", year=day.year),
             this_year,
             unit,
-            note=_("vs the same days of %(year)s", year=day.year - 1) if change else _("since 1 January"),
+            note=_("vs %(year)s", year=day.year - 1) if change else _("since 1 January"),
             change=change,
             rises=figures.ordered_this_year >= figures.ordered_last_year,
         ),
@@ -74,11 +75,15 @@ def kpis(figures: Headline, *, day: date) -> list[Kpi]:
             last_unit,
             note=_("until %(day)s", day=short_day(day)),
         ),
-        Kpi(_("Active customers"), f"{figures.active_customers:,}"),
+        Kpi(
+            _("Active customers"),
+            f"{figures.active_customers:,}",
+            note=_("%(n)s new this year", n=f"{figures.new_customers:,}"),
+        ),
         Kpi(
             _("Churn warnings"),
             f"{figures.warnings:,}",
-            note=_("%(n)d deferred", n=figures.deferred),
+            note=_("%(n)s deferred", n=f"{figures.deferred:,}"),
         ),
         Kpi(
             _("Open opportunities"),
@@ -175,19 +180,20 @@ def opportunity_card(stages: Sequence[StageCount]) -> Card:
     some = any(stage.opportunities for stage in stages)
     names = [str(stage.status.label) for stage in stages]
 
-    def draw(width: int) -> Markup:
-        return charts.bars(
-            names, [stage.opportunities for stage in stages], label=_("Opportunities by status"), width=width
-        )
-
+    counts, label = [stage.opportunities for stage in stages], _("Opportunities by status")
     return Card(
         key="opportunities",
         title=_("Opportunities"),
         note=_("by status"),
         span="s6",
         empty=("target-arrow", _("No opportunities yet"), _("They are entered under Opportunities.")),
-        wide=draw(WIDE) if some else "",
-        narrow=draw(NARROW) if some else "",
+        wide=charts.bars(names, counts, label=label, width=WIDE) if some else "",
+        narrow=charts.hbar(names, counts, label=label, width=NARROW) if some else "",
+        facts=[
+            (_("%(status)s, expected amount", status=name), short_money(stage.expected))
+            for name, stage in zip(names, stages, strict=True)
+            if stage.expected
+        ],
         head=[_("Status"), _("Opportunities"), _("Expected amount")],
         numeric=frozenset({1, 2}),
         rows=[[stage.status.label, f"{stage.opportunities:,}", fmt.money(stage.expected)] for stage in stages],

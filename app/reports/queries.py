@@ -32,6 +32,7 @@ class Headline:
     """What the dashboard says first."""
 
     active_customers: int
+    new_customers: int
     ordered_this_year: Decimal
     ordered_last_year: Decimal
     warnings: int
@@ -79,6 +80,7 @@ class ChurnWeek:
 def headline(*, as_of: datetime, customers: Scope, opportunities: Scope, cases: Scope) -> Headline:
     """Customers, order amounts, warnings and opportunities as they stand.
 
+    `new_customers` are the active ones that were registered in the company's year of `as_of`.
     `ordered_this_year` is the amount in CNY of the orders from 1 January, company time, up to `as_of`;
     `ordered_last_year` that of the same days one year before, up to the same time of day. Cancelled orders do not
     count, unpaid ones do. `warnings` nobody has dealt with yet, `deferred` ones somebody has; both are open.
@@ -86,9 +88,12 @@ def headline(*, as_of: datetime, customers: Scope, opportunities: Scope, cases: 
     """
     open_states = (OpportunityStatus.unassigned, OpportunityStatus.assigned)
     open_ones = sa.and_(opportunities, Opportunity.status.in_(open_states))
+    active = sa.and_(customers, Customer.status == CustomerStatus.active)
+    new_year = local(as_of).date().replace(month=1, day=1)
     found = db.session.execute(
         sa.select(
-            _count(Customer, customers, Customer.status == CustomerStatus.active).label("active_customers"),
+            _count(Customer, active).label("active_customers"),
+            _count(Customer, active, Customer.registered_on >= new_year).label("new_customers"),
             _ordered_in_the_year_of(as_of, customers).label("this_year"),
             _ordered_in_the_year_of(months_before(as_of, 12), customers).label("last_year"),
             _count(ChurnCase, cases, ChurnCase.status == ChurnStatus.warning).label("warnings"),
@@ -99,6 +104,7 @@ def headline(*, as_of: datetime, customers: Scope, opportunities: Scope, cases: 
     ).one()
     return Headline(
         active_customers=found.active_customers,
+        new_customers=found.new_customers,
         ordered_this_year=found.this_year or NOTHING,
         ordered_last_year=found.last_year or NOTHING,
         warnings=found.warnings,

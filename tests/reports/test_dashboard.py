@@ -156,10 +156,10 @@ def test_an_empty_company_is_told_where_figures_come_from(db, li, sign_in):
     ],
 )  # fmt: skip
 def test_growth_is_told_against_the_same_days_of_last_year(db, this_year, last_year, change, rises):
-    figures = Headline(0, Decimal(this_year), Decimal(last_year), 0, 0, 0, Decimal(0))
+    figures = Headline(0, 0, Decimal(this_year), Decimal(last_year), 0, 0, 0, Decimal(0))
     amount, before, *_others = dashboard.kpis(figures, day=date(2026, 5, 20))
     assert (amount.label, amount.change, amount.rises) == ("Order amount 2026", change, rises)
-    assert amount.note == ("vs the same days of 2025" if change else "since 1 January")
+    assert amount.note == ("vs 2025" if change else "since 1 January")
     assert (before.label, before.value, before.note) == ("Same period 2025", f"¥{last_year}", "until 20 May")
 
 

@@ -185,6 +185,19 @@ def test_the_29_of_february_is_compared_with_the_28th(db):
     assert headline(as_of=shanghai(2028, 2, 29, 10)).ordered_last_year == Decimal("1.00")
 
 
+@pytest.mark.parametrize(
+    ("day", "status", "new"),
+    [
+        (date(2026, 1, 1), CustomerStatus.active, 1), (date(2025, 12, 31), CustomerStatus.active, 0),
+        (date(2026, 1, 1), CustomerStatus.lost, 0),
+    ],
+)  # fmt: skip
+def test_a_customer_is_new_in_the_year_it_was_registered(db, day, status, new):
+    builders.customer(registered_on=day, status=status)
+    assert headline().new_customers == new
+    assert headline(as_of=shanghai(2026, 1, 1, 0, 30)).new_customers == new  # still 31 December in UTC
+
+
 def test_the_headline_counts_what_is_open(db):
     for status in (CustomerStatus.active, CustomerStatus.active, CustomerStatus.lost, CustomerStatus.deleted):
         builders.customer(status=status)
@@ -204,7 +217,7 @@ def test_the_headline_counts_what_is_open(db):
 
 def test_nothing_at_all_is_zero_everywhere(db):
     zero = Decimal("0.00")
-    assert headline() == queries.Headline(0, zero, zero, 0, 0, 0, zero)
+    assert headline() == queries.Headline(0, 0, zero, zero, 0, 0, 0, zero)
     assert {s.opportunities for s in queries.opportunities_by_status(opportunities=EVERYTHING)} == {0}
     assert {level.customers for level in queries.customers_by_level(customers=EVERYTHING)} == {0}
     assert {(w.opened, w.recovered, w.lost) for w in queries.churn_by_week(as_of=NOW, cases=EVERYTHING)} == {(0, 0, 0)}
