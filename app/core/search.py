@@ -162,4 +162,5 @@ class Search:
             control.text = str(chosen) if chosen is not None else value
             local_key = next(iter(attribute.property.local_columns))
             key = self.model.__mapper__.get_property_by_column(local_key).class_attribute
-            self._switch_on(control, control.text, key == chosen.id if chosen is not None else None)
+            points = self.view.search_relations.get(name, lambda row: key == row.id)
+            self._switch_on(control, control.text, points(chosen) if chosen is not None else None)

@@ -62,6 +62,7 @@ class CrmView(TakesSteps, ModelView):
     base_order: ClassVar[tuple[str, str]]
     then_by: ClassVar[tuple[str, ...]] = ()  # columns that order rows alike in the ordered one, before the id
     search_folds: ClassVar[dict[str, str]] = {}
+    search_relations: ClassVar[dict[str, Any]] = {}  # relation -> WHERE it is the chosen row, if not by its own key
     required_columns: ClassVar[frozenset[str]] = frozenset()
     tab_of: ClassVar[dict[str, str]] = {}  # name of a view whose record page shows this list -> our foreign key
     choices: ClassVar[dict[str, Any]] = {}

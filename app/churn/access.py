@@ -1,0 +1,52 @@
+"""Whose churn cases: those of one's own customers; all with the right can_see_all on ChurnCase."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from flask_appbuilder.security.sqla.models import User
+
+from app.churn.models import ChurnCase, RetentionMeasure
+from app.core.scope import RowScope, may, reader_id
+from app.customers.models import Customer, CustomerStatus
+
+
+def of_the_absent() -> sa.ColumnElement[bool]:
+    """WHERE a customer has no owner, or one whose account is disabled."""
+    gone = sa.select(User.id).where(User.active.is_not(True))
+    return sa.or_(Customer.owner_id.is_(None), Customer.owner_id.in_(gone))
+
+
+class VisibleChurnCases(RowScope):
+    """Cases of the reader's customers, and of absent owners' for whoever may act for them; all with can_see_all.
+
+    Who owns the customer now counts, not who did when the warning was given. Deleted customers have none.
+    """
+
+    rows = ChurnCase
+
+    @classmethod
+    def visible(cls) -> sa.ColumnElement[bool]:
+        if may("can_see_all", "ChurnCase"):
+            deleted = sa.select(Customer.id).where(
+                Customer.id == ChurnCase.customer_id, Customer.status == CustomerStatus.deleted
+            )
+            return ~deleted.exists()
+        mine = sa.select(Customer.id).where(Customer.status != CustomerStatus.deleted, theirs())
+        return ChurnCase.customer_id.in_(mine)
+
+
+def theirs() -> sa.ColumnElement[bool]:
+    """WHERE a customer is the reader's to act on: his own, or an absent owner's with the right to stand in."""
+    own = Customer.owner_id == reader_id()
+    return sa.or_(own, of_the_absent()) if may("can_act_for_absent", "ChurnCase") else own
+
+
+class VisibleMeasures(RowScope):
+    """What was done in visible cases."""
+
+    rows = RetentionMeasure
+
+    @classmethod
+    def visible(cls) -> sa.ColumnElement[bool]:
+        case = sa.select(ChurnCase.id).where(ChurnCase.id == RetentionMeasure.case_id, VisibleChurnCases.criterion())
+        return case.exists()

@@ -1,0 +1,44 @@
+"""The questions the steps of a churn case ask."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from wtforms import Field
+from wtforms.validators import Length, Optional, ValidationError
+
+from app.churn.operations import LONGEST
+from app.core.forms import CrmForm, Filled, LongTextField, MoneyField, RowSelect
+from app.masterdata.access import items_of
+from app.masterdata.models import DictionaryType
+
+
+def not_negative(form: Any, field: Field) -> None:
+    """A cost is 0 or more."""
+    if field.data is not None and field.data < 0:
+        raise ValidationError(_("Enter 0 or more."))
+
+
+class DeferForm(CrmForm):
+    """What is done to keep the customer."""
+
+    text = LongTextField(
+        _l("Measure"),
+        [Filled(), Length(max=LONGEST)],
+        description=_l("Write what is done, by whom and when. Every deferral adds a measure; earlier ones stay."),
+    )
+    type = RowSelect(_l("Kind of measure"), [Optional()], choices=items_of(DictionaryType.measure))
+    cost = MoneyField(_l("Cost (CNY)"), [Optional(), not_negative])
+
+
+class ConfirmLostForm(CrmForm):
+    """Why the customer was lost."""
+
+    reason_type = RowSelect(_l("Kind of reason"), [Optional()], choices=items_of(DictionaryType.churn_reason))
+    reason = LongTextField(
+        _l("Reason"),
+        [Filled(), Length(max=LONGEST)],
+        description=_l("Write enough for colleagues to understand it later."),
+    )

@@ -1,0 +1,83 @@
+"""What the churn screens tell beside the cases themselves. Reads only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.churn.access import theirs
+from app.churn.models import OPEN, ChurnCase, ChurnStatus
+from app.core.clock import local, months_before
+from app.core.scope import may, reader_id
+from app.customers.models import Customer, CustomerStatus, Interaction
+from app.extensions import db
+from app.mirror.models import Order, OrderStatus
+
+LOOKED_BACK = 24  # months of orders a case's page sums up
+
+
+def waiting() -> int:
+    """How many warnings wait for the reader: nothing was done yet, and he is the one to do it. One statement."""
+    if reader_id() is None or not may("can_defer", "ChurnCase"):
+        return 0
+    found = (
+        sa.select(sa.func.count())
+        .select_from(Customer)
+        .join(ChurnCase, sa.and_(ChurnCase.customer_id == Customer.id, ChurnCase.status.in_(OPEN)))
+        .where(ChurnCase.status == ChurnStatus.warning, Customer.status != CustomerStatus.deleted, theirs())
+    )
+    return int(db.session.execute(found).scalar_one())
+
+
+def open_case_of(customer_id: int) -> ChurnCase | None:
+    """The customer's open case, if there is one; whoever shows it asks the scope."""
+    return db.session.execute(
+        sa.select(ChurnCase).where(ChurnCase.customer_id == customer_id, ChurnCase.status.in_(OPEN))
+    ).scalar_one_or_none()
+
+
+@dataclass(frozen=True)
+class Buying:
+    """How a customer buys: the newest order, and the orders of the last 24 months (number, CNY). Without cancelled."""
+
+    last: Order | None
+    count: int
+    total: Decimal
+
+
+def buying(customer_id: int, now: datetime) -> Buying:
+    """How this customer buys, seen from `now`. Two statements, both by the index over a customer's orders."""
+    orders = [Order.customer_id == customer_id, Order.status != OrderStatus.cancelled, Order.ordered_at <= now]
+    last = db.session.execute(
+        sa.select(Order).where(*orders).order_by(Order.ordered_at.desc(), Order.id.desc()).limit(1)
+    ).scalar_one_or_none()
+    count, total = db.session.execute(
+        sa.select(sa.func.count(), sa.func.sum(Order.amount)).where(
+            *orders, Order.ordered_at >= months_before(now, LOOKED_BACK)
+        )
+    ).one()
+    return Buying(last, count, total or Decimal(0))
+
+
+def last_contact(customer_id: int) -> Interaction | None:
+    """The newest interaction with this customer."""
+    return db.session.execute(
+        sa.select(Interaction)
+        .where(Interaction.customer_id == customer_id, Interaction.deleted_at.is_(None))
+        .order_by(Interaction.occurred_at.desc(), Interaction.id.desc())
+        .limit(1)
+    ).scalar_one_or_none()
+
+
+def silent_days(case: ChurnCase, now: datetime, since: Any = None) -> int:
+    """Company-local days without an order: since the last one, else since registration, until one ended the case.
+
+    `since` is a newer last order than the case's own, where it is known.
+    """
+    start = since or case.last_order_at
+    begun = local(start).date() if start is not None else case.customer.registered_on
+    return max((local(case.resolved_at or now).date() - begun).days, 0)
