@@ -24,7 +24,7 @@ from app.security.access import account_managers, active_users
 
 LABELS = {
     "number": _l("Number"),
-    "name": _l("Name"),
+    "name": _l("Customer name"),
     "region": _l("Region"),
     "owner": _l("Account manager"),
     "registered_on": _l("Registered on"),

@@ -20,7 +20,7 @@ from app.customers.models import Customer
 class OrderStatus(Choice):
     """Our reading of the sales system's status."""
 
-    new = "new", _l("New"), "brand"
+    new = "new", _l("Placed"), "brand"
     confirmed = "confirmed", _l("Confirmed"), "brand"
     shipped = "shipped", _l("Shipped"), "ok"
     cancelled = "cancelled", _l("Cancelled"), "mute"

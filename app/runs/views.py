@@ -17,7 +17,7 @@ COUNTS = {
     "due": _l("Due"),
     "opened": _l("Opened"),
     "recovered": _l("Recovered"),
-    "open": _l("Open"),
+    "open": _l("Open cases"),
     "sessions": _l("Sessions removed"),
     "heartbeats": _l("Signs of life removed"),
 }

@@ -25,14 +25,14 @@ class OpportunityStatus(Choice):
     unassigned = "unassigned", _l("Unassigned"), "warn"
     assigned = "assigned", _l("In development"), "brand"
     won = "won", _l("Won"), "ok"
-    lost = "lost", _l("Lost"), "mute"
+    lost = "lost", _l("Not won"), "mute"
 
 
 class CloseKind(Choice):
     """How an opportunity ended."""
 
     won = "won", _l("Won"), "ok"
-    failed = "failed", _l("Failed"), "mute"
+    failed = "failed", _l("Development failed"), "mute"
     terminated = "terminated", _l("Terminated"), "mute"
 
 

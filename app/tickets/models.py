@@ -30,7 +30,7 @@ class TicketStatus(Choice):
 class RecordStatus(Choice):
     """Whether somebody still has to do something about a feedback or complaint."""
 
-    open = "open", _l("Open"), "warn"
+    open = "open", _l("In progress"), "warn"
     closed = "closed", _l("Closed"), "ok"
 
 

@@ -57,7 +57,7 @@ class TicketView(OfCustomer):
         "assigned_at": _l("Assigned at"),
         "handling": _l("Handling"),
         "handled_at": _l("Handled at"),
-        "result": _l("Result"),
+        "result": _l("Service result"),
         "satisfaction": _l("Satisfaction"),
         "times_returned": _l("Times returned"),
         "archived_at": _l("Archived at"),
