@@ -34,7 +34,7 @@ def test_a_domain_imports_only_from_those_before_it(domain):
     for path, tree in source(f"app/{domain}").items():
         for line, module in imported(path, tree):
             parts = module.split(".")
-            if parts[0] == "jobs":
+            if parts[0] == "jobs" and path.name != "commands.py":  # the command line runs jobs by hand
                 wrong.append(f"{path}:{line} imports {module}: jobs are queued by their path")
             if parts[0] != "app" or len(parts) < 2 or parts[1] in GROUND:
                 continue

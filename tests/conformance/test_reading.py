@@ -46,7 +46,8 @@ def addresses(app, ids):
 
 
 def relation(view, name):
-    return isinstance(getattr(view.datamodel.obj, name).property, sa.orm.RelationshipProperty)
+    attribute = getattr(view.datamodel.obj, name, None)
+    return isinstance(getattr(attribute, "property", None), sa.orm.RelationshipProperty)
 
 
 @pytest.fixture
@@ -85,32 +86,32 @@ def test_ids_that_are_none_are_not_found_everywhere(app, filled, sign_in, admin,
 
 
 @pytest.mark.parametrize("query", [
-    "?page_X=-1&psize_X=0", "?page_X=abc&psize_X=99999999999999999999", "?_oc_X=id;drop&_od_X=sideways",
-    "?_flt_0_X=%25%27%22_\\", "?_flt_0_X=%00", "?_flt_9_nothing=1", "?count=exact&page_X=50",
+    "page_X=-1&psize_X=0", "page_X=abc&psize_X=99999999999999999999", "_oc_X=id;drop&_od_X=sideways",
+    "_flt_9_nothing=1", "count=exact&page_X=50",
 ])  # fmt: skip
 def test_nonsense_in_the_address_of_a_list_breaks_nothing(app, filled, sign_in, admin, query):
     browser = sign_in(admin)
     wrong = []
     for view in screens(app):
-        url = f"{view.route_base}/list/"
-        names = [type(view).__name__] if "_flt_" not in query else view.search_columns
-        for name in names:
-            answer = browser.get(url + query.replace("X", name))
-            if answer.status_code not in (200, 302, 404):
-                wrong.append(f"{url}{query} {name}: {answer.status_code}")
+        url = f"{view.route_base}/list/?{query}".replace("X", type(view).__name__)
+        answer = browser.get(url)
+        if answer.status_code not in (200, 302, 404):
+            wrong.append(f"{url}: {answer.status_code}")
     assert wrong == []
 
 
 @pytest.mark.parametrize("value", [
     "0", "-1", "999999999999999", "1e400", "nan", "2026-02-30", "9999-12-31", "0001-01-01", "٣", "x" * 500, "%25",
+    "%25%27%22_\\", "%00",
 ])  # fmt: skip
-def test_a_filter_takes_any_text(app, filled, sign_in, admin, value):
+def test_every_filter_takes_any_text(app, filled, sign_in, admin, value):
     browser = sign_in(admin)
     wrong = []
     for view in screens(app):
-        for column in view.search_columns:
-            for operator in (0, 1, 2):
-                answer = browser.get(f"{view.route_base}/list/?_flt_{operator}_{column}={value}")
-                if answer.status_code not in (200, 302):
-                    wrong.append(f"{view.endpoint} {operator} {column}: {answer.status_code}")
+        given = "&".join(
+            f"_flt_{operator}_{column}={value}" for column in view.search_columns for operator in (0, 1, 2)
+        )
+        answer = browser.get(f"{view.route_base}/list/?{given}")
+        if answer.status_code not in (200, 302):
+            wrong.append(f"{view.endpoint} {given}: {answer.status_code}")
     assert wrong == []
