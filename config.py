@@ -60,6 +60,15 @@ def months_by_level(text: str) -> dict[str, int]:
         raise SystemExit("LIUKE_CHURN_MONTHS_BY_LEVEL reads like 3=9,5=12 (level=months).") from None
 
 
+def status_codes(text: str) -> dict[str, str]:
+    """LIUKE_SYNC_STATUS: "10=new,80=shipped" says what the sales system's own status codes mean here."""
+    ours = {"new", "confirmed", "shipped", "cancelled"}
+    pairs = [part.rpartition("=") for part in text.split(",") if part.strip()]
+    if any(not code.strip() or meaning.strip() not in ours for code, _sign, meaning in pairs):
+        raise SystemExit(f"LIUKE_SYNC_STATUS reads like 10=new,80=shipped (code={'|'.join(sorted(ours))}).")
+    return {code.strip(): meaning.strip() for code, _sign, meaning in pairs}
+
+
 class Config:
     """Everything an installation can set, with its default."""
 
@@ -72,6 +81,7 @@ class Config:
     LIUKE_CHURN_MONTHS = number("LIUKE_CHURN_MONTHS", 6)  # calendar months without an order
     LIUKE_CHURN_MONTHS_BY_LEVEL = months_by_level(os.environ.get("LIUKE_CHURN_MONTHS_BY_LEVEL", ""))
     LIUKE_MIRROR_STALE_DAYS = number("LIUKE_MIRROR_STALE_DAYS", 8)
+    LIUKE_SYNC_STATUS = status_codes(os.environ.get("LIUKE_SYNC_STATUS", ""))  # beside the codes it knows
     LIUKE_CUSTOMERS_SHARED = os.environ.get("LIUKE_CUSTOMERS_SHARED", "all")  # all | team | own
     LIUKE_SECOND_LOGIN = os.environ.get("LIUKE_SECOND_LOGIN", "replace")  # replace | refuse
     LIUKE_IDLE_MINUTES = number("LIUKE_IDLE_MINUTES", 30)

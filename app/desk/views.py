@@ -22,4 +22,4 @@ class HomeView(IndexView):
         for group in Page().menu():
             for item in group["items"]:
                 return redirect(item["url"])
-        return redirect(url_for("CrmAuthView.login"))
+        return redirect(url_for("ProfileView.show"))

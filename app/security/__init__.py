@@ -6,4 +6,11 @@ from typing import Any
 
 
 def register(appbuilder: Any) -> None:
-    """Screens of this domain are registered by the security manager (FAB asks it to)."""
+    """The administrators' screens. Login, profile and preferences are registered by the security manager."""
+    from app.core.views import CHOICES
+    from app.security.access import active_users, teams
+    from app.security.views import register_admin_views
+
+    CHOICES["ab_user"] = active_users
+    CHOICES["team"] = teams
+    register_admin_views(appbuilder)

@@ -15,17 +15,17 @@ AllTeams = scope_for(Team)
 AllRoles = scope_for(Role)
 
 _BY_NAME = (User.last_name, User.first_name, User.id)
-_NAMES = (User.last_name + User.first_name, User.first_name + " " + User.last_name, User.username)
+SEARCHED_NAMES = (User.last_name + User.first_name, User.first_name + " " + User.last_name, User.username)
 
 
 def active_users() -> Choices:
     """Everybody who may sign in."""
-    return Choices(User, where=lambda: User.active.is_(True), search=_NAMES, order=_BY_NAME)
+    return Choices(User, where=lambda: User.active.is_(True), search=SEARCHED_NAMES, order=_BY_NAME)
 
 
 def people_who(right: str, view: str) -> Choices:
     """Active people who hold `right` on `view`."""
-    return Choices(User, where=lambda: User.id.in_(holders(right, view)), search=_NAMES, order=_BY_NAME)
+    return Choices(User, where=lambda: User.id.in_(holders(right, view)), search=SEARCHED_NAMES, order=_BY_NAME)
 
 
 def account_managers() -> Choices:
@@ -36,3 +36,13 @@ def account_managers() -> Choices:
 def teams() -> Choices:
     """All teams."""
     return Choices(Team, where=sa.true, search=(Team.name,), order=(Team.name, Team.id), remote=False)
+
+
+def all_users() -> Choices:
+    """Everybody who ever had an account: for looking into the past."""
+    return Choices(User, where=sa.true, search=SEARCHED_NAMES, order=_BY_NAME)
+
+
+def all_roles() -> Choices:
+    """Every role."""
+    return Choices(Role, where=sa.true, search=(Role.name,), order=(Role.id,), remote=False)

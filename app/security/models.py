@@ -9,7 +9,7 @@ from flask_appbuilder import Model
 from flask_appbuilder.security.sqla.models import Role, User
 from flask_babel import get_locale
 from flask_babel import lazy_gettext as _l
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, backref, mapped_column, relationship
 
 from app.core.choices import Choice
 from app.core.clock import utcnow
@@ -53,7 +53,9 @@ class UserProfile(Model):
     language: Mapped[str | None] = mapped_column(sa.String(2), comment="null: the company's default")
     theme: Mapped[str | None] = mapped_column(sa.String(5), comment="null: light")
 
-    user: Mapped[User] = relationship(User, foreign_keys=[user_id])
+    user: Mapped[User] = relationship(
+        User, foreign_keys=[user_id], backref=backref("profile", uselist=False, passive_deletes="all")
+    )
     team: Mapped[Team | None] = relationship()
 
 
@@ -69,13 +71,23 @@ class RoleProfile(Model):
     label_zh: Mapped[str] = mapped_column(sa.String(64))
     label_en: Mapped[str] = mapped_column(sa.String(64))
 
-    role: Mapped[Role] = relationship(Role)
+    role: Mapped[Role] = relationship(Role, backref=backref("profile", uselist=False, passive_deletes="all"))
 
     @property
     def label(self) -> str:
         """The role's name in the reader's language."""
         locale = get_locale()
         return self.label_en if locale is not None and locale.language == "en" else self.label_zh
+
+
+def role_label(role: Role) -> str:
+    """What people read for a role: its label; FAB's name for a role that never got one."""
+    profile = role.profile  # type: ignore[attr-defined]
+    return profile.label if profile is not None else role.name
+
+
+# FAB prints the name; one assignment gives every list, choice and message the label.
+Role.__str__ = role_label  # type: ignore[method-assign]
 
 
 class GrantOffer(Model):

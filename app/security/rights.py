@@ -63,6 +63,16 @@ def holds(user: User | None, right: str, view: str) -> bool:
     return user is not None and bool(user.active) and (right, view) in rights_of(user.id)
 
 
+def administers(user_id: int) -> bool:
+    """Whether this person may change accounts or roles; such accounts are never remembered by a browser."""
+    return not {("can_edit", "User"), ("can_edit", "Role")}.isdisjoint(rights_of(user_id))
+
+
+def has_active_role(user_id: int) -> bool:
+    """Whether any active role, own or by group, grants this person something; without one nobody signs in."""
+    return db.session.execute(active_roles_of(user_id).limit(1)).first() is not None
+
+
 def holders(right: str, view: str) -> sa.Select[tuple[int]]:
     """SELECT of the ids of active users who hold `right` on `view`, own or by group, through active roles."""
     granting = (

@@ -10,7 +10,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from flask import current_app
@@ -21,8 +21,10 @@ from app.core.clock import utcnow
 from app.core.unit import unit_of_work
 from app.extensions import db
 from app.security.models import LoginEntry, LoginResult, UserProfile, UserSession
+from app.security.rights import administers
 
 TOUCH_SECONDS = 60  # last-seen is written at most once a minute
+TRIES = 20  # simultaneous logins of one account that may lose against each other before we give up
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,22 @@ class Ended:
     reason: str
     at: datetime
     ip: str | None  # where the newer login came from, for `superseded`
+
+
+class SignedIn(NamedTuple):
+    """Who is asking, and by which session."""
+
+    user: User
+    profile: UserProfile | None
+    session: UserSession
+
+
+class SignedInElsewhere(Exception):  # noqa: N818 - a state, not an error
+    """The account has a live session and the setting says that the older one stays."""
+
+    def __init__(self, since: datetime, ip: str | None) -> None:
+        super().__init__(since, ip)
+        self.since, self.ip = since, ip
 
 
 def token_hash(token: str) -> str:
@@ -47,23 +65,21 @@ def live_session(user_id: int) -> UserSession | None:
     return row if row is not None and not _over(row, utcnow()) else None
 
 
-def start(user_id: int, *, remember: bool, ip: str | None, user_agent: str | None) -> str:
-    """Begin a session, ending any other of this account, and return its token. Commits.
+def start(user_id: int, *, remember: bool, ip: str | None, user_agent: str | None, replace: bool = True) -> str:
+    """Begin a session and return its token. Commits.
 
-    Two logins at once: the index lets one be the live session; the other tries again and becomes the newest.
+    Ends any other session of the account; with `replace` false one that is still live stays and
+    `SignedInElsewhere` is raised. Two logins at once: the index lets one be the live session; the other tries
+    again and becomes the newest, or is refused.
     """
-    config = current_app.config
-    idle = timedelta(days=config["LIUKE_REMEMBER_IDLE_DAYS"]) if remember else timedelta(
-        minutes=config["LIUKE_IDLE_MINUTES"]
-    )
-    lasts = timedelta(days=config["LIUKE_REMEMBER_DAYS"]) if remember else timedelta(
-        hours=config["LIUKE_SESSION_HOURS"]
-    )
+    idle, lasts = limits(remember=remember)
     token = secrets.token_urlsafe(32)
-    for attempt in range(20):
+    for attempt in range(TRIES):
         now = utcnow()
         try:
             with unit_of_work():
+                if not replace:
+                    _refuse_if_live(user_id)
                 _end(UserSession.user_id == user_id, "superseded", now)
                 db.session.add(
                     UserSession(
@@ -79,11 +95,37 @@ def start(user_id: int, *, remember: bool, ip: str | None, user_agent: str | Non
                     )
                 )
         except IntegrityError:
-            if attempt == 19:
+            if attempt == TRIES - 1:
                 raise
         else:
             return token
     raise AssertionError("unreachable")
+
+
+def limits(*, remember: bool) -> tuple[timedelta, timedelta]:
+    """The longest pause between two requests and the longest life of a session."""
+    config = current_app.config
+    if remember:
+        return timedelta(days=config["LIUKE_REMEMBER_IDLE_DAYS"]), timedelta(days=config["LIUKE_REMEMBER_DAYS"])
+    return timedelta(minutes=config["LIUKE_IDLE_MINUTES"]), timedelta(hours=config["LIUKE_SESSION_HOURS"])
+
+
+def _refuse_if_live(user_id: int) -> None:
+    live = live_session(user_id)
+    if live is not None:
+        raise SignedInElsewhere(live.started_at, live.ip)
+
+
+def renew(token: str) -> str:
+    """Give the session of this token a new token, so that the old one is worth nothing. Flushes; the caller commits."""
+    fresh = secrets.token_urlsafe(32)
+    db.session.execute(
+        sa.update(UserSession)
+        .where(UserSession.token_hash == token_hash(token), UserSession.ended_at.is_(None))
+        .values(token_hash=token_hash(fresh))
+        .execution_options(synchronize_session=False)
+    )
+    return fresh
 
 
 def end(token: str, reason: str) -> None:
@@ -112,6 +154,26 @@ def _end(which: Any, reason: str, at: datetime) -> None:
     )
 
 
+def sweep(*, keep_days: int = 90) -> int:
+    """Mark the sessions that ran out as ended and forget those that ended long ago. Returns how many it marked.
+
+    Housekeeping only: a session that ran out is refused whether it was marked or not. Flushes; the caller commits.
+    """
+    now = utcnow()
+    live = sa.select(UserSession).where(UserSession.ended_at.is_(None))
+    over = [(row.id, why) for row in db.session.execute(live).scalars() if (why := _over(row, now))]
+    for why in ("expired", "idle"):
+        ids = [pk for pk, reason in over if reason == why]
+        if ids:
+            _end(UserSession.id.in_(ids), why, now)
+    db.session.execute(
+        sa.delete(UserSession)
+        .where(UserSession.ended_at < now - timedelta(days=keep_days))
+        .execution_options(synchronize_session=False)
+    )
+    return len(over)
+
+
 def _over(row: UserSession, now: datetime) -> str | None:
     if row.ended_at is not None:
         return row.end_reason or "ended"
@@ -122,10 +184,11 @@ def _over(row: UserSession, now: datetime) -> str | None:
     return None
 
 
-def person_of(token: str) -> tuple[User, UserProfile | None] | Ended | None:
+def person_of(token: str, *, touch: bool = True) -> SignedIn | Ended | None:
     """Who this token belongs to, in one statement; `Ended` if its session is over; None if there is none.
 
-    Keeps last-seen up to date, at most once a minute, in a transaction of its own.
+    Keeps last-seen up to date, at most once a minute, in a transaction of its own; not when `touch` is false
+    (a page that asks by itself every half minute must not keep a session alive for ever).
     """
     if not isinstance(token, str) or not 20 <= len(token) <= 100:
         return None
@@ -139,14 +202,24 @@ def person_of(token: str) -> tuple[User, UserProfile | None] | Ended | None:
         return None
     row, user, profile = found
     now = utcnow()
-    why = _over(row, now)
+    why = _over(row, now) or _over_for_an_admin(row, now)
     if why is not None:
         return Ended(why, row.ended_at or now, _newer_ip(row) if why == "superseded" else None)
     if not user.active:
         return Ended("disabled", now, None)
-    if now - row.seen_at >= timedelta(seconds=TOUCH_SECONDS):
+    if touch and now - row.seen_at >= timedelta(seconds=TOUCH_SECONDS):
         _touch(row.id, now)
-    return user, profile
+    return SignedIn(user, profile, row)
+
+
+def _over_for_an_admin(row: UserSession, now: datetime) -> str | None:
+    """Whoever was given the right to administer accounts after he chose to be remembered has the ordinary limits."""
+    if not row.remember or not administers(row.user_id):
+        return None
+    idle, lasts = limits(remember=False)
+    if now - row.started_at >= lasts:
+        return "expired"
+    return "idle" if now - row.seen_at >= idle else None
 
 
 def _newer_ip(row: UserSession) -> str | None:

@@ -1,0 +1,125 @@
+"""`crm user`: accounts from the command line, for the first day and for the day nobody can sign in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+import sqlalchemy as sa
+from flask.cli import AppGroup
+from flask_appbuilder.security.sqla.models import Role, User
+from sqlalchemy.orm import selectinload
+
+from app.core.errors import BusinessError
+from app.core.unit import unit_of_work
+from app.extensions import db
+from app.security import operations, people
+from app.security.models import RoleProfile
+from app.security.roles import SUPER_ADMIN
+
+users = AppGroup(
+    "user",
+    help="""Make accounts, give new passwords, list and disable accounts.
+
+\b
+The first administrator:  crm user add admin --family Zhou --given Yi --role super_admin
+Somebody forgot:          crm user password wang
+Somebody left:            crm user disable wang
+""",
+)
+
+GENERATED = "The password, shown only now: {}"
+
+
+@contextmanager
+def refusals_as_messages() -> Iterator[None]:
+    """A rule that says no ends the command with its sentence, not with a traceback."""
+    try:
+        yield
+    except BusinessError as refusal:
+        raise click.ClickException(str(refusal)) from refusal
+
+
+def ask_password(generate: bool) -> str:
+    """A password typed twice, or one that nobody chose."""
+    if generate:
+        return people.generate_password()
+    password: str = click.prompt("Password (at least 10 characters)", hide_input=True, confirmation_prompt=True)
+    return password
+
+
+@users.command("add")
+@click.argument("account")
+@click.option("--family", required=True, help="Family name.")
+@click.option("--given", required=True, help="Given name.")
+@click.option("--email", help="E-mail address; without one the account gets an address that goes nowhere.")
+@click.option(
+    "--role", "roles", multiple=True, required=True,
+    help=f"Code of a seeded role: {SUPER_ADMIN}, system_admin, sales_lead, account_manager, executive. Repeat for several.",
+)  # fmt: skip
+@click.option("--generate", is_flag=True, help="Make a password and print it once, instead of asking for one.")
+def add(account: str, family: str, given: str, email: str | None, roles: tuple[str, ...], generate: bool) -> None:
+    """Make an account that may sign in.
+
+    \b
+    crm user add wang --family 王 --given 强 --role account_manager --generate
+    """
+    password = ask_password(generate)
+    with refusals_as_messages(), unit_of_work():
+        user = people.create_user(
+            account, last_name=family, first_name=given, email=email, roles=roles, password=password
+        )
+        name = user.username
+    click.echo(f"{name} may sign in now.")
+    if generate:
+        click.echo(GENERATED.format(password))
+
+
+@users.command("password")
+@click.argument("account")
+@click.option("--generate", is_flag=True, help="Make a password and print it once, instead of asking for one.")
+def password(account: str, generate: bool) -> None:
+    """Give an account a new password. Every session of it ends at once.
+
+    \b
+    crm user password wang --generate
+    """
+    new = ask_password(generate)
+    with refusals_as_messages(), unit_of_work():
+        operations.reset_password(people.find_user(account), new, actor=None)
+    click.echo(f"{account} has a new password; every session of the account has ended.")
+    if generate:
+        click.echo(GENERATED.format(new))
+
+
+@users.command("list")
+def list_users() -> None:
+    """List the accounts: name, roles by code (a role of your own by its English name), active or disabled."""
+    found = sa.select(User).options(selectinload(User.roles).joinedload(Role.profile)).order_by(User.username)  # type: ignore[attr-defined]
+    for user in db.session.execute(found).scalars():
+        roles = ", ".join(_code(role) for role in user.roles) or "no role"
+        click.echo(f"{user.username:<20} {'active' if user.active else 'disabled':<9} {roles:<30} {user.get_full_name()}")
+
+
+def _code(role: Role) -> str:
+    profile: RoleProfile | None = role.profile  # type: ignore[attr-defined]
+    return (profile.code or profile.label_en) if profile is not None else role.name
+
+
+@users.command("disable")
+@click.argument("account")
+def disable(account: str) -> None:
+    """Shut an account: it cannot sign in, and its sessions end at once. Nothing of its work is deleted.
+
+    \b
+    crm user disable wang
+    """
+    with refusals_as_messages(), unit_of_work():
+        operations.disable(people.find_user(account), actor=None)
+    click.echo(f"{account} is disabled; every session of the account has ended.")
+
+
+def register(crm: AppGroup) -> None:
+    """Add the group to `crm`."""
+    crm.add_command(users)

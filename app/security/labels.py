@@ -1,0 +1,100 @@
+"""What people read for every right: the screens it is about and what it allows there, in both languages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask_babel import lazy_gettext as _l
+
+# Group of the menu -> screen -> what it is called. The order is the order on the role's page.
+SCREENS: dict[str, dict[str, Any]] = {
+    "sales": {
+        "Dashboard": _l("Dashboard"),
+        "Opportunity": _l("Opportunities"),
+        "Plan": _l("Development plans"),
+        "PlanStep": _l("Plan steps"),
+        "Activity": _l("Marketing activities"),
+        "Participant": _l("Participants of activities"),
+    },
+    "customers": {
+        "Customer": _l("Customers"),
+        "Contact": _l("Contacts"),
+        "Interaction": _l("Interactions"),
+        "ChurnCase": _l("Churn cases"),
+        "RetentionMeasure": _l("Retention measures"),
+        "Order": _l("Orders"),
+        "OrderLine": _l("Order lines"),
+    },
+    "service": {
+        "Ticket": _l("Tickets"),
+        "TicketStep": _l("History of tickets"),
+        "Feedback": _l("Customer feedback"),
+        "Complaint": _l("Complaints"),
+    },
+    "reports": {},
+    "reference": {
+        "Product": _l("Products"),
+        "Stock": _l("Stock"),
+        "DictionaryItem": _l("Data dictionary"),
+    },
+    "system": {
+        "User": _l("Users"),
+        "Role": _l("Roles and rights"),
+        "Team": _l("Teams"),
+        "JobRun": _l("Job runs"),
+        "SyncRun": _l("Runs of the sync"),
+        "AuditEntry": _l("Change log"),
+        "LoginEntry": _l("Login log"),
+    },
+}
+
+VIEW_LABELS: dict[str, Any] = {view: label for screens in SCREENS.values() for view, label in screens.items()}
+
+# The rights most screens have, in the order of the columns on the role's page.
+COLUMNS: dict[str, Any] = {
+    "menu_access": _l("In the menu"),
+    "can_list": _l("List"),
+    "can_show": _l("Open"),
+    "can_add": _l("Create"),
+    "can_edit": _l("Change"),
+    "can_delete": _l("Delete"),
+}
+
+RIGHT_LABELS: dict[str, Any] = COLUMNS | {
+    "can_see_all": _l("See everybody's, not only one's own"),
+    "can_edit_any": _l("Change everybody's"),
+    "can_delete_any": _l("Delete everybody's"),
+    "can_assign": _l("Assign"),
+    "can_reassign": _l("Reassign"),
+    "can_be_assigned": _l("Can be given customers and opportunities"),
+    "can_plan": _l("Make and execute the plan"),
+    "can_win": _l("Development succeeded"),
+    "can_win_unfinished": _l("Win with planned steps left open"),
+    "can_lose": _l("Development failed"),
+    "can_terminate": _l("Terminate the development"),
+    "can_act_for_others": _l("Act for everybody"),
+    "can_act_for_absent": _l("Act for a disabled manager"),
+    "can_defer": _l("Defer churn"),
+    "can_confirm_lost": _l("Confirm churn"),
+    "can_handle": _l("Handle"),
+    "can_give_feedback": _l("Give feedback"),
+    "can_run": _l("Run by hand"),
+    "can_preview": _l("Preview"),
+    "can_reset_password": _l("Reset passwords"),
+    "can_end_sessions": _l("End sessions"),
+}
+
+# Where the same right means something of its own.
+SPECIAL: dict[tuple[str, str], Any] = {
+    ("can_assign", "Customer"): _l("Give customers to an account manager"),
+}
+
+
+def view_label(view: str) -> Any:
+    """What people read for a screen; its name as it stands in the code if nobody named it yet."""
+    return VIEW_LABELS.get(view, view)
+
+
+def right_label(permission: str, view: str) -> Any:
+    """What people read for a right on a screen; its name as it stands in the code if nobody named it yet."""
+    return SPECIAL.get((permission, view)) or RIGHT_LABELS.get(permission) or permission
