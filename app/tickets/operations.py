@@ -113,8 +113,8 @@ def remove_record(record: Record, *, actor: User | None, at: datetime | None = N
 @step(
     sources={R.open},
     target=R.closed,
-    label=_l("Close"),
-    done=_l("Closed."),
+    label=_l("Close case"),
+    done=_l("The case is closed."),
     tone="primary",
     icon="circle-check",
 )
@@ -135,7 +135,13 @@ def close(
             raise BusinessError(_("Write down the remedy first: what was done about the complaint."))
 
 
-@step(sources={R.closed}, target=R.open, label=_l("Reopen"), done=_l("Open again."), icon="rotate-clockwise")
+@step(
+    sources={R.closed},
+    target=R.open,
+    label=_l("Reopen case"),
+    done=_l("The case is open again."),
+    icon="rotate-clockwise",
+)
 def reopen(record: Record, *, actor: User | None, at: datetime) -> None:
     """Open a closed feedback or complaint again, because it was not settled after all. Raises `NotYours`."""
     check_may_change(record, actor)
