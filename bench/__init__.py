@@ -1,0 +1,1 @@
+"""How fast the product is, beside a Django admin over the same tables and the bare SQL: `python -m bench`."""

