@@ -1,4 +1,4 @@
-"""`crm sync`: above the mirror and churn, because reading a feed also settles churn cases."""
+"""`crm sync`: above the mirror and churn, because reading a feed also settles churn cases. `crm demo`: above all."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from flask.cli import AppGroup
+from flask.cli import AppGroup, with_appcontext
 
 FINE = 1000  # steps of the progress bar
 
@@ -16,6 +16,7 @@ FINE = 1000  # steps of the progress bar
 def register(crm: AppGroup) -> None:
     """Add this domain's commands."""
     crm.add_command(sync)
+    crm.add_command(demo)
 
 
 @click.command("sync")
@@ -93,3 +94,27 @@ def _progress(bar: Any) -> Any:
         bar.update(step)
 
     return tell
+
+
+@click.command("demo")
+@with_appcontext
+def demo() -> None:
+    """Load the demo company into an empty database: 200 customers and two years of work.
+
+    Everybody in it is invented and has the same password, so a database with it is served on this machine only.
+    For real work start with an empty database and LIUKE_DEMO=0.
+
+    \b
+    Example:  python -m flask --app run crm demo
+    """
+    from app.core.errors import BusinessError
+    from app.desk.demo import load_demo
+
+    try:
+        company = load_demo(click.echo)
+    except BusinessError as refusal:
+        raise click.ClickException(str(refusal)) from None
+    click.echo("\nAccount         Password             Role")
+    for account in company.accounts:
+        click.echo(f"{account.name:<16}{account.password:<21}{account.who}")
+    click.echo("\n" + ", ".join(f"{count:,} {name}" for name, count in company.counts.items()))

@@ -106,9 +106,7 @@ def moments(zone: ZoneInfo) -> Callable[[str], str]:
         except (ValueError, OverflowError):
             instant = datetime.min.replace(tzinfo=UTC)
         if not 1900 <= instant.year < 2200:
-            raise BadRow(
-                _("“%(value)s” is no time such as 2026-11-22 or 2026-11-22T14:30:00+08:00.", value=value[:40])
-            )
+            raise BadRow(_("“%(value)s” is no time such as 2026-11-22 or 2026-11-22T14:30:00+08:00.", value=value[:40]))
         return instant.replace(tzinfo=None).isoformat(" ")
 
     return read
@@ -248,6 +246,7 @@ class Feed:
         self.scratch = sqlite3.connect("", isolation_level=None)  # a temporary file, gone when closed
         for pragma in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-65536", "temp_store=FILE"):
             self.scratch.execute(f"PRAGMA {pragma}")
+        self.scratch.execute("BEGIN")  # one transaction for good: by itself every row would be one
         return self
 
     def __exit__(self, *_failure: object) -> None:
@@ -274,7 +273,9 @@ class Feed:
         missing = [column.name for column in file.columns if column.needed and column.name not in header]
         if missing:
             names = ", ".join(missing)
-            raise FeedRefused(_("%(file)s lacks the columns %(names)s. Nothing was changed.", file=file.path, names=names))
+            raise FeedRefused(
+                _("%(file)s lacks the columns %(names)s. Nothing was changed.", file=file.path, names=names)
+            )
         known = [name for name in header if name in {column.name for column in file.columns}]
         if len(known) != len(set(known)):
             raise FeedRefused(_("%(file)s names a column twice. Nothing was changed.", file=file.path))

@@ -6,7 +6,7 @@ what a feed does not mention stays.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -22,9 +22,10 @@ from app.customers.operations import default_level
 from app.extensions import db
 from app.mirror.feed import SAYS_PAID, Feed, statuses
 from app.mirror.models import Order, OrderLine, Product, Stock
-from app.mirror.operations import dialect, refresh_totals
+from app.mirror.operations import among, dialect, refresh_totals
 
 OnOrders = Callable[[list[int], datetime], object]
+Rows = dict[Any, dict[str, Any]]
 SHOWN = 20  # orders named in the report when amount and lines differ
 
 
@@ -61,9 +62,11 @@ class Report:
 
 
 class Merge:
-    """One feed on its way into the mirror. `merge` yields after each batch's statements, for the caller to commit."""
+    """One feed on its way into the mirror, and the report of it."""
 
-    def __init__(self, feed: Feed, *, actor_id: int | None, own_codes: dict[str, str], on_orders: OnOrders | None) -> None:
+    def __init__(
+        self, feed: Feed, *, actor_id: int | None, own_codes: dict[str, str], on_orders: OnOrders | None
+    ) -> None:
         self.feed, self.actor_id, self.on_orders = feed, actor_id, on_orders
         self.meaning = statuses(own_codes)
         self.report = Report({name: Tally(rows=rows) for name, rows in feed.rows_in.items()})
@@ -89,10 +92,10 @@ class Merge:
         """Whether a file of this feed has a column; of one it has not, the known value stays."""
         return column in self.feed.present.get(name, ())
 
-    def store(self, name: str, model: Any, key: list[str], rows: dict[Any, dict[str, Any]], known: dict[Any, Any]) -> Any:
-        """Insert the rows that are unknown and update those that differ; yields nothing for the others.
+    def store(self, name: str, model: Any, key: list[str], rows: Rows, known: dict[Any, Any]) -> Rows:
+        """Insert the rows that are unknown, update those that differ, leave the others; returns what was written.
 
-        `rows` and `known` are by the same key; every row has the same columns. Returns the rows written.
+        `rows` and `known` are by the same key, and every row has the same columns. `key` are those of the table's.
         """
         tally, written = self.report.files[name], {}
         for at, row in rows.items():
@@ -108,7 +111,9 @@ class Merge:
         if written:
             insert = dialect().insert(model.__table__)
             fresh = {column: insert.excluded[column] for column in next(iter(written.values())) if column not in key}
-            db.session.execute(insert.on_conflict_do_update(index_elements=key, set_=fresh), list(written.values()))
+            merged = insert.on_conflict_do_update(index_elements=key, set_=fresh)
+            # RETURNING is what makes PostgreSQL's driver send a thousand rows at once instead of one.
+            db.session.execute(merged.returning(model.__table__.c.id), list(written.values())).all()
         return written
 
     # -- the files ------------------------------------------------------------------------------------------
@@ -124,14 +129,17 @@ class Merge:
             }
             for row in rows
         }
-        known = {row.external_id: row for row in _select(Product, Product.external_id, wanted)}
+        known = {row.external_id: row for row in rows_of(Product, Product.external_id, wanted)}
         self.store("products", Product, ["external_id"], wanted, known)
 
     def customers(self, rows: list[Any]) -> None:
-        """Unknown customers are created without an owner, at level 1. A known one is edited here and nowhere else:
-        the feed's name and date of it are not taken."""
+        """Unknown customers are created, without an owner and at level 1.
+
+        From then on people edit them here: what the feed says of a known customer is not taken.
+        """
         tally, now = self.report.files["customers"], utcnow()
         level, day = default_level().id, today()
+        known = ids_of(Customer.number, [row["customer_no"] for row in rows])
         wanted = [
             {
                 "number": row["customer_no"],
@@ -149,26 +157,24 @@ class Merge:
                 "created_by_id": self.actor_id,
                 "changed_by_id": self.actor_id,
             }
-            for row in self._unknown_customers(rows)
+            for row in rows
+            if row["customer_no"] not in known
         ]
-        if wanted:
+        made = 0
+        if wanted:  # somebody may give out the same number at this moment: then it is known after all
             insert = dialect().insert(Customer.__table__).on_conflict_do_nothing(index_elements=["number"])
-            made = db.session.execute(insert.returning(Customer.__table__.c.id), wanted).all()
-            tally.created += len(made)
-        tally.unchanged += len(rows) - (len(made) if wanted else 0)
-
-    def _unknown_customers(self, rows: list[Any]) -> list[Any]:
-        known = _ids(Customer.number, [row["customer_no"] for row in rows])
-        return [row for row in rows if row["customer_no"] not in known]
+            made = len(db.session.execute(insert.returning(Customer.__table__.c.id), wanted).all())
+        tally.created += made
+        tally.unchanged += len(rows) - made
 
     def stock(self, rows: list[Any]) -> None:
         """How much lies where, as of this feed."""
-        products = _ids(Product.external_id, {row["product_no"] for row in rows})
-        wanted: dict[Any, dict[str, Any]] = {}
+        products = ids_of(Product.external_id, {row["product_no"] for row in rows})
+        wanted: Rows = {}
         for row in rows:
             product = products.get(row["product_no"])
             if product is None:
-                self.reject("stock", row, _("There is no product with the number “%(number)s”.", number=row["product_no"]))
+                self.reject("stock", row, _no_product(row))
                 continue
             wanted[product, row["warehouse"], row["location"]] = {
                 "product_id": product,
@@ -179,7 +185,7 @@ class Merge:
             }
         known = {
             (row.product_id, row.warehouse, row.location): row
-            for row in _select(Stock, Stock.product_id, {product for product, *_place in wanted})
+            for row in rows_of(Stock, Stock.product_id, {product for product, *_place in wanted})
         }
         self.store("stock", Stock, ["product_id", "warehouse", "location"], wanted, known)
 
@@ -189,8 +195,8 @@ class Merge:
         `numbers` are the orders whose lines are looked for; an order without a row of its own must be known.
         """
         lines = self.feed.lines_of(numbers)
-        known = {row.external_id: row for row in _select(Order, Order.external_id, numbers)}
-        kept_lines = _select(OrderLine, OrderLine.order_id, [order.id for order in known.values()])
+        known = {row.external_id: row for row in rows_of(Order, Order.external_id, numbers)}
+        kept_lines = rows_of(OrderLine, OrderLine.order_id, [order.id for order in known.values()])
         known_lines = {(line.order_id, line.line_no): line for line in kept_lines}
         good, unsure = self._lines_with_products(lines)
         unsure |= self.feed.lost("order_lines", numbers)
@@ -200,7 +206,7 @@ class Merge:
         written = self.store("orders", Order, ["external_id"], accepted, known)
         ids = {number: order.id for number, order in known.items()}
         if written:
-            ids |= _ids(Order.external_id, list(written))
+            ids |= ids_of(Order.external_id, list(written))
         self._keep_lines(good, accepted, known, ids, known_lines)
         self._compare_sums(accepted, known, sums)
 
@@ -214,12 +220,12 @@ class Merge:
 
     def _lines_with_products(self, lines: list[Any]) -> tuple[list[tuple[Any, int | None]], set[str]]:
         """The lines whose product is known, with its id; and the orders that lost a line here."""
-        products = _ids(Product.external_id, {line["product_no"] for line in lines if line["product_no"]})
+        products = ids_of(Product.external_id, {line["product_no"] for line in lines if line["product_no"]})
         good, unsure = [], set()
         for line in lines:
             number = line["product_no"]
             if number and number not in products:
-                self.reject("order_lines", line, _("There is no product with the number “%(number)s”.", number=number))
+                self.reject("order_lines", line, _no_product(line))
                 unsure.add(line["order_no"])
             else:
                 good.append((line, products[number] if number else None))
@@ -239,7 +245,7 @@ class Merge:
     def _orders_to_keep(
         self, rows: list[Any], known: dict[str, Any], sums: dict[str, Decimal], unsure: set[str]
     ) -> dict[str, dict[str, Any]]:
-        customers = _ids(Customer.number, {row["customer_no"] for row in rows})
+        customers = ids_of(Customer.number, {row["customer_no"] for row in rows})
         optional = [column for column in ("delivery_address",) if self.has("orders", column)]
         has_paid = self.has("orders", "paid")
         accepted = {}
@@ -326,16 +332,18 @@ def _money(cents: int | None) -> Any:
     return None if cents is None else Decimal(cents).scaleb(-2)
 
 
-def _select(model: Any, column: Any, values: Any) -> list[Any]:
+def _no_product(row: Any) -> str:
+    return _("There is no product with the number “%(number)s”.", number=row["product_no"])
+
+
+def rows_of(model: Any, column: Any, values: Collection[Any]) -> list[Any]:
     """The rows of a table whose `column` is among these values, as plain tuples with names."""
-    if not values:
-        return []
-    return list(db.session.execute(sa.select(model.__table__).where(column.in_(list(values)))))
+    return list(db.session.execute(sa.select(model.__table__).where(among(column, values)))) if values else []
 
 
-def _ids(column: Any, values: Any) -> dict[str, int]:
+def ids_of(column: Any, values: Collection[str]) -> dict[str, int]:
     """Business key -> id."""
     if not values:
         return {}
-    found = db.session.execute(sa.select(column, column.class_.id).where(column.in_(list(values))))
-    return {key: pk for key, pk in found}
+    found = db.session.execute(sa.select(column, column.class_.id).where(among(column, values)))
+    return {row[0]: row[1] for row in found}

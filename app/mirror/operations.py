@@ -5,6 +5,7 @@ They are derived from the orders and never counted up, so that a cancelled, redu
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -23,6 +24,15 @@ from app.mirror.models import CustomerMonth, Order, OrderStatus
 def dialect() -> Any:
     """The SQL dialect of the database; both know INSERT ... ON CONFLICT."""
     return postgresql if db.engine.dialect.name == "postgresql" else sqlite
+
+
+def among(column: Any, values: Collection[Any]) -> sa.ColumnElement[bool]:
+    """WHERE `column` is one of these values, all in one parameter: thousands cost more to write out than to find."""
+    if db.engine.dialect.name == "postgresql":
+        kind = postgresql.ARRAY(sa.Integer if isinstance(column.type, sa.Integer) else sa.Text)
+        return column == sa.any_(sa.cast(list(values), kind))  # type: ignore[no-any-return]
+    listed = sa.func.json_each(json.dumps(list(values))).table_valued("value")
+    return column.in_(sa.select(listed.c.value))  # type: ignore[no-any-return]
 
 
 def local_month(moment: sa.ColumnElement[datetime]) -> sa.ColumnElement[Any]:
@@ -47,10 +57,13 @@ def local_month(moment: sa.ColumnElement[datetime]) -> sa.ColumnElement[Any]:
 def refresh_totals(customer_ids: Collection[int] | None = None) -> None:
     """Work the totals of these customers (None: of all) out again from their orders that are not cancelled.
 
-    Three statements, however many customers; the caller passes some thousand ids at most and commits.
+    Three statements, however many customers; the caller commits.
     """
     counted = Order.status != OrderStatus.cancelled
-    these = sa.true() if customer_ids is None else Customer.id.in_(customer_ids)
+
+    def these(column: Any) -> sa.ColumnElement[bool]:
+        return sa.true() if customer_ids is None else among(column, customer_ids)
+
     totals = (
         sa.select(
             Customer.id,
@@ -59,7 +72,7 @@ def refresh_totals(customer_ids: Collection[int] | None = None) -> None:
             sa.func.coalesce(sa.func.sum(Order.amount), sa.literal(Decimal(0), Money())),
         )
         .outerjoin(Order, sa.and_(Order.customer_id == Customer.id, counted))
-        .where(these)
+        .where(these(Customer.id))
         .group_by(Customer.id)
     )
     names = ["customer_id", "last_order_at", "order_count", "order_total"]
@@ -67,11 +80,9 @@ def refresh_totals(customer_ids: Collection[int] | None = None) -> None:
     fresh = {name: insert.excluded[name] for name in names[1:]}
     db.session.execute(insert.on_conflict_do_update(index_elements=["customer_id"], set_=fresh))
 
-    of_these = sa.true() if customer_ids is None else CustomerMonth.customer_id.in_(customer_ids)
-    db.session.execute(sa.delete(CustomerMonth.__table__).where(of_these))
+    db.session.execute(sa.delete(CustomerMonth.__table__).where(these(CustomerMonth.customer_id)))
     months = sa.select(Order.customer_id, Order.amount, local_month(Order.ordered_at).label("month"))
-    of_these = sa.true() if customer_ids is None else Order.customer_id.in_(customer_ids)
-    ordered = months.where(counted, of_these).subquery()
+    ordered = months.where(counted, these(Order.customer_id)).subquery()
     db.session.execute(
         sa.insert(CustomerMonth.__table__).from_select(
             ["customer_id", "month", "order_count", "order_total"],

@@ -1,11 +1,13 @@
-"""How fresh the mirror is, and whether the totals kept beside the customers still agree with the orders."""
+"""How fresh the mirror is, what a sync left out, and whether the kept totals still agree with the orders."""
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from pathlib import PurePath
+from itertools import islice
+from pathlib import Path, PurePath
 
 import sqlalchemy as sa
 from flask import current_app
@@ -14,7 +16,7 @@ from app.core.clock import utcnow
 from app.core.types import Money
 from app.customers.models import Customer, CustomerStats
 from app.extensions import db
-from app.mirror.models import CustomerMonth, Order, OrderStatus, SyncRun, SyncStatus
+from app.mirror.models import CustomerMonth, Order, OrderLine, OrderStatus, SyncRun, SyncStatus
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,35 @@ def freshness(now: datetime | None = None) -> Freshness:
         max(age.days, 0),
         stale=age > timedelta(days=current_app.config["LIUKE_MIRROR_STALE_DAYS"]),
     )
+
+
+def line_totals(order_id: int) -> tuple[int, Decimal | None]:
+    """How many lines an order has, and their sum; no sum without lines. One statement."""
+    count, total = db.session.execute(
+        sa.select(sa.func.count(), sa.func.sum(OrderLine.amount)).where(OrderLine.order_id == order_id)
+    ).one()
+    return count, total
+
+
+@dataclass(frozen=True)
+class RejectedRow:
+    """A row of a feed that was not taken, without the values it held."""
+
+    file: str
+    line: str
+    key: str
+    reason: str
+
+
+def rejected_rows(run: SyncRun, limit: int) -> list[RejectedRow]:
+    """The first rows a sync rejected; none when its file is not on this machine."""
+    if run.rejects_file is None:
+        return []
+    try:
+        with Path(run.rejects_file).open(encoding="utf-8-sig", newline="") as file:
+            return [RejectedRow(*row[:4]) for row in islice(csv.reader(file), 1, limit + 1)]
+    except OSError:
+        return []
 
 
 def wrong_totals(limit: int = 100) -> list[int]:
