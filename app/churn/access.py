@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from flask_appbuilder.security.sqla.models import User
 
 from app.churn.models import ChurnCase, RetentionMeasure
+from app.core.choosing import Choices
 from app.core.scope import RowScope, may, reader_id
 from app.customers.models import Customer, CustomerStatus
+from app.security.access import SEARCHED_NAMES
 
 
 def of_the_absent() -> sa.ColumnElement[bool]:
@@ -27,12 +31,17 @@ class VisibleChurnCases(RowScope):
     @classmethod
     def visible(cls) -> sa.ColumnElement[bool]:
         if may("can_see_all", "ChurnCase"):
-            deleted = sa.select(Customer.id).where(
-                Customer.id == ChurnCase.customer_id, Customer.status == CustomerStatus.deleted
-            )
-            return ~deleted.exists()
-        mine = sa.select(Customer.id).where(Customer.status != CustomerStatus.deleted, theirs())
-        return ChurnCase.customer_id.in_(mine)
+            return of_a_live_customer()
+        # The owner's customers come from the index alone; the few with a case are then looked at.
+        return sa.and_(ChurnCase.customer_id.in_(sa.select(Customer.id).where(theirs())), of_a_live_customer())
+
+
+def of_a_live_customer() -> sa.ColumnElement[bool]:
+    """WHERE the customer of a case is not deleted."""
+    deleted = sa.select(Customer.id).where(
+        Customer.id == ChurnCase.customer_id, Customer.status == CustomerStatus.deleted
+    )
+    return ~deleted.exists()
 
 
 def theirs() -> sa.ColumnElement[bool]:
@@ -50,3 +59,25 @@ class VisibleMeasures(RowScope):
     def visible(cls) -> sa.ColumnElement[bool]:
         case = sa.select(ChurnCase.id).where(ChurnCase.id == RetentionMeasure.case_id, VisibleChurnCases.criterion())
         return case.exists()
+
+
+def customers_to_choose() -> Choices:
+    """Customers with a case the reader sees: an executive sees no others either."""
+
+    def where() -> Any:
+        return (
+            sa.select(ChurnCase.id).where(ChurnCase.customer_id == Customer.id, VisibleChurnCases.criterion()).exists()
+        )
+
+    return Choices(
+        Customer, where=where, search=(Customer.search_key,), order=(Customer.name, Customer.id), folded=True
+    )
+
+
+def owners_to_choose() -> Choices:
+    """Everybody who owns a customer, also somebody who left: those cases are what others look after."""
+
+    def where() -> Any:
+        return sa.select(Customer.id).where(Customer.owner_id == User.id).exists()
+
+    return Choices(User, where=where, search=SEARCHED_NAMES, order=(User.last_name, User.first_name, User.id))

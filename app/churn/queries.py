@@ -9,34 +9,39 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.churn.access import theirs
+from app.churn.access import VisibleChurnCases, of_a_live_customer, theirs
 from app.churn.models import OPEN, ChurnCase, ChurnStatus
 from app.core.clock import local, months_before
-from app.core.scope import may, reader_id
-from app.customers.models import Customer, CustomerStatus, Interaction
+from app.core.scope import may
+from app.customers.models import Customer, Interaction
 from app.extensions import db
 from app.mirror.models import Order, OrderStatus
 
+MANY = 1_000  # waiting warnings nobody counts on every page
 LOOKED_BACK = 24  # months of orders a case's page sums up
 
 
 def waiting() -> int:
-    """How many warnings wait for the reader: nothing was done yet, and he is the one to do it. One statement."""
-    if reader_id() is None or not may("can_defer", "ChurnCase"):
+    """How many warnings wait for the reader: nothing was done yet, and he is the one to do it; 1,000 for more.
+
+    On every page, hence one statement from the reader's customers and their open cases, both by index.
+    """
+    if not may("can_defer", "ChurnCase"):
         return 0
+    mine = sa.select(Customer.id).where(theirs()).subquery()
     found = (
-        sa.select(sa.func.count())
-        .select_from(Customer)
-        .join(ChurnCase, sa.and_(ChurnCase.customer_id == Customer.id, ChurnCase.status.in_(OPEN)))
-        .where(ChurnCase.status == ChurnStatus.warning, Customer.status != CustomerStatus.deleted, theirs())
+        sa.select(ChurnCase.id)
+        .join(mine, mine.c.id == ChurnCase.customer_id)
+        .where(ChurnCase.status.in_(OPEN), ChurnCase.status == ChurnStatus.warning, of_a_live_customer())
+        .limit(MANY)
     )
-    return int(db.session.execute(found).scalar_one())
+    return int(db.session.execute(sa.select(sa.func.count()).select_from(found.subquery())).scalar_one())
 
 
 def open_case_of(customer_id: int) -> ChurnCase | None:
-    """The customer's open case, if there is one; whoever shows it asks the scope."""
+    """The customer's open case, if there is one and the reader may see it."""
     return db.session.execute(
-        sa.select(ChurnCase).where(ChurnCase.customer_id == customer_id, ChurnCase.status.in_(OPEN))
+        VisibleChurnCases.select().where(ChurnCase.customer_id == customer_id, ChurnCase.status.in_(OPEN))
     ).scalar_one_or_none()
 
 

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from sqlalchemy.orm import joinedload
 
 from app.churn import operations
-from app.churn.access import VisibleChurnCases, VisibleMeasures
+from app.churn.access import VisibleChurnCases, VisibleMeasures, customers_to_choose, owners_to_choose
 from app.churn.forms import ConfirmLostForm, DeferForm
 from app.churn.models import OPEN, ChurnCase, ChurnStatus, RetentionMeasure
 from app.churn.queries import buying, last_contact, open_case_of, silent_days
@@ -31,7 +31,6 @@ from app.mirror.queries import freshness
 from app.runs.models import RunStatus
 from app.runs.periodic import CHURN_SCAN
 from app.runs.queries import last_run
-from app.security.access import all_users
 
 
 def _owned_by(owner: Any) -> sa.ColumnElement[bool]:
@@ -72,7 +71,7 @@ class ChurnCaseView(CrmView):
     search_columns = ["customer", "owner", "status"]
     order_columns = ["opened_at", "last_order_at"]
     base_order = ("opened_at", "desc")
-    choices = {"owner": all_users}
+    choices = {"customer": customers_to_choose, "owner": owners_to_choose}
     search_relations = {"owner": _owned_by}
     tab_of = {"CustomerView": "customer_id"}
     exclude_route_methods = set(CrmView.exclude_route_methods) | {"add", "edit", "delete"}
@@ -173,10 +172,9 @@ class RetentionMeasureView(ReadOnlyView):
     }
     list_columns = ["case", "text", "type", "cost", "by", "at"]
     show_columns: list[str] = []
-    search_columns = ["text", "type", "by"]
+    search_columns = ["text", "type"]
     order_columns: list[str] = []
     base_order = ("id", "desc")
-    choices = {"by": all_users}
     tab_of = {"ChurnCaseView": "case_id"}
     empty_text = _l("Measures are written when a customer's loss is deferred.")
 
@@ -246,7 +244,7 @@ def note_for(customer: Customer) -> tuple[str, str, list[tuple[str, str]]] | Non
     if not may("can_show", "ChurnCase"):
         return None
     case = open_case_of(customer.id)
-    if case is None or VisibleChurnCases.find(case.id) is None:
+    if case is None:
         return None
     days = silent_days(case, utcnow())
     sentence = (
