@@ -25,8 +25,6 @@ def render_item(kind, item, autogen_context):
     return False
 
 
-
-
 def include_object(_item, name, kind, _reflected, _compare_to):
     """The search index over slices exists on PostgreSQL only and is no part of the models."""
     return not (kind == "index" and name == "ix_customer_search_slices")
