@@ -233,7 +233,7 @@ def _house_rules(root: Any, label: str, name: str, notes: frozenset[str]) -> Any
             group[:] = group[::-1]
     links = [element for element in root.iter() if _tag(element) == "a"]
     for link in links:
-        for attribute in [a for a in link.attrib if a.endswith("href") or a == "target"]:
+        for attribute in [a for a in link.attrib if str(a).endswith("href") or a == "target"]:
             href = link.attrib.pop(attribute)
             if attribute != "target":
                 link.set("href", href)
