@@ -9,7 +9,7 @@ from flask import Flask, current_app, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DBAPIError, OperationalError, StatementError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, SecurityError
 
 from app.extensions import db
 
@@ -50,6 +50,8 @@ def _csrf(_error: CSRFError) -> Any:
 def _http(error: HTTPException) -> Any:
     if error.code is None or error.code < 400 or error.response is not None:
         return error
+    if isinstance(error, SecurityError):
+        return error  # a host name that is not ours: no address could be made for our own page
     texts = {
         400: (_("The request could not be read"), _("Nothing was changed. Go back and try again.")),
         403: (_("You can't do this"), _("Your roles do not include this. Ask a system admin if you need it.")),
