@@ -1,0 +1,379 @@
+"""The demo company is whole, believable and made by the rules; it is loaded once, into a database of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from itertools import pairwise
+from random import Random
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+from werkzeug.security import check_password_hash
+
+from app.churn.models import ChurnCase, ChurnStatus, RetentionMeasure
+from app.core.clock import local, months_before, utcnow
+from app.core.errors import BusinessError
+from app.core.models import AuditEntry
+from app.customers.models import Contact, Customer, CustomerStats, CustomerStatus, Interaction
+from app.desk import demo
+from app.desk.demo_names import Names
+from app.desk.demo_orders import Buyer, plan_orders
+from app.extensions import db as extension
+from app.marketing.models import Activity, Participant
+from app.masterdata.models import DictionaryItem, DictionaryType
+from app.mirror.models import Order, OrderLine, OrderStatus, Product, Stock, SyncRun, SyncStatus
+from app.runs.models import Installation, JobRun, RunStatus
+from app.sales.models import CloseKind, Opportunity, OpportunityStatus, PlanStep
+from app.security.models import Team, UserProfile
+from app.tickets.models import Complaint, Feedback, RecordStatus, Ticket, TicketStatus
+from tests import builders
+from tests.world import ROOT
+
+LOAD = """
+from flask_migrate import upgrade
+from app import create_app
+app = create_app()
+with app.app_context():
+    upgrade(directory="migrations")
+for command in ("init", "demo"):
+    result = app.test_cli_runner().invoke(args=["crm", command], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+print(result.output)
+print("again:", app.test_cli_runner().invoke(args=["crm", "demo"]).output)
+"""
+
+
+@pytest.fixture(scope="module")
+def company(world, app):
+    """The loaded database and what the command printed. Nobody here changes it."""
+    url = world.scratch_database()
+    environment = {**os.environ, "DATABASE_URL": url}
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg2://"))
+    yield engine, done.stdout
+    engine.dispose()
+
+
+@pytest.fixture
+def rows(company, db):
+    """`rows(model, where...)` of the demo company."""
+    with Session(company[0]) as session:
+        yield lambda model, *where: list(session.execute(sa.select(model).where(*where)).scalars())
+
+
+def count(rows, by):
+    found = {}
+    for row in rows:
+        found[by(row)] = found.get(by(row), 0) + 1
+    return found
+
+
+# -- who --------------------------------------------------------------------------------------------------------
+
+
+def test_the_accounts_are_printed_with_password_and_role_and_open(company, rows):
+    from flask_appbuilder.security.sqla.models import User
+
+    people = {user.username: user for user in rows(User, User.active.is_(True))}
+    assert set(people) == {account.name for account in demo.ACCOUNTS}
+    for account in demo.ACCOUNTS:
+        assert check_password_hash(people[account.name].password, account.password)
+        assert any(
+            line.split() == [account.name, account.password, *account.who.split()] for line in company[1].splitlines()
+        )
+    assert {profile.code for user in people.values() for role in user.roles for profile in [role.profile]} == {
+        "super_admin", "system_admin", "sales_lead", "account_manager", "executive",
+    }  # fmt: skip
+
+
+def test_the_demo_password_follows_the_rule(app, db):
+    for person in demo.STAFF:
+        app.appbuilder.sm.check_password_rule(demo.PASSWORD, about=(person.account, person.given, person.family))
+
+
+def test_two_teams_have_a_lead_and_members(rows):
+    teams = rows(Team)
+    assert len(teams) == 2
+    assert all(team.lead_id for team in teams)
+    members = count(rows(UserProfile, UserProfile.team_id.is_not(None)), lambda profile: profile.team_id)
+    assert all(members[team.id] >= 3 for team in teams)
+
+
+# -- what -------------------------------------------------------------------------------------------------------
+
+
+def test_200_customers_of_both_languages_are_complete(rows):
+    found = rows(Customer)
+    assert len(found) == 200
+    assert sum(customer.name.isascii() for customer in found) > 20
+    assert len({customer.name for customer in found}) == 200
+    assert {item.code for item in rows(DictionaryItem, DictionaryItem.type == DictionaryType.level)} == {
+        customer.level.code for customer in found
+    }
+    given = [customer for customer in found if customer.owner_id]
+    assert all(c.region_id and c.address and c.postcode and c.phone for c in given if c.number.startswith("KH"))
+    assert 1 <= sum(customer.owner_id is None for customer in found) <= 8
+
+
+def test_every_customer_with_contacts_has_exactly_one_primary(rows):
+    primaries, all_of_them = {}, {}
+    for contact in rows(Contact, Contact.deleted_at.is_(None)):
+        all_of_them[contact.customer_id] = all_of_them.get(contact.customer_id, 0) + 1
+        primaries[contact.customer_id] = primaries.get(contact.customer_id, 0) + contact.is_primary
+    assert set(primaries.values()) == {1}
+    assert {1, 2, 3, 4} <= set(all_of_them.values())
+
+
+def test_no_number_and_no_address_belongs_to_anybody(rows):
+    phones = [c.phone for c in rows(Customer, Customer.phone.is_not(None))] + [
+        c.mobile for c in rows(Contact) if c.mobile
+    ]
+    assert all("0555 " in phone or phone.startswith("+") for phone in phones)
+    assert all(contact.email.endswith("@example.com") for contact in rows(Contact) if contact.email)
+    assert all(customer.website.endswith(".example.com") for customer in rows(Customer) if customer.website)
+
+
+def test_talks_end_with_follow_ups_some_overdue_some_to_come(rows):
+    today = local(utcnow()).date()
+    talks = rows(Interaction)
+    assert len(talks) > 300
+    due = [talk.next_follow_up_on for talk in talks if talk.next_follow_up_on]
+    assert min(due) < today < max(due)
+
+
+def test_2000_orders_of_two_years_have_lines_that_add_up(rows):
+    orders = rows(Order)
+    assert len(orders) == 2000
+    sums = {}
+    for line in rows(OrderLine):
+        sums[line.order_id] = sums.get(line.order_id, 0) + line.amount
+    assert all(order.amount == sums[order.id] for order in orders)
+    assert {order.status for order in orders} == set(OrderStatus)
+    days = [order.ordered_at for order in orders]
+    assert timedelta(days=690) < max(days) - min(days) <= timedelta(days=731)
+    february, november = ([d for d in days if local(d).month == month] for month in (2, 9))
+    assert len(february) * 1.5 < len(november)
+
+
+def test_totals_beside_the_customers_agree_with_the_orders(rows):
+    counted = [order for order in rows(Order) if order.status != OrderStatus.cancelled]
+    totals = {}
+    for order in counted:
+        number, total = totals.get(order.customer_id, (0, 0))
+        totals[order.customer_id] = (number + 1, total + order.amount)
+    kept = {s.customer_id: (s.order_count, s.order_total) for s in rows(CustomerStats) if s.order_count}
+    assert kept == totals
+
+
+def test_the_mirror_is_fresh_and_every_feed_was_read_whole(rows):
+    runs = rows(SyncRun)
+    assert {run.status for run in runs} == {SyncStatus.done}
+    assert sum(run.rows_rejected for run in runs) == 0
+    assert len(rows(Product)) >= 30
+    assert len(rows(Stock)) >= 30
+
+
+# -- every state, by the moves that lead there -------------------------------------------------------------------
+
+
+def moves_of(rows, record_type):
+    """record id -> its recorded moves."""
+    found = {}
+    for entry in rows(AuditEntry, AuditEntry.record_type == record_type):
+        found.setdefault(entry.record_id, []).append(entry.action)
+    return found
+
+
+def test_opportunities_are_in_every_state(rows):
+    kinds = count(rows(Opportunity), lambda o: (o.status, o.close_kind))
+    assert set(kinds) == {
+        (OpportunityStatus.unassigned, None),
+        (OpportunityStatus.assigned, None),
+        (OpportunityStatus.won, CloseKind.won),
+        (OpportunityStatus.lost, CloseKind.failed),
+        (OpportunityStatus.lost, CloseKind.terminated),
+    }
+    attached = {o.created_customer for o in rows(Opportunity, Opportunity.status == OpportunityStatus.won)}
+    assert attached == {True, False}
+
+
+def test_every_opportunity_came_to_its_state_by_its_moves(rows):
+    moves = moves_of(rows, "opportunity")
+    last = {CloseKind.won: "win", CloseKind.failed: "lose", CloseKind.terminated: "terminate"}
+    for opportunity in rows(Opportunity):
+        taken = moves[opportunity.id]
+        assert taken[0] == "create"
+        assert ("assign" in taken) == (opportunity.status != OpportunityStatus.unassigned)
+        if opportunity.close_kind:
+            assert taken[-1] == last[opportunity.close_kind]
+    assert any("reassign" in taken for taken in moves.values())
+
+
+def test_plans_are_empty_begun_and_overdue(rows):
+    steps = {}
+    for step in rows(PlanStep):
+        steps.setdefault(step.opportunity_id, []).append(step)
+    plans = [steps.get(o.id, []) for o in rows(Opportunity, Opportunity.status == OpportunityStatus.assigned)]
+    assert any(not plan for plan in plans)
+    assert any(any(s.result for s in plan) and any(not s.result for s in plan) for plan in plans)
+    assert any(s.planned_on < local(utcnow()).date() for plan in plans for s in plan if not s.result)
+
+
+def test_winning_made_the_customer_with_its_primary_contact(rows):
+    for opportunity in rows(Opportunity, Opportunity.created_customer):
+        (primary,) = rows(Contact, Contact.customer_id == opportunity.customer_id, Contact.is_primary)
+        assert primary.name == opportunity.contact_name
+        assert opportunity.customer.name == opportunity.customer_name
+
+
+def test_churn_cases_are_in_every_state_and_got_there_by_moves(rows):
+    cases = rows(ChurnCase)
+    assert set(count(cases, lambda case: case.status)) == set(ChurnStatus)
+    moves, last = moves_of(rows, "churn_case"), {"won_back": "win_back", "recovered": "recover", "lost": "confirm_lost"}
+    for case in cases:
+        assert moves[case.id][0] == "warn"
+        assert moves[case.id][-1] == last.get(case.status.value, "defer" if case.status == "deferred" else "warn")
+    measured = {measure.case_id for measure in rows(RetentionMeasure)}
+    assert {case.id for case in cases if case.status == ChurnStatus.deferred} <= measured
+    assert any(case.last_order_at is None for case in cases)
+
+
+def test_lost_customers_are_those_with_a_lost_case(rows):
+    lost = {customer.id for customer in rows(Customer, Customer.status == CustomerStatus.lost)}
+    assert lost == {case.customer_id for case in rows(ChurnCase, ChurnCase.status == ChurnStatus.lost)}
+    assert len(lost) >= 5
+
+
+def test_about_35_customers_have_been_silent_for_half_a_year(rows):
+    newest = rows(JobRun)[-1].scheduled_for
+    cutoff = months_before(newest, 6)
+    orders = {s.customer_id: s.last_order_at for s in rows(CustomerStats)}
+    silent = [c for c in rows(Customer) if orders.get(c.id) is not None and orders[c.id] < cutoff]
+    never = [c for c in rows(Customer) if orders.get(c.id) is None and c.registered_on < local(cutoff).date()]
+    assert 30 <= len(silent) + len(never) <= 40
+    assert never
+
+
+def test_somebody_who_left_still_owns_customers_with_warnings_or_not(rows):
+    from flask_appbuilder.security.sqla.models import User
+
+    (left,) = rows(User, User.active.is_(False))
+    assert rows(Customer, Customer.owner_id == left.id)
+
+
+def test_every_saturday_has_one_run_and_none_is_left_to_catch_up(rows):
+    runs = rows(JobRun)
+    assert {run.status for run in runs} == {RunStatus.done}
+    days = [local(run.scheduled_for) for run in runs]
+    assert {(day.weekday(), day.hour) for day in days} == {(5, 2)}
+    assert utcnow() - runs[-1].scheduled_for < timedelta(days=7)
+    assert all(later - earlier == timedelta(days=7) for earlier, later in pairwise(days))
+
+
+def test_service_and_marketing_have_something_to_show(rows):
+    assert {ticket.status for ticket in rows(Ticket)} >= {TicketStatus.created}
+    assert {f.status for f in rows(Feedback)} == set(RecordStatus)
+    assert {c.status for c in rows(Complaint)} == set(RecordStatus)
+    today = local(utcnow()).date()
+    assert min(a.starts_on for a in rows(Activity)) < today < max(a.starts_on for a in rows(Activity))
+    assert len(rows(Participant)) > 30
+
+
+# -- the rules of the tables -------------------------------------------------------------------------------------
+
+
+def test_nothing_that_happened_lies_in_the_future(rows):
+    now = utcnow()
+    happened = [
+        (Customer, "created_at"), (Contact, "created_at"), (Interaction, "occurred_at"), (Opportunity, "created_at"),
+        (Opportunity, "assigned_at"), (Opportunity, "closed_at"), (PlanStep, "executed_at"), (Order, "ordered_at"),
+        (ChurnCase, "opened_at"), (ChurnCase, "lost_at"), (ChurnCase, "resolved_at"), (RetentionMeasure, "at"),
+        (Ticket, "created_at"), (AuditEntry, "at"),
+    ]  # fmt: skip
+    late = [
+        f"{model.__tablename__}.{name}"
+        for model, name in happened
+        if any(getattr(row, name) and getattr(row, name) > now for row in rows(model))
+    ]
+    assert late == []
+
+
+def test_every_check_of_every_table_holds(company):
+    broken = []
+    with company[0].connect() as connection:
+        for table in extension.metadata.tables.values():
+            for constraint in table.constraints:
+                if isinstance(constraint, sa.CheckConstraint):
+                    wrong = sa.select(sa.func.count()).select_from(table).where(sa.text(f"NOT ({constraint.sqltext})"))
+                    if connection.execute(wrong).scalar_one():
+                        broken.append(constraint.name)
+    assert broken == []
+
+
+# -- once -------------------------------------------------------------------------------------------------------
+
+
+def test_the_database_knows_that_it_is_a_demo(rows):
+    (installation,) = rows(Installation)
+    assert installation.demo
+
+
+def test_loading_it_twice_is_refused_and_changes_nothing(company, rows):
+    assert "again: Accounts" not in company[1]
+    assert "again: Error: The demo company can be loaded into an empty database only" in company[1]
+    assert len(rows(Customer)) == 200
+
+
+def test_a_database_with_customers_is_refused(db, admin):
+    builders.customer()
+    with pytest.raises(BusinessError, match="has customers already"):
+        demo.load_demo()
+    assert db.session.query(Customer).count() == 1
+    assert db.session.query(Installation).count() == 0
+
+
+def test_a_database_with_an_account_of_the_same_name_is_refused(db, admin):
+    with pytest.raises(BusinessError, match="already has an account “admin”"):
+        demo.load_demo()
+    assert db.session.query(Customer).count() == 0
+    assert db.session.query(Installation).count() == 0
+
+
+def test_a_database_that_was_meant_for_real_work_becomes_a_demo(db):
+    from app.runs.operations import install
+
+    install(demo=False, now=utcnow())
+    demo._mark_as_demo(utcnow())
+    assert db.session.query(Installation).one().demo
+
+
+@pytest.mark.once
+def test_it_is_the_same_company_every_time():
+    first, second = Names(Random(7)), Names(Random(7))
+    assert [first.company() for _ in range(20)] == [second.company() for _ in range(20)]
+    assert first.company(foreign=True) == second.company(foreign=True)
+    assert [first.person() for _ in range(20)] == [second.person() for _ in range(20)]
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("days", [0, 1, 45, 97, 200])
+def test_there_are_2000_orders_whatever_the_day(db, days):
+    now = utcnow() + timedelta(days=days)
+    since = local(now).date() - timedelta(days=900)
+    buyers = [Buyer(f"KH{n}", None, "2", since, 20 + n % 90) for n in range(185)]
+    planned = plan_orders(buyers, now, Random(1))
+    assert len(planned) == 2000
+    assert all(now - timedelta(days=731) < order.at < now for order in planned)
