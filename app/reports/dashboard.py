@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Any
 
 from flask import url_for
@@ -97,12 +98,12 @@ def churn_card(weeks: Sequence[ChurnWeek]) -> Card:
     """客户流失: warnings, recoveries and losses week by week."""
     names = [_("New warnings"), _("Recovered"), _("Lost")]
     happened = any(w.opened or w.recovered or w.lost for w in weeks)
-    series = list(zip(names, zip(*((w.opened, w.recovered, w.lost) for w in weeks), strict=True), strict=True))
-    labels = [short_day(w.monday) for w in weeks]
+    series = tuple(zip(names, zip(*((w.opened, w.recovered, w.lost) for w in weeks), strict=True), strict=True))
+    labels = tuple(short_day(w.monday) for w in weeks)
 
     def draw(width: int, height: int) -> Markup:
         label = _("Churn cases by week: new warnings, recovered, lost")
-        return charts.lines(labels, series, label=label, width=width, height=height)
+        return drawn(charts.lines, labels, series, label=label, width=width, height=height)
 
     return Card(
         key="churn",
@@ -123,9 +124,8 @@ def level_card(levels: Sequence[LevelCount]) -> Card:
     """客户构成 by level."""
     total = sum(count.customers for count in levels)
     percent = shares([count.customers for count in levels])
-    ring = charts.donut(
-        [(count.level.label, count.customers) for count in levels], label=_("Active customers by level")
-    )
+    parts = tuple((count.level.label, count.customers) for count in levels)
+    ring = drawn(charts.donut, parts, label=_("Active customers by level"))
     return Card(
         key="levels",
         title=_("Customers by level"),
@@ -146,12 +146,13 @@ def level_card(levels: Sequence[LevelCount]) -> Card:
 
 def contribution_card(best: Sequence[Contribution], *, year: int, openable: set[int]) -> Card:
     """客户贡献前 10. Bars and names lead to the customers the reader may open."""
-    urls = [url_for("CustomerView.show", pk=c.customer_id) if c.customer_id in openable else None for c in best]
+    urls = tuple(url_for("CustomerView.show", pk=c.customer_id) if c.customer_id in openable else None for c in best)
 
     def draw(width: int) -> Markup:
-        return charts.hbar(
-            [c.customer for c in best],
-            [c.total for c in best],
+        return drawn(
+            charts.hbar,
+            tuple(c.customer for c in best),
+            tuple(c.total for c in best),
             label=_("The customers with the highest order amount in %(year)s", year=year),
             formatter=short_money,
             hrefs=urls,
@@ -178,17 +179,16 @@ def contribution_card(best: Sequence[Contribution], *, year: int, openable: set[
 def opportunity_card(stages: Sequence[StageCount]) -> Card:
     """销售机会 by state."""
     some = any(stage.opportunities for stage in stages)
-    names = [str(stage.status.label) for stage in stages]
-
-    counts, label = [stage.opportunities for stage in stages], _("Opportunities by status")
+    names = tuple(str(stage.status.label) for stage in stages)
+    counts, label = tuple(stage.opportunities for stage in stages), _("Opportunities by status")
     return Card(
         key="opportunities",
         title=_("Opportunities"),
         note=_("by status"),
         span="s6",
         empty=("target-arrow", _("No opportunities yet"), _("They are entered under Opportunities.")),
-        wide=charts.bars(names, counts, label=label, width=WIDE) if some else "",
-        narrow=charts.hbar(names, counts, label=label, width=NARROW) if some else "",
+        wide=drawn(charts.bars, names, counts, label=label, width=WIDE) if some else "",
+        narrow=drawn(charts.hbar, names, counts, label=label, width=NARROW) if some else "",
         facts=[
             (_("%(status)s, expected amount", status=name), short_money(stage.expected))
             for name, stage in zip(names, stages, strict=True)
@@ -198,6 +198,19 @@ def opportunity_card(stages: Sequence[StageCount]) -> Card:
         numeric=frozenset({1, 2}),
         rows=[[stage.status.label, f"{stage.opportunities:,}", fmt.money(stage.expected)] for stage in stages],
     )
+
+
+def drawn(draw: Callable[..., Markup], *figures: Any, **given: Any) -> Markup:
+    """The chart of these figures, drawn once per process and language: drawing costs more than asking for them.
+
+    Everything the chart shows is an argument (and hashable), so a kept one is never out of date.
+    """
+    return _kept(draw, language(), *figures, **given)
+
+
+@lru_cache(maxsize=256)  # some 2 MB
+def _kept(draw: Callable[..., Markup], _spoken: str, *figures: Any, **given: Any) -> Markup:
+    return draw(*figures, **given)
 
 
 def short_day(day: date) -> str:

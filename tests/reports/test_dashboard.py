@@ -189,6 +189,20 @@ def test_the_page_costs_the_same_number_of_statements_however_much_there_is(app,
     assert len(many) == len(few) <= 10
 
 
+def test_a_kept_chart_is_never_another_languages_or_out_of_date(db, company, li, sign_in):
+    browser = sign_in(li)
+    for language, amount in (("zh", "¥26.8 万"), ("en", "¥268K")):
+        html = page_of(browser.speak(language)).get_data(as_text=True)
+        assert [a for a in ("¥26.8 万", "¥268K") if f">{a}</text>" in html] == [amount]
+
+    customer = rows(Customer, Customer.name == "恒锐精密")[0]
+    builders.order(customer, amount="1000")
+    refresh_totals()
+    db.session.commit()
+
+    assert ">¥269K</text>" in page_of(browser).get_data(as_text=True)
+
+
 def test_a_name_is_only_text(db, li, sign_in):
     customer = builders.customer(name="<script>alert(1)</script>&co")
     builders.order(customer)
