@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ NOT_BEYOND = (
 class Told:
     """What the parent prints once everything runs; `refused` instead, if nothing may be started."""
 
-    accounts: list[tuple[str, str, str]] = field(default_factory=list)  # name, password, who it is
+    accounts: Sequence[tuple[str, str, str]] = field(default_factory=list)  # name, password, who it is
     notes: list[str] = field(default_factory=list)
     refused: str | None = None
 
@@ -120,7 +121,7 @@ def demo_company(*, load: bool) -> Told:
         demo.load_demo(say)
         say(f"The demo company is there after {time.monotonic() - began:.0f} s.")
     return Told(
-        accounts=[tuple(account) for account in demo.ACCOUNTS],
+        accounts=list(demo.ACCOUNTS),
         notes=["This is a demo with invented people. For real work: LIUKE_DEMO=0 and a database of its own."],
     )
 

@@ -260,10 +260,11 @@ def start_redis(supervisor: Supervisor, var: Path, folder: Path) -> None:
     data, path = var / "redis", folder / "redis.sock"
     data.mkdir(mode=0o700, exist_ok=True)
     argv = [redis_binary(), "--port", "0", "--unixsocket", str(path), "--unixsocketperm", "700", "--dir", str(data)]
-    argv += ["--appendonly", "yes", "--save", "", "--daemonize", "no", "--loglevel", "warning"]
+    argv += ["--appendonly", "yes", "--save", "", "--daemonize", "no"]
+    argv += ["--loglevel", "warning", "--logfile", str(data / "redis.log")]
     part = supervisor.start("redis", argv)
     if not supervisor.wait_for(lambda: answers(path), part, 15) and not supervisor.asked.is_set():
-        raise CannotStart(f"Redis did not start. What it said is above; its data is in {data}.")
+        raise CannotStart(f"Redis did not start. What it said is above, or in {data / 'redis.log'}.")
     supervisor.env["REDIS_URL"] = f"unix://{path}?db=0"
 
 
@@ -333,11 +334,15 @@ def serve(supervisor: Supervisor, config: Any, began: float) -> int:
             if supervisor.asked.is_set():
                 return 0
             web = supervisor.start("web", web_argv(host, port, config.LIUKE_WEB_WORKERS))
-            supervisor.start("worker", [sys.executable, "-m", "jobs.worker"], grace=30)
-            supervisor.start("scheduler", [sys.executable, "-m", "jobs.schedule"])
             shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
             url = f"http://{shown}:{port}/"
-            if supervisor.wait_for(lambda: web_answers(url), web, 60):
+            ready = supervisor.wait_for(lambda: web_answers(url), web, 60)
+            if not web.alive or supervisor.asked.is_set():
+                return supervisor.watch()
+            # After the pages: somebody looks at them, nobody waits for these.
+            supervisor.start("worker", [sys.executable, "-m", "jobs.worker"], grace=30)
+            supervisor.start("scheduler", [sys.executable, "-m", "jobs.schedule"])
+            if ready:
                 supervisor.say(f"ready after {time.monotonic() - began:.1f} s")
                 for line in greeting(url, told):
                     supervisor.say(line)

@@ -24,7 +24,7 @@ from app.core.redis import QUEUE, JsonJob, JsonQueue
 from app.core.unit import unit_of_work
 from app.extensions import db
 from app.runs.operations import beat
-from jobs.context import job_context, leave, the_app
+from jobs.context import app_context, job_context, leave, the_app
 from jobs.supervisor import die_with_parent
 
 log = logging.getLogger("rq.worker")
@@ -53,7 +53,7 @@ class LiukeWorker(Worker):
     def main_work_horse(self, job: Job, queue: Queue) -> None:
         """In the fork: die with the worker, so that no orphan runs beside the job's next attempt."""
         die_with_parent(force=True)
-        with the_app().app_context():
+        with app_context():
             db.engine.dispose(close=False)  # the worker's connections are not ours
         super().main_work_horse(job, queue)
 

@@ -165,9 +165,10 @@ def beat(part: str, now: datetime) -> None:
 
 
 def install(*, demo: bool, now: datetime) -> None:
-    """Remember what this database is for, once; a second call changes nothing. Flushes; the caller commits."""
+    """Remember what this database is for; a demo stays one whatever is said later. Flushes; the caller commits."""
     row = _dialect().insert(Installation).values(id=1, demo=demo, created_at=now)
-    db.session.execute(row.on_conflict_do_nothing(index_elements=["id"]))
+    known = row.on_conflict_do_update(index_elements=["id"], set_={"demo": sa.true()})
+    db.session.execute(known if demo else row.on_conflict_do_nothing(index_elements=["id"]))
 
 
 def _dialect() -> Any:
