@@ -20,9 +20,10 @@ from app.core.text import name_key, search_key
 from app.customers.models import Customer, CustomerStatus
 from app.customers.operations import default_level
 from app.extensions import db
+from app.mirror.bulk import among, upsert
 from app.mirror.feed import SAYS_PAID, Feed, statuses
 from app.mirror.models import Order, OrderLine, Product, Stock
-from app.mirror.operations import among, dialect, refresh_totals
+from app.mirror.operations import refresh_totals
 
 OnOrders = Callable[[list[int], datetime], object]
 Rows = dict[Any, dict[str, Any]]
@@ -109,11 +110,7 @@ class Merge:
                 continue
             written[at] = row
         if written:
-            insert = dialect().insert(model.__table__)
-            fresh = {column: insert.excluded[column] for column in next(iter(written.values())) if column not in key}
-            merged = insert.on_conflict_do_update(index_elements=key, set_=fresh)
-            # RETURNING is what makes PostgreSQL's driver send a thousand rows at once instead of one.
-            db.session.execute(merged.returning(model.__table__.c.id), list(written.values())).all()
+            upsert(model, list(written.values()), key)
         return written
 
     # -- the files ------------------------------------------------------------------------------------------
@@ -160,10 +157,8 @@ class Merge:
             for row in rows
             if row["customer_no"] not in known
         ]
-        made = 0
-        if wanted:  # somebody may give out the same number at this moment: then it is known after all
-            insert = dialect().insert(Customer.__table__).on_conflict_do_nothing(index_elements=["number"])
-            made = len(db.session.execute(insert.returning(Customer.__table__.c.id), wanted).all())
+        # Somebody may give out the same number at this moment: then it is known after all.
+        made = upsert(Customer, wanted, ["number"], update=False) if wanted else 0
         tally.created += made
         tally.unchanged += len(rows) - made
 

@@ -5,53 +5,17 @@ They are derived from the orders and never counted up, so that a cancelled, redu
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
-from app.core.clock import company_zone
 from app.core.types import Money
 from app.customers.models import Customer, CustomerStats
 from app.extensions import db
+from app.mirror.bulk import among, insert_into, local_month
 from app.mirror.models import CustomerMonth, Order, OrderStatus
-
-
-def dialect() -> Any:
-    """The SQL dialect of the database; both know INSERT ... ON CONFLICT."""
-    return postgresql if db.engine.dialect.name == "postgresql" else sqlite
-
-
-def among(column: Any, values: Collection[Any]) -> sa.ColumnElement[bool]:
-    """WHERE `column` is one of these values, all in one parameter: thousands cost more to write out than to find."""
-    if db.engine.dialect.name == "postgresql":
-        kind = postgresql.ARRAY(sa.Integer if isinstance(column.type, sa.Integer) else sa.Text)
-        return column == sa.any_(sa.cast(list(values), kind))  # type: ignore[no-any-return]
-    listed = sa.func.json_each(json.dumps(list(values))).table_valued("value")
-    return column.in_(sa.select(listed.c.value))  # type: ignore[no-any-return]
-
-
-def local_month(moment: sa.ColumnElement[datetime]) -> sa.ColumnElement[Any]:
-    """The first day of the company-local month an instant lies in, as SQL.
-
-    PostgreSQL knows time zones; SQLite, which runs in this process, asks Python. Both follow summer time.
-    """
-    zone = company_zone()
-    if db.engine.dialect.name == "postgresql":
-        wall = sa.func.timezone(zone.key, sa.func.timezone("UTC", moment))
-        return sa.cast(sa.func.date_trunc("month", wall), sa.Date)
-
-    def month(stored: str) -> str:
-        instant = datetime.fromisoformat(stored).replace(tzinfo=UTC)
-        return f"{instant.astimezone(zone):%Y-%m}-01"
-
-    connection: Any = db.session.connection().connection.driver_connection
-    connection.create_function("liuke_month", 1, month, deterministic=True)
-    return sa.func.liuke_month(moment, type_=sa.Date)
 
 
 def refresh_totals(customer_ids: Collection[int] | None = None) -> None:
@@ -76,7 +40,7 @@ def refresh_totals(customer_ids: Collection[int] | None = None) -> None:
         .group_by(Customer.id)
     )
     names = ["customer_id", "last_order_at", "order_count", "order_total"]
-    insert = dialect().insert(CustomerStats.__table__).from_select(names, totals)
+    insert = insert_into(CustomerStats).from_select(names, totals)
     fresh = {name: insert.excluded[name] for name in names[1:]}
     db.session.execute(insert.on_conflict_do_update(index_elements=["customer_id"], set_=fresh))
 

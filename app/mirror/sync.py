@@ -22,10 +22,10 @@ from app.core.clock import local, utcnow
 from app.core.errors import BusinessError
 from app.core.unit import unit_of_work
 from app.extensions import db
+from app.mirror.bulk import insert_into
 from app.mirror.feed import Feed, Rejects
 from app.mirror.merge import Merge, OnOrders, Report
 from app.mirror.models import SyncRun, SyncStatus
-from app.mirror.operations import dialect
 from app.runs.models import Heartbeat
 from app.runs.operations import beat
 
@@ -120,7 +120,7 @@ def _claim(folder: Path) -> int:
     with unit_of_work():
         # Locks the heartbeat's row until the commit, so that of two claims one sees the other's run.
         never = datetime(1970, 1, 1, tzinfo=UTC)
-        row = dialect().insert(Heartbeat).values(part=PART, seen_at=never)
+        row = insert_into(Heartbeat).values(part=PART, seen_at=never)
         locked = row.on_conflict_do_update(index_elements=["part"], set_={"part": PART}).returning(Heartbeat.seen_at)
         seen_at = db.session.execute(locked).scalar_one()
         for run_id, started_at in db.session.execute(
