@@ -725,11 +725,15 @@ def _moves(scene: Scene) -> Iterator[Move]:
 
 
 def _act(scene: Scene, kept: Kept, step: Step, at: datetime, given: dict[str, Any]) -> None:
-    """Take a step on a customer's open case, as its account manager."""
+    """Take a step on a customer's open case, as its account manager.
+
+    Where the company's own rule (LIUKE_CHURN_MONTHS_BY_LEVEL) gave no warning there is nothing to do.
+    """
     with unit_of_work():
         case = db.session.execute(
             sa.select(ChurnCase)
             .where(ChurnCase.customer_id == kept.customer_id, ChurnCase.status.in_(OPEN))
             .execution_options(populate_existing=True)
-        ).scalar_one()
-        step(case, actor=scene.people[kept.owner], at=at, **given)
+        ).scalar_one_or_none()
+        if case is not None:
+            step(case, actor=scene.people[kept.owner], at=at, **given)
