@@ -179,6 +179,8 @@ def is_this_machine(host: str) -> bool:
 
 def check_address(host: str, port: int) -> None:
     """Raise `CannotStart` if nobody could listen there."""
+    if not 0 < port < 65536:
+        raise CannotStart(f"LIUKE_PORT must be between 1 and 65535, not {port}.")
     try:
         family, kind, protocol, _name, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

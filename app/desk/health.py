@@ -48,7 +48,7 @@ def healthz() -> tuple[Any, int]:
 
 def health(now: datetime) -> dict[str, dict[str, Any]]:
     """The state and age of every part."""
-    found = {"database": _part(GONE), "redis": _part(OK if redis_answers() else GONE, 0)}
+    found = {"database": _part(GONE), "redis": _part(OK, 0) if redis_answers() else _part(GONE)}
     try:
         db.session.execute(sa.select(1))
         found["database"] = _part(OK, 0)

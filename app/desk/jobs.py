@@ -84,9 +84,7 @@ class JobsView(BaseView):
             )
         else:
             if health(utcnow())["worker"]["state"] == OK:
-                flash(
-                    _("The churn scan is queued and starts in a moment. Reload the page to see how it went."), "success"
-                )
+                flash(_("The churn scan is queued. Load the page again in a moment to see how it went."), "success")
             else:
                 flash(_("The churn scan is queued. No worker is running: it starts as soon as one does."), "warning")
         return redirect(url_for("JobsView.index"))
