@@ -28,7 +28,7 @@ class ActivityView(CrmView):
     add_title = _l("New activity")
     edit_title = _l("Edit activity")
     label_columns = {
-        "title": _l("Title"),
+        "title": _l("Activity name"),
         "kind": _l("Kind"),
         "starts_on": _l("Starts on"),
         "ends_on": _l("Ends on"),

@@ -29,7 +29,7 @@ class DictionaryItemView(CrmView):
         "label_zh": _l("Chinese label"),
         "label_en": _l("English label"),
         "value": _l("Value"),
-        "sort_order": _l("Position"),
+        "sort_order": _l("List position"),
         "active": _l("Offered in forms"),
         "system": _l("Part of the product"),
     }

@@ -192,7 +192,7 @@ class SyncRunView(_Mirrored):
         "started_at": _l("Started"),
         "finished_at": _l("Finished"),
         "rows_in": _l("Rows"),
-        "rows_created": _l("Created"),
+        "rows_created": _l("Added"),
         "rows_updated": _l("Updated"),
         "rows_unchanged": _l("Unchanged"),
         "rows_rejected": _l("Rejected"),

@@ -106,7 +106,7 @@ class NewAccountForm(_AccountForm):
 
 
 class AccountForm(_AccountForm):
-    active = BooleanField(_l("Active"), description=_l("A disabled account cannot sign in; its sessions end at once."))
+    active = BooleanField(_l("Enabled"), description=_l("A disabled account cannot sign in; its sessions end at once."))
     stamp = HiddenField()
 
 
@@ -123,7 +123,7 @@ class RightsField(Field):
 class RoleForm(CrmForm):
     label_zh = TextField(_l("Name in Chinese"), [Filled(), Length(max=64)])
     label_en = TextField(_l("Name in English"), [Filled(), Length(max=64)])
-    active = BooleanField(_l("Active"), default=True, description=_l("An inactive role grants nothing."))
+    active = BooleanField(_l("Enabled"), default=True, description=_l("An inactive role grants nothing."))
     rights = RightsField()
     stamp = HiddenField()
 

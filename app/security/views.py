@@ -90,13 +90,13 @@ class UserView(CrmView):
     edit_title = _l("Edit user")
     exclude_route_methods = {"download", "action", "action_post", "delete"}
     label_columns = {
-        "full_name": _l("Name"),
+        "full_name": _l("Full name"),
         "username": _l("Account"),
         "email": _l("E-mail"),
         "profile.phone": _l("Phone"),
         "profile.team": _l("Team"),
         "roles": _l("Roles"),
-        "active": _l("Active"),
+        "active": _l("Enabled"),
         "seen": _l("Last seen"),
     }
     list_columns = ["full_name", "username", "roles", "profile.team", "active", "seen"]
@@ -114,10 +114,10 @@ class UserView(CrmView):
         page = super().list_page()
         search, roles = page["search"], {str(role.id): str(role) for role in _roles()}
         name, role = _asked("name"), _asked("role")
-        search.controls.insert(0, Control("name", _("Name"), "text", name))
+        search.controls.insert(0, Control("name", _("Full name"), "text", name))
         search.controls.append(Control("role", _("Role"), "select", role, options=list(roles.items())))
         if name:
-            search.active.insert(0, Active(_("Name"), name, "name"))
+            search.active.insert(0, Active(_("Full name"), name, "name"))
         if role:
             search.active.append(Active(_("Role"), roles.get(role, role), "role"))
         g.last_seen = queries.last_seen([row.id for row in page["rows"]])
@@ -287,7 +287,7 @@ class RoleView(CrmView):
     label_columns = {
         "profile.label_zh": _l("Name in Chinese"),
         "profile.label_en": _l("Name in English"),
-        "profile.active": _l("Active"),
+        "profile.active": _l("Enabled"),
         "people": _l("People"),
         "rights": _l("Rights"),
     }
@@ -526,7 +526,7 @@ class LoginEntryView(ReadOnlyView):
         "account": _l("Account as typed"),
         "user": _l("Whose account"),
         "ip": _l("From address"),
-        "result": _l("Result"),
+        "result": _l("Outcome"),
     }
     list_columns = ["at", "account", "user", "result", "ip"]
     show_columns: list[str] = []

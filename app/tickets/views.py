@@ -53,8 +53,8 @@ class TicketView(OfCustomer):
         "status": _l("Status"),
         "created_by": _l("Created by"),
         "created_at": _l("Created at"),
-        "assignee": _l("Assignee"),
-        "assigned_at": _l("Assigned at"),
+        "assignee": _l("Assigned to"),
+        "assigned_at": _l("Assigned on"),
         "handling": _l("Handling"),
         "handled_at": _l("Handled at"),
         "result": _l("Service result"),
@@ -179,7 +179,7 @@ class FeedbackView(RecordView):
     add_title = _l("New feedback")
     edit_title = _l("Edit feedback")
     label_columns = {
-        "title": _l("Title"),
+        "title": _l("Subject"),
         "customer": _l("Customer"),
         "content": _l("Content"),
         "received_on": _l("Received on"),
