@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 DATABASES = ("sqlite", "postgresql")
+LIMIT = 25 * 60  # seconds; a run that hangs is stopped, shown and counted as failed
 NOTHING_SELECTED = 5  # pytest's exit code; fine for one of the two (-k may name a test that runs on one only)
 
 
@@ -34,13 +36,25 @@ def main(arguments: list[str]) -> int:
                         codes[database] = process.returncode
                         print(f"\n{f' {database}, {time.monotonic() - began:.0f} s ':=^100}\n")
                         print((Path(folder) / f"{database}.out").read_text(errors="replace"), flush=True)
+                if time.monotonic() - began > LIMIT:
+                    stop(runs)
                 time.sleep(0.2)
         finally:
-            for process in runs.values():
-                if process.poll() is None:
-                    process.terminate()
-                    process.wait(30)
+            stop(runs)
         return conclude(Path(folder), codes)
+
+
+def stop(runs: dict[str, subprocess.Popen[bytes]]) -> None:
+    """End what still runs, as Ctrl-C would, so that each puts its own servers away."""
+    for process in runs.values():
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+    for process in runs.values():
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def start(database: str, folder: Path, arguments: list[str]) -> subprocess.Popen[bytes]:
@@ -79,4 +93,5 @@ def conclude(folder: Path, codes: dict[str, int]) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sys.exit(main(sys.argv[1:]))
