@@ -7,9 +7,9 @@ or a table in the product's database.
 
 from __future__ import annotations
 
-import codecs
 import csv
 import hashlib
+import io
 import re
 import sqlite3
 from collections import deque
@@ -287,22 +287,22 @@ class Feed:
     def load(self) -> None:
         """Read every row. Bad ones and all but the first of a key are reported and left out."""
         self.scratch.execute("CREATE TABLE lost (file, order_no)")  # which orders and orders' lines were reported
-        total = sum((self.folder / self.files[name].path).stat().st_size for name in self.present) or 1
-        done = 0
+        self._bytes = sum((self.folder / self.files[name].path).stat().st_size for name in self.present) or 1
+        self._bytes_read = 0
         for name, header in self.present.items():
             file = self.files[name]
             columns = ", ".join(column.name for column in file.columns)
             self.scratch.execute(f"CREATE TABLE {name} (line INTEGER PRIMARY KEY, raw, {columns})")
             with self._reader(file) as reader:
-                self._read(file, header, reader, lambda read, done=done: self.tick((done + read) / total))
-                done += reader.read
+                self._read(file, header, reader)
+                self._bytes_read += reader.read
             self._drop_doubles(file)
         for name in self.files.keys() - self.present.keys():
             columns = ", ".join(column.name for column in self.files[name].columns)
             self.scratch.execute(f"CREATE TABLE {name} (line INTEGER PRIMARY KEY, raw, {columns})")
         self.scratch.execute("CREATE INDEX lost_order ON lost (order_no, file)")
 
-    def _read(self, file: File, header: list[str], reader: _Reader, tick: Callable[[int], None]) -> None:
+    def _read(self, file: File, header: list[str], reader: _Reader) -> None:
         places = [(column, header.index(column.name)) for column in file.columns if column.name in header]
         columns = ", ".join(column.name for column, _place in places)
         insert = f"INSERT INTO {file.name} (line, raw, {columns}) VALUES (?, ?{', ?' * len(places)})"  # noqa: S608
@@ -321,7 +321,7 @@ class Feed:
             if count % AT_ONCE == 0:
                 self.scratch.executemany(insert, kept)
                 kept.clear()
-                tick(reader.read)
+                self.tick((self._bytes_read + reader.read) / self._bytes)
         self.scratch.executemany(insert, kept)
         self.rows_in[file.name] = count
 
@@ -389,7 +389,8 @@ class _Reader:
         self.path, self.encoding = path, encoding
 
     def __enter__(self) -> Self:
-        self._file = self.path.open(encoding=self.encoding, newline="")
+        self._bytes = self.path.open("rb")
+        self._file = io.TextIOWrapper(self._bytes, encoding=self.encoding, newline="")
         return self
 
     def __exit__(self, *_failure: object) -> None:
@@ -398,7 +399,7 @@ class _Reader:
     @property
     def read(self) -> int:
         """Bytes read so far."""
-        return self._file.buffer.tell()
+        return self._bytes.tell()
 
     def rows(self) -> Iterator[tuple[int, str, list[str] | None]]:
         """(line it begins on, its text, its cells); no cells for a row that is no CSV. Blank lines are skipped."""
@@ -449,32 +450,15 @@ def _value(column: Column, cell: str) -> Any:
 
 def _encoding(path: Path, digest: Any) -> str:
     """UTF-8 when the whole file is, else GB18030. Adds the file's bytes to the checksum."""
-    decoder, found = codecs.getincrementaldecoder("utf-8")(), "utf-8-sig"
     with path.open("rb") as file:
         while chunk := file.read(2**20):
             digest.update(chunk)
-            if found == "utf-8-sig" and not _decodes(decoder, chunk):
-                found = "gb18030"
-        if found == "utf-8-sig" and not _decodes(decoder, b"", final=True):
-            found = "gb18030"
-        if found == "gb18030":
-            decoder = codecs.getincrementaldecoder("gb18030")()
-            file.seek(0)
-            while chunk := file.read(2**20):
-                if not _decodes(decoder, chunk):
-                    raise _no_text(path)
-            if not _decodes(decoder, b"", final=True):
-                raise _no_text(path)
-    return found
-
-
-def _decodes(decoder: codecs.IncrementalDecoder, chunk: bytes, *, final: bool = False) -> bool:
-    try:
-        decoder.decode(chunk, final)
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _no_text(path: Path) -> FeedRefused:
-    return FeedRefused(_("%(file)s is neither UTF-8 nor GB18030 text. Nothing was changed.", file=path.name))
+    for encoding in ("utf-8-sig", "gb18030"):
+        try:
+            with path.open(encoding=encoding) as text_file:
+                while text_file.read(2**20):
+                    pass
+        except UnicodeDecodeError:
+            continue
+        return encoding
+    raise FeedRefused(_("%(file)s is neither UTF-8 nor GB18030 text. Nothing was changed.", file=path.name))

@@ -198,7 +198,7 @@ class Merge:
         sums = self._sums(good, known, kept_lines)
 
         accepted = self._orders_to_keep(rows, known, sums, unsure)
-        written = self.store("orders", Order, ["external_id"], accepted, known)
+        written = self.store("orders", Order, ["external_id"], accepted, known) if accepted else {}
         ids = {number: order.id for number, order in known.items()}
         if written:
             ids |= ids_of(Order.external_id, list(written))
@@ -247,7 +247,9 @@ class Merge:
         for row in rows:
             number, before = row["order_no"], known.get(row["order_no"])
             customer = customers.get(row["customer_no"])
-            amount = _money(row["amount"]) if row["amount"] is not None else sums.get(number)
+            amount = _money(row["amount"])
+            if amount is None:
+                amount = sums.get(number, before.amount if before is not None else None)
             if row["amount"] is None and number in unsure:
                 reason = _("It has no amount, and not all of its lines can be read.")
             elif amount is None:
