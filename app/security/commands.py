@@ -16,7 +16,7 @@ from app.core.unit import unit_of_work
 from app.extensions import db
 from app.security import operations, people
 from app.security.models import RoleProfile
-from app.security.roles import SUPER_ADMIN
+from app.security.roles import ROLES
 
 users = AppGroup(
     "user",
@@ -56,7 +56,7 @@ def ask_password(generate: bool) -> str:
 @click.option("--email", help="E-mail address; without one the account gets an address that goes nowhere.")
 @click.option(
     "--role", "roles", multiple=True, required=True,
-    help=f"Code of a seeded role: {SUPER_ADMIN}, system_admin, sales_lead, account_manager, executive. Repeat for several.",
+    help=f"Code of a seeded role: {', '.join(role.code for role in ROLES)}. Repeat it for several roles.",
 )  # fmt: skip
 @click.option("--generate", is_flag=True, help="Make a password and print it once, instead of asking for one.")
 def add(account: str, family: str, given: str, email: str | None, roles: tuple[str, ...], generate: bool) -> None:
@@ -96,14 +96,16 @@ def password(account: str, generate: bool) -> None:
 @users.command("list")
 def list_users() -> None:
     """List the accounts: name, roles by code (a role of your own by its English name), active or disabled."""
-    found = sa.select(User).options(selectinload(User.roles).joinedload(Role.profile)).order_by(User.username)  # type: ignore[attr-defined]
+    found = sa.select(User).options(selectinload(User.roles).joinedload(Role.profile)).order_by(User.username)
     for user in db.session.execute(found).scalars():
         roles = ", ".join(_code(role) for role in user.roles) or "no role"
-        click.echo(f"{user.username:<20} {'active' if user.active else 'disabled':<9} {roles:<30} {user.get_full_name()}")
+        click.echo(
+            f"{user.username:<20} {'active' if user.active else 'disabled':<9} {roles:<30} {user.get_full_name()}"
+        )
 
 
 def _code(role: Role) -> str:
-    profile: RoleProfile | None = role.profile  # type: ignore[attr-defined]
+    profile: RoleProfile | None = role.profile
     return (profile.code or profile.label_en) if profile is not None else role.name
 
 

@@ -62,7 +62,7 @@ def wants_page() -> bool:
 def page_asked_for() -> str | None:
     """The address to come back to after signing in: this page; for a form or a script the page it stands on."""
     if request.method in ("GET", "HEAD") and wants_page():
-        target = request.full_path.removesuffix("?")
+        target: str | None = request.full_path.removesuffix("?")
     else:
         target = _own_path(request.headers.get("HX-Current-URL") or request.referrer)
     safe = own_page(target)

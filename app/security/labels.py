@@ -78,6 +78,8 @@ RIGHT_LABELS: dict[str, Any] = COLUMNS | {
     "can_confirm_lost": _l("Confirm churn"),
     "can_handle": _l("Handle"),
     "can_give_feedback": _l("Give feedback"),
+    "can_close": _l("Close cases"),
+    "can_reopen": _l("Reopen cases"),
     "can_run": _l("Run by hand"),
     "can_preview": _l("Preview"),
     "can_reset_password": _l("Reset passwords"),

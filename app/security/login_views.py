@@ -36,7 +36,7 @@ class CrmAuthView(BaseView):
             return redirect(target) if current_user.is_authenticated else self._page(form, door.notice())
         if not form.validate():
             return self._page(form, None), 422
-        account, ip = form.username.data, request.remote_addr
+        account, ip = form.username.data or "", request.remote_addr
         user = self.appbuilder.sm.verify(account, form.password.data)
         if user is None:
             throttle.count_this()

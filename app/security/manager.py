@@ -21,7 +21,7 @@ from app.security.passwords import COMMON
 from app.security.rights import rights_of
 
 MIN_LENGTH = 10
-REDIS_PATIENCE = 1.0  # seconds a login waits for Redis before it counts in memory
+REDIS_PATIENCE = 1  # seconds a login waits for Redis before it counts in memory
 
 
 class CrmSecurityManager(SecurityManager):
@@ -48,7 +48,7 @@ class CrmSecurityManager(SecurityManager):
     def create_limiter(self, app: Flask) -> Limiter:
         """Counts bad logins in Redis, for all nodes together; in this process alone while Redis is away."""
         uri = app.config["RATELIMIT_STORAGE_URI"] or app.config["REDIS_URL"]
-        patience = {} if uri.startswith("memory") else {
+        patience: dict[str, str | int] = {} if uri.startswith("memory") else {
             "socket_connect_timeout": REDIS_PATIENCE, "socket_timeout": REDIS_PATIENCE,
         }  # fmt: skip
         limiter = Limiter(
@@ -106,7 +106,8 @@ class CrmSecurityManager(SecurityManager):
         if len(password) < MIN_LENGTH:
             raise BusinessError(_("Use at least %(n)d characters for the password.", n=MIN_LENGTH))
         folded = fold(password)
-        if folded in COMMON or len(set(folded)) < 4:
+        stem = folded.rstrip("0123456789!?.,-_*#@$+=")  # a common word and a few signs are tried right after the word
+        if folded in COMMON or len(set(folded)) < 4 or (stem in COMMON and len(folded) - len(stem) <= 4):
             raise BusinessError(_("This password is among the first that attackers try. Choose another one."))
         if any(len(word) >= 4 and fold(word) in folded for word in (*about, "liuke")):
             raise BusinessError(_("The password must not contain your name, your account or the product's name."))
@@ -122,7 +123,7 @@ class CrmSecurityManager(SecurityManager):
         operations.reset_password(self.get_user_by_id(int(userid)), password, actor=None)
         self.session.commit()
 
-    def add_user(  # noqa: PLR0917 - FAB's command line passes these by position
+    def add_user(
         self,
         username: str,
         first_name: str,

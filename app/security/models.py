@@ -82,12 +82,12 @@ class RoleProfile(Model):
 
 def role_label(role: Role) -> str:
     """What people read for a role: its label; FAB's name for a role that never got one."""
-    profile = role.profile  # type: ignore[attr-defined]
+    profile = role.profile
     return profile.label if profile is not None else role.name
 
 
 # FAB prints the name; one assignment gives every list, choice and message the label.
-Role.__str__ = role_label  # type: ignore[method-assign]
+Role.__str__ = role_label
 
 
 class GrantOffer(Model):

@@ -80,9 +80,7 @@ def _guard(actor: User | None, user: User) -> None:
 
 def _keep_a_super_admin(*, without: User) -> None:
     """Refuse what would leave nobody who may do everything. Two refusals at once are decided one after the other."""
-    db.session.execute(
-        sa.select(RoleProfile.role_id).where(RoleProfile.code == SUPER_ADMIN).with_for_update()
-    )
+    db.session.execute(sa.select(RoleProfile.role_id).where(RoleProfile.code == SUPER_ADMIN).with_for_update())
     others = _super_admins().where(User.active.is_(True), User.id != without.id)
     if db.session.execute(others.limit(1)).first() is None:
         raise BusinessError(_("This is the last active super admin. Make another one first."))
@@ -152,7 +150,7 @@ def change_user(
     _guard(actor, user)
     _check_email(email, user)
     before, wanted = _facts(user), set(roles)
-    held = set(user.roles)  # type: ignore[attr-defined]
+    held = set(user.roles)
     if actor is not None and actor.id == user.id and (wanted != held or active != user.active):
         raise NotYours(_("Nobody changes his own roles or disables himself. Ask another administrator."))
     _guard_granting(actor, before=held, after=wanted)
@@ -161,12 +159,12 @@ def change_user(
         _keep_a_super_admin(without=user)
     user.last_name, user.first_name, user.email = last_name, first_name, email
     if wanted != held:
-        user.roles = sorted(wanted, key=lambda role: role.id)  # type: ignore[attr-defined]
+        user.roles = sorted(wanted, key=lambda role: role.id)
     profile = profile_of(user)
     profile.phone, profile.team = phone, team
     _set_active(user, active)
     user.changed_on = utcnow().replace(tzinfo=None)
-    user.changed_by_fk = actor.id if actor else None  # type: ignore[assignment]
+    user.changed_by_fk = actor.id if actor else None
     db.session.flush()
     changes = _differences(before, _facts(user))
     if changes:
@@ -280,7 +278,7 @@ def _super_label() -> str:
 
 
 def _code(role: Role) -> str | None:
-    profile: RoleProfile | None = role.profile  # type: ignore[attr-defined]
+    profile: RoleProfile | None = role.profile
     return profile.code if profile is not None else None
 
 
@@ -293,7 +291,7 @@ def _facts(user: User) -> dict[str, Any]:
         "first_name": user.first_name,
         "email": user.email,
         "active": bool(user.active),
-        "roles": ", ".join(sorted(role.name for role in user.roles)),  # type: ignore[attr-defined]
+        "roles": ", ".join(sorted(role.name for role in user.roles)),
         "phone": profile.phone if profile else None,
         "team": profile.team.name if profile and profile.team else None,
     }
@@ -425,9 +423,10 @@ def rights_of_role(role: Role) -> set[tuple[str, str]]:
 
 def stamp_of_role(role: Role) -> str:
     """A short sign of a role's state; a form that was opened on another state is refused."""
-    profile = _profile_of_role(role)
+    profile = db.session.get(RoleProfile, role.id)
+    face = (profile.label_zh, profile.label_en, str(profile.active)) if profile is not None else (role.name,)
     rights = sorted(f"{permission} {view}" for permission, view in rights_of_role(role))
-    return _sign(profile.label_zh, profile.label_en, str(profile.active), *rights)
+    return _sign(*face, *rights)
 
 
 def _put_rights(role: Role, wanted: set[tuple[str, str]]) -> dict[str, Any]:

@@ -77,13 +77,13 @@ def people_by_role() -> dict[int, int]:
     )
     held = sa.union(sa.select(assoc_user_role.c.role_id, assoc_user_role.c.user_id), by_group).subquery()
     counted = sa.select(held.c.role_id, sa.func.count()).group_by(held.c.role_id)
-    return {role_id: number for role_id, number in db.session.execute(counted)}
+    return dict(db.session.execute(counted).all())
 
 
 def last_seen(user_ids: Iterable[int]) -> dict[int, datetime]:
     """User id -> when the person last asked for a page (to the minute)."""
     seen = sa.select(UserSession.user_id, sa.func.max(UserSession.seen_at)).where(UserSession.user_id.in_(user_ids))
-    return {user_id: moment for user_id, moment in db.session.execute(seen.group_by(UserSession.user_id))}
+    return dict(db.session.execute(seen.group_by(UserSession.user_id)).all())
 
 
 def recent_sessions(user_id: int, limit: int = 10) -> list[UserSession]:
@@ -100,7 +100,7 @@ def people_by_team() -> dict[int, int]:
         .where(UserProfile.team_id.is_not(None), User.active)
         .group_by(UserProfile.team_id)
     )
-    return {team_id: number for team_id, number in db.session.execute(counted)}
+    return {team_id: number for team_id, number in db.session.execute(counted) if team_id is not None}
 
 
 def members_of(team: Team) -> list[User]:

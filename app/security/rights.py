@@ -81,9 +81,7 @@ def holders(right: str, view: str) -> sa.Select[tuple[int]]:
         .join(Permission, Permission.id == PermissionView.permission_id)
         .join(ViewMenu, ViewMenu.id == PermissionView.view_menu_id)
         .outerjoin(RoleProfile, RoleProfile.role_id == assoc_permissionview_role.c.role_id)
-        .where(
-            Permission.name == right, ViewMenu.name == view, sa.func.coalesce(RoleProfile.active, sa.true())
-        )
+        .where(Permission.name == right, ViewMenu.name == view, sa.func.coalesce(RoleProfile.active, sa.true()))
     )
     own = sa.select(assoc_user_role.c.user_id).where(assoc_user_role.c.role_id.in_(granting))
     by_group = (

@@ -26,7 +26,9 @@ def rights_of_screens() -> set[tuple[str, str]]:
     """Every (permission, view) the registered screens and menu entries know."""
     appbuilder: Any = current_app.appbuilder  # type: ignore[attr-defined]
     found = {
-        (permission, view.class_permission_name) for view in appbuilder.baseviews for permission in view.base_permissions
+        (permission, view.class_permission_name)
+        for view in appbuilder.baseviews
+        for permission in view.base_permissions
     }
     for group in appbuilder.menu.get_list():
         found |= {("menu_access", item.name) for item in (group.childs or [group])}
@@ -68,9 +70,7 @@ def seed_roles(rights: dict[tuple[str, str], int]) -> int:
     A role is found by its code, so a renamed one is not made again; a right that an administrator took away was
     offered before and is not offered again. Super admin holds every right there is.
     """
-    offered = {
-        (o.role_code, o.view, o.permission) for o in db.session.execute(sa.select(GrantOffer)).scalars()
-    }
+    offered = {(o.role_code, o.view, o.permission) for o in db.session.execute(sa.select(GrantOffer)).scalars()}
     made = {p.code: p.role_id for p in db.session.execute(sa.select(RoleProfile)).scalars() if p.code}
     granted = 0
     for seeded in ROLES:
@@ -90,9 +90,7 @@ def seed_roles(rights: dict[tuple[str, str], int]) -> int:
 def _make_role(seeded: SeededRole) -> int:
     role = db.session.execute(sa.select(Role).where(Role.name == seeded.code)).scalar_one_or_none()
     role_id = role.id if role is not None else _add(Role(name=seeded.code))
-    db.session.add(
-        RoleProfile(role_id=role_id, code=seeded.code, label_zh=seeded.label_zh, label_en=seeded.label_en)
-    )
+    db.session.add(RoleProfile(role_id=role_id, code=seeded.code, label_zh=seeded.label_zh, label_en=seeded.label_en))
     return int(role_id)
 
 
@@ -104,7 +102,5 @@ def _grant(role_id: int, right_id: int) -> int:
         )
     ).first()
     if held is None:
-        db.session.execute(
-            assoc_permissionview_role.insert().values(role_id=role_id, permission_view_id=right_id)
-        )
+        db.session.execute(assoc_permissionview_role.insert().values(role_id=role_id, permission_view_id=right_id))
     return int(held is None)

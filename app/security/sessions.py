@@ -44,7 +44,7 @@ class SignedIn(NamedTuple):
     session: UserSession
 
 
-class SignedInElsewhere(Exception):  # noqa: N818 - a state, not an error
+class SignedInElsewhere(Exception):
     """The account has a live session and the setting says that the older one stays."""
 
     def __init__(self, since: datetime, ip: str | None) -> None:
@@ -237,7 +237,7 @@ def _touch(session_id: int, now: datetime) -> None:
     try:
         with db.engine.begin() as connection:
             connection.execute(
-                sa.update(UserSession.__table__)  # type: ignore[arg-type]
+                sa.update(UserSession.__table__)
                 .where(UserSession.id == session_id, UserSession.ended_at.is_(None))
                 .values(seen_at=now)
             )

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from flask import abort, current_app, flash, g, redirect, render_template, request, url_for
+from flask import current_app, flash, g, redirect, render_template, request, url_for
 from flask_appbuilder import expose
 from flask_appbuilder.models.sqla.interface import SQLAInterface
-from flask_appbuilder.security.decorators import has_access, permission_name
+from flask_appbuilder.security.decorators import has_access
 from flask_appbuilder.security.sqla.models import Role, User, assoc_user_role
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -31,7 +31,7 @@ from app.core.unit import unit_of_work
 from app.core.views import CrmView, ReadOnlyView
 from app.extensions import db
 from app.security import door, operations, queries, throttle
-from app.security.access import AllRoles, AllTeams, AllUsers, all_users, SEARCHED_NAMES
+from app.security.access import SEARCHED_NAMES, AllRoles, AllTeams, AllUsers, all_users
 from app.security.account_views import PreferencesView, ProfileView
 from app.security.forms import AccountForm, NewAccountForm, ResetPasswordForm, RoleForm
 from app.security.labels import COLUMNS, view_label
@@ -88,11 +88,16 @@ class UserView(CrmView):
     show_title = _l("User")
     add_title = _l("New user")
     edit_title = _l("Edit user")
-    exclude_route_methods = {"download", "action", "action_post", "delete"}
+    exclude_route_methods = {"download", "action", "action_post", "delete", "lookup"}
     label_columns = {
         "full_name": _l("Full name"),
+        "last_name": _l("Family name"),
+        "first_name": _l("Given name"),
         "username": _l("Account"),
+        "password": _l("First password"),
         "email": _l("E-mail"),
+        "phone": _l("Phone"),
+        "team": _l("Team"),
         "profile.phone": _l("Phone"),
         "profile.team": _l("Team"),
         "roles": _l("Roles"),
@@ -135,8 +140,8 @@ class UserView(CrmView):
 
     def _loads(self, columns: list[str]) -> list[Any]:
         return [
-            selectinload(User.profile).joinedload(UserProfile.team),  # type: ignore[attr-defined]
-            selectinload(User.roles).joinedload(Role.profile),  # type: ignore[attr-defined]
+            selectinload(User.profile).joinedload(UserProfile.team),
+            selectinload(User.roles).joinedload(Role.profile),
         ]
 
     def cell(self, record: Any, name: str) -> Any:
@@ -179,9 +184,7 @@ class UserView(CrmView):
         if record is None:
             return NewAccountForm()
         profile = record.profile
-        form = AccountForm(
-            obj=record, phone=profile.phone if profile else None, team=profile.team if profile else None
-        )
+        form = AccountForm(obj=record, phone=profile.phone if profile else None, team=profile.team if profile else None)
         if request.method == "GET":
             form.stamp.data = operations.stamp_of_user(record)
         if record.id == g.user.id:  # nobody changes his own roles or disables himself
@@ -203,7 +206,11 @@ class UserView(CrmView):
                 )
             )  # fmt: skip
 
-        if request.method == "POST" and form.validate() and not attempt(form, create, about=("ab_user", None, "create")):
+        if (
+            request.method == "POST"
+            and form.validate()
+            and not attempt(form, create, about=("ab_user", None, "create"))
+        ):
             flash(_("Saved: %(record)s", record=str(made[0])), "success")
             return redirect(self.after_save(made[0]))
         return self._form_page(form, self.add_title, None)
@@ -284,7 +291,11 @@ class RoleView(CrmView):
     add_title = _l("New role")
     edit_title = _l("Edit role")
     note_text = _l("A change takes effect with the next page the people concerned open.")
+    exclude_route_methods = {"download", "action", "action_post", "lookup"}
     label_columns = {
+        "label_zh": _l("Name in Chinese"),
+        "label_en": _l("Name in English"),
+        "active": _l("Enabled"),
         "profile.label_zh": _l("Name in Chinese"),
         "profile.label_en": _l("Name in English"),
         "profile.active": _l("Enabled"),
@@ -302,7 +313,7 @@ class RoleView(CrmView):
     add_template = edit_template = "security/role_form.html"
 
     def _loads(self, columns: list[str]) -> list[Any]:
-        return [joinedload(Role.profile)]  # type: ignore[attr-defined]
+        return [joinedload(Role.profile)]
 
     def frame(self) -> dict[str, Any]:
         return {**super().frame(), "columns_of_rights": COLUMNS}
@@ -364,7 +375,11 @@ class RoleView(CrmView):
                 )
             )  # fmt: skip
 
-        if request.method == "POST" and form.validate() and not attempt(form, create, about=("ab_role", None, "create")):
+        if (
+            request.method == "POST"
+            and form.validate()
+            and not attempt(form, create, about=("ab_role", None, "create"))
+        ):
             flash(_("Saved: %(record)s", record=str(made[0])), "success")
             return redirect(self.after_save(made[0]))
         return self._form_page(form, self.add_title, None)
@@ -402,7 +417,7 @@ def _permissions_of(screen: queries.Screen) -> list[str]:
 
 
 def _is_active(role: Role) -> bool:
-    profile: RoleProfile | None = role.profile  # type: ignore[attr-defined]
+    profile: RoleProfile | None = role.profile
     return profile is None or profile.active
 
 
@@ -549,7 +564,7 @@ def record_kind(table: str) -> Any:
 
 
 def _roles() -> list[Role]:
-    return list(db.session.execute(sa.select(Role).options(joinedload(Role.profile)).order_by(Role.id)).scalars())  # type: ignore[attr-defined]
+    return list(db.session.execute(sa.select(Role).options(joinedload(Role.profile)).order_by(Role.id)).scalars())
 
 
 def _asked(name: str) -> str:

@@ -346,7 +346,12 @@ sys.exit(any(bad))
 def test_of_eight_simultaneous_logins_exactly_one_session_lives(other_processes, db, wang):
     db.session.commit()
     done = subprocess.run(
-        [sys.executable, "-c", SIMULTANEOUS], env=other_processes, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", SIMULTANEOUS],
+        env=other_processes,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
 
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]

@@ -1,0 +1,401 @@
+"""角色: seeded once, edited by administrators, effective at the next request."""
+
+import pytest
+import sqlalchemy as sa
+from flask_appbuilder.security.sqla.models import Group, Permission, PermissionView, Role, ViewMenu
+
+from app.core.errors import BusinessError, NotYours
+from app.core.models import AuditEntry
+from app.core.unit import unit_of_work
+from app.security import operations
+from app.security.labels import COLUMNS, RIGHT_LABELS, VIEW_LABELS, right_label, view_label
+from app.security.models import GrantOffer, RoleProfile
+from app.security.people import roles_by_code
+from app.security.queries import rights_table
+from app.security.rights import holders, holds, rights_of
+from app.security.roles import ROLES, SUPER_ADMIN, grants_of
+from app.security.seed import rights_of_screens, seed_rights, seed_roles
+from tests import builders
+from tests.support import rows, statements, text_of
+
+
+def role(code):
+    return roles_by_code([code])[0]
+
+
+def init(app):
+    result = app.test_cli_runner().invoke(args=["crm", "init"], catch_exceptions=False)
+    assert result.exit_code == 0
+    builders.db.session.rollback()
+    builders.db.session.expire_all()
+    return result.output
+
+
+def form_of(browser, role, **changes):
+    """What the edit page would send, with these changes; `without` and `beside` are rights."""
+    page = browser.get(f"/roles/edit/{role.id}").get_data(as_text=True)
+    stamp = page.split('name="stamp"')[1].split('value="')[1].split('"')[0]
+    rights = operations.rights_of_role(role) - changes.pop("without", set()) | changes.pop("beside", set())
+    sent = {
+        "label_zh": role.profile.label_zh, "label_en": role.profile.label_en, "active": "y", "stamp": stamp,
+        "rights": [f"{permission}:{view}" for permission, view in sorted(rights)], **changes,
+    }  # fmt: skip
+    return {key: value for key, value in sent.items() if value is not None}
+
+
+# -- seeding --------------------------------------------------------------------------------------------------------
+
+
+def test_the_five_roles_hold_what_the_table_says(app, db):
+    for seeded in ROLES:
+        held = operations.rights_of_role(role(seeded.code))
+        known = rights_of_screens()
+        expected = known if seeded.code == SUPER_ADMIN else set(grants_of(seeded)) & known
+        assert held == expected, seeded.code
+
+
+def test_seeding_again_changes_nothing(app, db):
+    before = {r.name: operations.rights_of_role(r) for r in rows(Role)}
+
+    assert " 0 newly granted" in init(app)
+
+    assert {r.name: operations.rights_of_role(r) for r in rows(Role)} == before
+
+
+def test_a_removed_right_stays_removed_and_a_renamed_role_is_not_made_again(app, db, sign_in, admin):
+    manager, browser = role("account_manager"), sign_in(admin)
+    removed = {("can_add", "Customer"), ("menu_access", "Opportunity")}
+    answer = browser.post(
+        f"/roles/edit/{manager.id}", form_of(browser, manager, label_zh="大客户经理", label_en="KAM", without=removed)
+    )
+    assert answer.status_code == 302
+    manager.name = "kam"  # even FAB's own name
+    db.session.commit()
+
+    for _run in range(2):
+        init(app)
+        assert len(rows(Role)) == 5
+        assert removed & operations.rights_of_role(role("account_manager")) == set()
+        assert role("account_manager").id == manager.id
+        assert rows(RoleProfile, RoleProfile.role_id == manager.id)[0].label_zh == "大客户经理"
+
+
+def test_a_right_that_comes_with_a_new_version_is_offered_once(app, db):
+    right = ("can_list", "Customer")
+    executive = role("executive")
+    with unit_of_work():
+        db.session.execute(
+            sa.delete(GrantOffer).where(GrantOffer.role_code == SUPER_ADMIN, GrantOffer.view == "Customer")
+        )
+        db.session.execute(
+            sa.text("DELETE FROM ab_permission_view_role WHERE role_id = :r"), {"r": role(SUPER_ADMIN).id}
+        )
+
+    init(app)
+
+    held = operations.rights_of_role(role(SUPER_ADMIN))
+    assert right in held
+    assert {view for _permission, view in held} == {"Customer"}  # the others were offered before
+    assert right not in operations.rights_of_role(executive)
+
+
+def test_a_deleted_role_is_not_made_again(app, db, sign_in, admin, chen):
+    chen.roles = [role("sales_lead")]
+    db.session.commit()
+    browser = sign_in(admin)
+
+    assert browser.post(f"/roles/delete/{role('executive').id}").location == "/roles/list/"
+
+    for _run in range(2):
+        init(app)
+        assert rows(RoleProfile, RoleProfile.code == "executive") == []
+        assert len(rows(Role)) == 4
+
+
+def test_rights_of_screens_that_are_gone_are_left_alone(app, db):
+    permission, view = Permission(name="can_dance"), ViewMenu(name="Ballroom")
+    db.session.add(PermissionView(permission=permission, view_menu=view))
+    db.session.commit()
+
+    with unit_of_work():
+        known = seed_rights()
+        granted = seed_roles(known)
+
+    assert ("can_dance", "Ballroom") in known
+    assert granted == 1  # super admin holds every right there is
+    assert not any(screen.view == "Ballroom" for _group, screens in rights_table() for screen in screens)
+
+
+def test_the_public_holds_nothing(app, db, client):
+    assert rows(Role, sa.func.lower(Role.name) == "public") == []
+    assert app.appbuilder.sm.is_item_public("can_list", "Customer") is False
+    with app.test_request_context():
+        assert app.appbuilder.sm.has_access("can_list", "Customer") is False
+        assert app.appbuilder.sm.get_user_menu_access() == set()
+
+
+def test_even_a_role_named_public_gives_the_public_nothing(app, db, client, admin):
+    everything = rows(PermissionView)
+    db.session.add(Role(name=app.config["AUTH_ROLE_PUBLIC"], permissions=everything))
+    db.session.commit()
+
+    assert client.get("/users/list/").status_code == 302
+    assert client.get("/customers/list/").status_code == 302
+
+
+# -- rights in use --------------------------------------------------------------------------------------------------
+
+
+def test_a_right_taken_away_is_gone_at_the_next_request(sign_in, admin, wang):
+    his, browser = sign_in(wang), sign_in(admin)
+    assert his.get("/customers/list/").status_code == 200
+    manager = role("account_manager")
+
+    browser.post(f"/roles/edit/{manager.id}", form_of(browser, manager, without={("can_list", "Customer")}))
+
+    assert his.get("/customers/list/").status_code == 403
+    browser.post(f"/roles/edit/{manager.id}", form_of(browser, manager, beside={("can_list", "Customer")}))
+    assert his.get("/customers/list/").status_code == 200
+
+
+def test_an_inactive_role_grants_nothing_from_the_next_request_on(sign_in, admin, wang):
+    his, browser = sign_in(wang), sign_in(admin)
+    manager = role("account_manager")
+
+    browser.post(f"/roles/edit/{manager.id}", form_of(browser, manager, active=None))
+
+    assert his.get("/customers/list/").status_code == 403
+    assert rights_of(wang.id) == frozenset()
+    assert wang.id not in [u for (u,) in builders.db.session.execute(holders("can_be_assigned", "Customer"))]
+
+
+def test_rights_by_group_count_in_every_check(db, sign_in, li):
+    person = builders.user(roles=[])
+    browser = sign_in(person)
+    assert browser.get("/customers/list/").status_code == 403
+    db.session.add(Group(name="night shift", users=[person], roles=[role("account_manager")]))
+    db.session.commit()
+
+    assert browser.get("/customers/list/").status_code == 200
+    assert "Customers" in text_of(browser.get("/profile/"))
+    assert holds(person, "can_be_assigned", "Customer")
+    assert person.id in [u for (u,) in db.session.execute(holders("can_be_assigned", "Customer"))]
+    assert operations.users_of_role(role("account_manager").id) == 3
+
+
+def test_a_disabled_person_holds_nothing(db, wang):
+    assert holds(wang, "can_be_assigned", "Customer")
+    wang.active = False
+
+    assert not holds(wang, "can_be_assigned", "Customer")
+    assert not holds(None, "can_be_assigned", "Customer")
+    assert wang.id not in [u for (u,) in db.session.execute(holders("can_be_assigned", "Customer"))]
+
+
+def test_who_is_asking_and_what_he_may_costs_two_statements(app, sign_in, chen):
+    browser = sign_in(chen)
+
+    with statements(app) as seen:
+        answer = browser.get("/users/list/")
+
+    assert answer.status_code == 403
+    assert len(seen) == 2, "\n".join(seen)
+
+
+# -- the screens ----------------------------------------------------------------------------------------------------
+
+
+def test_the_list_shows_the_names_in_both_languages_and_how_many_people_have_them(sign_in, sysadmin):
+    text = text_of(sign_in(sysadmin).get("/roles/list/"))
+
+    assert "客户经理 Account manager Yes 2" in text
+    assert "超级管理员 Super admin Yes 1" in text
+
+
+def test_the_page_of_a_role_shows_its_rights_and_cannot_change_them(sign_in, sysadmin):
+    page = sign_in(sysadmin).get(f"/roles/show/{role('executive').id}").get_data(as_text=True)
+
+    assert page.count(" checked>") == len(operations.rights_of_role(role("executive")))
+    assert 'name="rights"' not in page
+
+
+def test_every_screen_and_right_has_a_name_for_people(app, db):
+    known = rights_of_screens()
+
+    assert sorted({view for _permission, view in known} - VIEW_LABELS.keys()) == []
+    assert sorted({permission for permission, _view in known} - RIGHT_LABELS.keys()) == []
+    shown = {(p, s.view) for _group, screens in rights_table() for s in screens for p in COLUMNS if s.common[p]}
+    shown |= {(p, s.view) for _group, screens in rights_table() for s in screens for p, _label in s.others}
+    assert shown == known
+
+
+def test_no_two_rights_of_a_screen_have_the_same_name(app, db):
+    for _group, screens in rights_table():
+        for screen in screens:
+            names = [str(label) for permission, label in COLUMNS.items() if screen.common[permission]]
+            names += [str(label) for _permission, label in screen.others]
+            assert len(names) == len(set(names)), screen.view
+
+
+def test_what_has_no_name_yet_is_shown_as_it_stands_in_the_code():
+    assert view_label("Ballroom") == "Ballroom"
+    assert right_label("can_dance", "Ballroom") == "can_dance"
+
+
+def test_an_own_role_can_be_made_given_and_used(sign_in, sysadmin, wang):
+    browser = sign_in(sysadmin)
+    answer = browser.post(
+        "/roles/add",
+        {
+            "label_zh": "审计员",
+            "label_en": "Auditor",
+            "active": "y",
+            "rights": ["can_list:Customer", "menu_access:Customer"],
+        },
+    )
+    made = rows(Role)[-1]
+    assert answer.location == f"/roles/show/{made.id}"
+    assert made.name == "auditor"
+
+    person = builders.user(roles=[made])
+
+    assert sign_in(person).get("/customers/list/").status_code == 200
+    assert sign_in(person).get("/customers/add").status_code == 403
+    assert rows(AuditEntry)[0].changes["can_list Customer"] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"label_zh": "客户经理"}, "There is already a role “客户经理”."),
+        ({"label_en": "ACCOUNT manager"}, "There is already a role “ACCOUNT manager”."),
+        ({"label_en": ""}, "Fill in this field."),
+        ({"label_zh": "字" * 65}, "64 characters"),
+        ({"rights": ["can_fly:Customer"]}, "One of the rights does not exist."),
+        ({"rights": ["nonsense", "can_fly:"]}, "One of the rights does not exist."),
+    ],
+)
+def test_a_refused_role_says_why_and_keeps_what_was_typed(sign_in, sysadmin, change, sentence):
+    sent = {"label_zh": "审计员", "label_en": "Auditor", "active": "y", "rights": ["can_list:Customer"], **change}
+
+    answer = sign_in(sysadmin).post("/roles/add", sent)
+
+    assert answer.status_code == 422
+    assert sentence in text_of(answer)
+    assert len(rows(Role)) == 5
+
+
+def test_what_was_ticked_stays_ticked_after_a_refusal(sign_in, sysadmin):
+    sent = {"label_zh": "", "label_en": "Auditor", "rights": ["can_list:Customer", "can_show:Order"]}
+
+    page = sign_in(sysadmin).post("/roles/add", sent).get_data(as_text=True)
+
+    assert page.count('name="rights"') > 50
+    assert page.count('value="can_list:Customer" aria-label="Customers: List" checked') == 1
+
+
+def test_the_rights_of_super_admin_are_not_to_be_changed(sign_in, admin):
+    browser, boss = sign_in(admin), role(SUPER_ADMIN)
+    before = operations.rights_of_role(boss)
+    page = browser.get(f"/roles/edit/{boss.id}").get_data(as_text=True)
+    assert 'name="rights"' not in page
+    assert 'name="active"' not in page
+
+    browser.post(f"/roles/edit/{boss.id}", form_of(browser, boss, label_en="Owner", rights=[], active=None))
+
+    profile = rows(RoleProfile, RoleProfile.role_id == boss.id)[0]
+    assert (profile.label_en, profile.active) == ("Owner", True)
+    assert operations.rights_of_role(boss) == before
+    with pytest.raises(BusinessError, match="always holds every right"):
+        operations.change_role(boss, actor=admin, label_zh="x", label_en="y", active=True, rights=set())
+    with pytest.raises(BusinessError, match="always holds every right"):
+        operations.change_role(boss, actor=admin, label_zh="x", label_en="y", active=False)
+
+
+def test_nobody_gives_himself_rights_by_the_role_he_holds(sign_in, sysadmin):
+    browser, own = sign_in(sysadmin), role("system_admin")
+    before = operations.rights_of_role(own)
+
+    browser.post(f"/roles/edit/{own.id}", form_of(browser, own, beside={("can_see_all", "Customer")}))
+
+    assert operations.rights_of_role(own) == before
+    with pytest.raises(NotYours, match="You hold this role yourself"):
+        operations.change_role(
+            own, actor=sysadmin, label_zh="a", label_en="b", active=True, rights=before | {("can_list", "Customer")}
+        )
+    with pytest.raises(NotYours, match="You hold this role yourself"):
+        operations.change_role(own, actor=sysadmin, label_zh="a", label_en="b", active=False)
+
+
+def test_a_super_admin_changes_the_role_of_the_system_admins(sign_in, admin):
+    browser, other = sign_in(admin), role("system_admin")
+
+    answer = browser.post(f"/roles/edit/{other.id}", form_of(browser, other, without={("can_edit", "Role")}))
+
+    assert answer.status_code == 302
+    assert ("can_edit", "Role") not in operations.rights_of_role(other)
+    assert rows(AuditEntry)[0].changes == {"can_edit Role": [True, False]}
+
+
+def test_a_role_page_opened_before_somebody_elses_change_is_refused(sign_in, admin, sysadmin):
+    browser, lead = sign_in(sysadmin), role("sales_lead")
+    old = form_of(browser, lead)
+    with unit_of_work():
+        operations.change_role(
+            lead, actor=admin, label_zh="主管", label_en="Lead", active=True, rights={("can_list", "Customer")}
+        )
+
+    answer = browser.post(f"/roles/edit/{lead.id}", old)
+
+    assert answer.status_code == 422
+    assert "Somebody changed this record meanwhile" in text_of(answer)
+    assert operations.rights_of_role(lead) == {("can_list", "Customer")}
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"), [("super_admin", "cannot be deleted"), ("account_manager", "People still have")]
+)
+def test_a_role_in_use_stays(sign_in, admin, code, sentence):
+    browser = sign_in(admin)
+    assert "Delete this record?" not in browser.get(f"/roles/show/{role(code).id}").get_data(as_text=True)
+
+    page = browser.post(f"/roles/delete/{role(code).id}", follow_redirects=True)
+
+    assert sentence in text_of(page)
+    assert role(code) is not None
+
+
+def test_a_role_held_by_a_group_is_in_use(db, sign_in, admin, chen):
+    chen.roles = [role("sales_lead")]
+    db.session.add(Group(name="board", users=[chen], roles=[role("executive")]))
+    db.session.commit()
+
+    sign_in(admin).post(f"/roles/delete/{role('executive').id}")
+
+    assert role("executive") is not None
+
+
+@pytest.mark.parametrize("person", ["li", "wang", "chen"])
+def test_nobody_else_opens_the_roles(request, sign_in, person):
+    browser = sign_in(request.getfixturevalue(person))
+
+    for path in ("list/", "add", "show/1", "edit/1"):
+        assert browser.get(f"/roles/{path}").status_code == 403
+    assert browser.post("/roles/delete/1").status_code == 403
+
+
+def test_a_role_made_by_the_frameworks_command_line_can_be_edited(db, sign_in, admin):
+    db.session.add(Role(name="imported"))
+    db.session.commit()
+    made = rows(Role)[-1]
+    browser = sign_in(admin)
+    assert "imported" in text_of(browser.get(f"/roles/show/{made.id}"))
+    page = browser.get(f"/roles/edit/{made.id}").get_data(as_text=True)
+    stamp = page.split('name="stamp"')[1].split('value="')[1].split('"')[0]
+
+    answer = browser.post(
+        f"/roles/edit/{made.id}", {"label_zh": "导入", "label_en": "Imported", "active": "y", "stamp": stamp}
+    )
+
+    assert answer.status_code == 302
+    assert rows(RoleProfile, RoleProfile.role_id == made.id)[0].label_zh == "导入"
