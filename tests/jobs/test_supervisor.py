@@ -82,7 +82,8 @@ def terminal():
     for one in started:
         if one.process.poll() is None:
             one.process.kill()
-            one.process.communicate()
+        one.process.stdout.close()
+        one.process.wait()
 
 
 @pytest.fixture
