@@ -97,15 +97,15 @@ class ChurnCaseView(CrmView):
         made = CELLS.get(name)
         return made(record) if made is not None else super().cell(record, name)
 
+    def note_text(self) -> str:
+        """When it was checked last and is checked next."""
+        return _checks()
+
     def list_page(self) -> dict[str, Any]:
         page = super().list_page()
-        status = request.args.get("_flt_0_status", "")
-        page.update(
-            tab=status,
-            tabs=[("", _("All")), *((choice.value, choice.label) for choice in ChurnStatus)],
-            alert=_alert(),
-            head=_head(),
-        )
+        page["tab"] = request.args.get("_flt_0_status", "")
+        page["tabs"] = [("", _("All")), *((choice.value, choice.label) for choice in ChurnStatus)]
+        page["alert"] = _alert()
         return page
 
     # -- one case -------------------------------------------------------------------------------------------
@@ -190,7 +190,7 @@ def _last_order(case: ChurnCase) -> Any:
 def _rule(case: ChurnCase) -> Any:
     months = ngettext("%(num)d month", "%(num)d months", case.rule_months)
     since = _("no order since %(time)s", time=f"{local(case.rule_cutoff):%Y-%m-%d %H:%M}")
-    return Markup('{} <span class="t3">{}</span>').format(months, since)
+    return Markup('{} · <span class="t3">{}</span>').format(months, since)
 
 
 def _owner(case: ChurnCase) -> Any:
@@ -209,8 +209,7 @@ CELLS: dict[str, Any] = {
 }
 
 
-def _head() -> Any:
-    """When it was checked last and is checked next."""
+def _checks() -> str:
     run = last_run(CHURN_SCAN.id)
     coming = CHURN_SCAN.rule.next(utcnow(), company_zone())
     next_check = _("Next check %(time)s", time=f"{coming:%Y-%m-%d %H:%M}")
