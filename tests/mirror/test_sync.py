@@ -50,7 +50,12 @@ def test_a_feed_brings_customers_products_stock_orders_and_lines(db, small):
     assert "c1" in customer.search_key
     [product], [stock] = rows(Product), rows(Stock)
     assert (product.name, product.model, product.batch, product.unit) == ("轴承", "6204", "2026-01", "个")
-    assert (stock.product_id, stock.warehouse, stock.quantity, stock.memo) == (product.id, "北京一库", Decimal("12.50"), None)
+    assert (stock.product_id, stock.warehouse, stock.quantity, stock.memo) == (
+        product.id,
+        "北京一库",
+        Decimal("12.50"),
+        None,
+    )
     order = order_of("O1")
     assert order.customer.number == "C1"
     assert [(line.line_no, line.product_id, line.amount) for line in order.lines] == [
@@ -326,7 +331,9 @@ def test_a_second_sync_is_refused_while_one_runs(db, feed):
 
     def second(_ids, _at):
         database.session.commit()  # SQLite has one writer; the claim is another process's business
-        with pytest.raises(BusinessError, match="A sync has been running since .*Start this one when it is over") as said:
+        with pytest.raises(
+            BusinessError, match="A sync has been running since .*Start this one when it is over"
+        ) as said:
             sync(feed.folder)
         refusals.append(str(said.value))
 

@@ -1,0 +1,120 @@
+"""How old the mirror is, and whether the kept totals are right."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from app.customers.models import CustomerStats
+from app.mirror.models import CustomerMonth, OrderStatus, SyncStatus
+from app.mirror.operations import refresh_totals
+from app.mirror.queries import freshness, wrong_totals
+from tests import builders
+from tests.support import rows, statements
+
+NOW = datetime(2026, 11, 22, 2, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("age", "days", "stale"),
+    [
+        (timedelta(0), 0, False),
+        (timedelta(days=1) - timedelta(seconds=1), 0, False),
+        (timedelta(days=8), 8, False),
+        (timedelta(days=8, seconds=1), 8, True),
+        (timedelta(minutes=-5), 0, False),
+    ],
+)
+def test_the_mirror_is_stale_after_more_than_eight_days(db, age, days, stale):
+    builders.sync_run(finished_at=NOW - age, source="/srv/feeds/nightly/")
+    seen = freshness(NOW)
+    assert (seen.days, seen.stale, seen.feed, seen.finished_at) == (days, stale, "nightly", NOW - age)
+
+
+def test_how_many_days_is_a_setting(app, db):
+    app.config["LIUKE_MIRROR_STALE_DAYS"] = 1
+    builders.sync_run(finished_at=NOW - timedelta(days=2))
+    assert freshness(NOW).stale
+
+
+def test_without_a_sync_that_succeeded_the_mirror_is_stale(db):
+    builders.sync_run(status=SyncStatus.failed)
+    builders.sync_run(status=SyncStatus.running)
+    seen = freshness()
+    assert (seen.finished_at, seen.feed, seen.newest_order_at, seen.days, seen.stale) == (None, None, None, None, True)
+
+
+def test_the_newest_sync_that_succeeded_counts(app, db):
+    builders.sync_run(finished_at=NOW - timedelta(days=3), source="newer", high_water=NOW)
+    builders.sync_run(finished_at=NOW - timedelta(days=9), source="older")
+    with statements(app) as seen:
+        found = freshness(NOW)
+    assert (found.feed, found.newest_order_at) == ("newer", NOW)
+    assert len(seen) == 1
+
+
+@pytest.fixture
+def ordered(db):
+    """A customer with two orders that count and one that does not, and one without."""
+    customer = builders.customer()
+    builders.order(customer, at=datetime(2026, 1, 31, 16, tzinfo=UTC), amount="10.10")
+    builders.order(customer, at=datetime(2026, 2, 10, tzinfo=UTC), amount="0.20")
+    builders.order(customer, at=datetime(2026, 3, 10, tzinfo=UTC), amount="99.00", status=OrderStatus.cancelled)
+    return customer, builders.customer()
+
+
+@pytest.mark.parametrize("everybody", [False, True])
+def test_totals_are_worked_out_from_the_orders(app, ordered, everybody):
+    customer, other = ordered
+    assert wrong_totals() == [customer.id]
+
+    with statements(app) as seen:
+        refresh_totals(None if everybody else [customer.id, other.id])
+
+    assert len(seen) == 3
+    first, second = rows(CustomerStats)
+    assert (first.last_order_at, first.order_count, first.order_total) == (
+        datetime(2026, 2, 10, tzinfo=UTC), 2, Decimal("10.30"),
+    )  # fmt: skip
+    assert (second.last_order_at, second.order_count, second.order_total) == (None, 0, Decimal(0))
+    [month] = rows(CustomerMonth)
+    assert (month.month.isoformat(), month.order_count, month.order_total) == ("2026-02-01", 2, Decimal("10.30"))
+    assert wrong_totals() == []
+
+
+def test_other_customers_totals_are_left_alone(ordered):
+    customer, other = ordered
+    refresh_totals([other.id])
+    assert [stats.customer_id for stats in rows(CustomerStats)] == [other.id]
+    assert wrong_totals() == [customer.id]
+
+
+@pytest.mark.parametrize(
+    "drift",
+    [
+        {"last_order_at": None},
+        {"last_order_at": datetime(2026, 2, 10, 0, 0, 1, tzinfo=UTC)},
+        {"order_count": 3},
+        {"order_total": Decimal("10.31")},
+    ],
+)
+def test_a_total_that_drifted_is_noticed(db, ordered, drift):
+    customer, _other = ordered
+    refresh_totals()
+    stats = db.session.get(CustomerStats, customer.id)
+    for name, value in drift.items():
+        setattr(stats, name, value)
+    db.session.commit()
+    assert wrong_totals() == [customer.id]
+
+
+def test_a_month_that_drifted_is_noticed(db, ordered):
+    customer, _other = ordered
+    refresh_totals()
+    month = rows(CustomerMonth)[0]
+    month.order_total += 1
+    db.session.commit()
+    assert wrong_totals() == [customer.id]
+    assert wrong_totals(limit=0) == []
