@@ -121,6 +121,15 @@ class World:
             reflected = sa.MetaData()
             reflected.reflect(connection)
             self.tables = [t.name for t in reflected.sorted_tables if t.name != "alembic_version"]
+            self.followers = {  # rows that go with a row of another table when it is deleted
+                table.name: {
+                    other.name
+                    for other in reflected.sorted_tables
+                    for key in other.foreign_keys
+                    if key.column.table is table and key.ondelete not in (None, "RESTRICT", "NO ACTION")
+                }
+                for table in reflected.sorted_tables
+            }
             self.sequences = [
                 (name, last, called)
                 for (name,) in connection.exec_driver_sql(
@@ -151,7 +160,7 @@ class World:
         if self.everything or not self.superuser or not self.touched <= set(self.tables):
             tables = self.tables
         else:
-            tables = [table for table in self.tables if table in self.touched]
+            tables = [table for table in self.tables if table in self._with_followers(self.touched)]
         with self.engine.begin() as connection:
             if self.superuser:  # without the foreign keys' triggers one table can be put back alone
                 connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
@@ -159,6 +168,10 @@ class World:
             script += [f'INSERT INTO public."{table}" TABLE pristine."{table}"' for table in tables]
             script += [f"SELECT setval('\"{n}\"', {last}, {called})" for n, last, called in self.sequences]
             connection.exec_driver_sql("; ".join(script))
+
+    def _with_followers(self, tables: set[str]) -> set[str]:
+        more = set().union(*(self.followers[table] for table in tables)) - tables
+        return self._with_followers(tables | more) if more else tables
 
     def close(self) -> None:
         """Remove everything this run made."""

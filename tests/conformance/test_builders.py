@@ -9,7 +9,9 @@ import pytest
 import sqlalchemy as sa
 from flask import g, request_finished
 
+from app.security.models import UserProfile
 from tests import builders
+from tests.conftest import CAST
 from tests.support import rows
 
 BUILDERS = sorted(
@@ -55,6 +57,17 @@ def test_what_one_test_wrote_the_next_does_not_see(db, wang, _time):
     assert rows(builders.Customer) == []
     wang.email = "changed@liuke.example"
     builders.customer(owner=wang)
+
+
+@pytest.mark.parametrize("_time", [1, 2])
+def test_what_went_with_a_deleted_row_comes_back_with_it(db, chen, _time):
+    """On PostgreSQL only the tables that were written are put back; a cascade writes without saying so."""
+    profiles = rows(UserProfile)
+    assert len(profiles) == len(CAST)
+    db.session.execute(sa.text("DELETE FROM ab_user_role WHERE user_id = :id"), {"id": chen.id})
+    db.session.execute(sa.text("DELETE FROM ab_user WHERE id = :id"), {"id": chen.id})
+    db.session.commit()
+    assert len(rows(UserProfile)) == len(CAST) - 1
 
 
 @contextmanager
