@@ -25,7 +25,7 @@ from app.runs.models import JobRun, RunStatus
 from app.runs.operations import RunLostError, claim, fail, finish, refuse, whoami
 from app.runs.periodic import HAND, hand_period, instant, wall_of
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("jobs")
 
 Counts = dict[str, Any]
 
@@ -38,6 +38,12 @@ class RunRefusedError(BusinessError):
 def the_app() -> Flask:
     """The one application of this process: building it takes seconds, and forked workers share it."""
     return create_app()
+
+
+def speak() -> None:
+    """Write what the jobs say to the terminal, or to the service's journal; from the frameworks only warnings."""
+    logging.basicConfig(stream=sys.stdout, level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("jobs").setLevel(logging.INFO)
 
 
 def leave(code: int) -> NoReturn:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -30,9 +29,9 @@ from app.mirror.queries import freshness
 from app.runs.operations import beat
 from app.runs.periodic import CHURN_SCAN, PERIODIC, Periodic, instant, period_of
 from app.runs.queries import due_periods
-from jobs.context import app_context, job_context, leave, the_app
+from jobs.context import app_context, job_context, leave, speak, the_app
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("jobs")
 
 PAUSE = 15  # seconds between two rounds
 LOCK = 25  # seconds after which the lock of a killed scheduler runs out
@@ -210,7 +209,7 @@ def _first_line(error: Exception) -> str:
 
 def main() -> int:
     """Run the scheduler until it is told to stop."""
-    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    speak()
     with the_app().app_context():
         scheduler = CrmScheduler(connect(), zone=company_zone(), due=ledger_due)
     for name in (signal.SIGTERM, signal.SIGINT):

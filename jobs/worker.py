@@ -24,10 +24,10 @@ from app.core.redis import QUEUE, JsonJob, JsonQueue
 from app.core.unit import unit_of_work
 from app.extensions import db
 from app.runs.operations import beat
-from jobs.context import app_context, job_context, leave, the_app
+from jobs.context import app_context, job_context, leave, speak, the_app
 from jobs.supervisor import die_with_parent
 
-log = logging.getLogger("rq.worker")
+log = logging.getLogger("jobs")
 
 WORKER_TTL = 60  # seconds; an idle worker looks around every 45 of them, so a killed one's job is back in about 100
 MAINTENANCE = 30
@@ -77,6 +77,7 @@ def sign_of_life() -> None:
 
 def main() -> int:
     """Work until told to stop. Without Redis it waits and tries again."""
+    speak()
     url = the_app().config["REDIS_URL"]
     while True:
         try:
@@ -88,8 +89,10 @@ def main() -> int:
                 maintenance_interval=MAINTENANCE,
                 job_monitoring_interval=MONITORING,
             )
-            worker.work(with_scheduler=True, logging_level="INFO")
+            log.info("working")
+            worker.work(with_scheduler=True, logging_level="WARNING")
             if worker.was_stopped:
+                log.info("stopped")
                 return 0
         except RedisError as away:
             log.warning("%s; trying again in %d s", str(away).splitlines()[0], PATIENCE)

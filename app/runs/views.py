@@ -65,7 +65,7 @@ class JobRunView(ReadOnlyView):
         "owner",
         "error",
     ]
-    search_columns = ["job", "status", "period", "started_at"]
+    search_columns = ["status", "started_at"]
     order_columns = ["id"]
     base_order = ("id", "desc")
     label_columns = {
