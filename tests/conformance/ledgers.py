@@ -56,16 +56,20 @@ def route_ledger(app: Flask) -> dict[str, str]:
     }
 
 
-def list_ledger(app: Flask, browser: Browser) -> dict[str, dict[str, int]]:
-    """Of every list: the SQL statements of its first page, and its HTML in full kilobytes."""
+def list_ledger(app: Flask, browser: Browser, *, query: str = "") -> dict[str, dict[str, int]]:
+    """Of every list: the SQL statements of its first page, and its HTML in full kilobytes.
+
+    `query` is added to the address, with the name of the screen for %s.
+    """
     ledger = {}
     for view in sorted(screens(app), key=lambda view: view.endpoint):
         if "list" in view.exclude_route_methods:
             continue
         url = f"{view.route_base}/list/"
-        browser.get(url)  # whatever is kept in memory is kept now
+        asked = url + (query % type(view).__name__ if query else "")
+        browser.get(asked)  # whatever is kept in memory is kept now
         with statements(app) as seen:
-            answer = browser.get(url)
+            answer = browser.get(asked)
         if answer.status_code == 200:
             ledger[url] = {"statements": len(seen), "kilobytes": len(answer.get_data()) // 1024}
     return ledger
