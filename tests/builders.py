@@ -303,7 +303,7 @@ def ticket(
     )
 
 
-def ticket_step(ticket: Ticket, *, step: str = "create", actor: User | None = None, **given: Any) -> TicketStep:
+def ticket_step(ticket: Ticket, *, step: str = "created", actor: User | None = None, **given: Any) -> TicketStep:
     """One row of a ticket's history."""
     return _kept(TicketStep(ticket=ticket, step=step, actor=actor, **given))
 

@@ -89,3 +89,6 @@ class JobRunView(ReadOnlyView):
         "error": lambda text: escape(text.splitlines()[0]) if text else NOTHING,
     }
     empty_text = _l("No job has run yet. The scheduler starts the first ones by itself.")
+
+    def show_page(self, record: JobRun) -> dict[str, Any]:
+        return {**super().show_page(record), "title": f"{job_label(record.job)} · {period_label(record.period)}"}
