@@ -11,6 +11,7 @@ from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DBAPIError, OperationalError, StatementError
 from werkzeug.exceptions import HTTPException, SecurityError
 
+from app.core.taking import note_denied
 from app.extensions import db
 
 
@@ -61,6 +62,8 @@ def _http(error: HTTPException) -> Any:
         429: (_("Too many tries"), _("Wait a few minutes, then try again.")),
     }
     title, message = texts.get(error.code, (_("That did not work"), _("Nothing was changed. Go back and try again.")))
+    if error.code in (403, 404):
+        note_denied(message)
     answer = page(error.code, title, message)
     if error.code == 405 and getattr(error, "valid_methods", None):
         return (*answer, {"Allow": ", ".join(error.valid_methods or ())})  # type: ignore[attr-defined]

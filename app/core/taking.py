@@ -6,15 +6,16 @@ import builtins
 import logging
 from typing import Any, ClassVar
 
-from flask import flash, g, redirect, render_template, request, url_for
+from flask import current_app, flash, g, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 from sqlalchemy.exc import IntegrityError
 
 from app.core.errors import BusinessError, NotYours
 from app.core.forms import CrmForm
-from app.core.lifecycle import FASTER, Step, perform
+from app.core.lifecycle import FASTER, Step, note_refusal, perform
 from app.core.scope import RowScope, may
+from app.extensions import db
 
 log = logging.getLogger(__name__)
 
@@ -141,3 +142,32 @@ class TakesSteps:
             lines=lines,
             **self.frame(),
         )
+
+
+def note_denied(why: str) -> None:
+    """Write down that somebody was turned away before a rule was asked: no right (403), or not his row (404).
+
+    Only POSTs of people who are signed in count, and of rows only those there are. Commits.
+    """
+    endpoint, _dot, method = (request.endpoint or "").partition(".")
+    views = current_app.appbuilder.baseviews  # type: ignore[attr-defined]
+    view: Any = next((v for v in views if v.endpoint == endpoint and isinstance(v, TakesSteps)), None)
+    user, given = g.get("user"), (request.view_args or {}).get("pk")
+    if request.method != "POST" or view is None or user is None or not user.is_authenticated:
+        return
+    actor_id, model, record = user.id, view.scope.rows, None
+    db.session.rollback()  # whatever was begun is not done
+    if given is not None:
+        short = given.isdecimal() and len(given) < 10
+        record = db.session.get(model, int(given)) if short else None
+        if record is None:
+            return
+    action = view.get_method_permission(method)
+    note_refusal(
+        model.__tablename__,
+        record.id if record is not None else None,
+        "create" if action == "add" else action,
+        actor_id=actor_id,
+        before=getattr(record, "status", None),
+        why=why,
+    )

@@ -6,6 +6,7 @@ from typing import Any
 
 from flask_babel import lazy_gettext as _l
 from wtforms import RadioField
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Length
 
 from app.core.forms import CrmForm, DayField, Filled, LongTextField, RowSelect, sensible_date
@@ -33,13 +34,15 @@ class WinForm(CrmForm):
 
 def namesake_form(namesakes: list[Any]) -> type[CrmForm]:
     """Attach to one of the customers with this name, or create another one."""
-    options = [(str(c.id), _l("Attach to %(number)s %(name)s", number=c.number, name=c.name)) for c in namesakes]
+    options = [
+        SelectChoice(str(c.id), _l("Attach to %(number)s %(name)s", number=c.number, name=c.name)) for c in namesakes
+    ]
 
     class NamesakeForm(CrmForm):
         choice = RadioField(
             _l("There is already a customer with this name"),
             [Filled()],
-            choices=[*options, ("new", _l("Create another customer anyway"))],
+            choices=[*options, SelectChoice("new", _l("Create another customer anyway"))],
             validate_choice=True,
         )
 

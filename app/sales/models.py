@@ -70,7 +70,7 @@ class Opportunity(HasStatus, SoftDeleted, Model):
     customer_name: Mapped[str] = mapped_column(sa.String(100), comment="prospect, free text")
     source_id: Mapped[int | None] = dictionary_fk("opportunity source")
     title: Mapped[str] = mapped_column(sa.String(200))
-    probability: Mapped[int] = mapped_column(comment="percent, 0-100")
+    probability: Mapped[int] = mapped_column(comment="percent, 0-100", info={"range": (0, 100)})
     contact_name: Mapped[str | None] = mapped_column(sa.String(50))
     contact_phone: Mapped[str | None] = mapped_column(sa.String(50), info={"phone": True})
     description: Mapped[str] = mapped_column(sa.String(2000))

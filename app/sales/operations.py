@@ -220,6 +220,7 @@ def _lock(opportunity: Opportunity) -> None:
     before = opportunity.status
     db.session.execute(sa.select(Opportunity.id).where(Opportunity.id == opportunity.id).with_for_update())
     db.session.refresh(opportunity, ["status", "assignee_id", "version"])
+    db.session.expire(opportunity, ["assignee"])  # the page may have loaded who had it before
     if opportunity.status != before:
         raise StepRefused(opportunity.why_not() or str(FASTER))
 
@@ -297,8 +298,10 @@ def remove_step(planned: PlanStep, *, actor: User, at: datetime | None = None) -
 
 
 def _not_executed(planned: PlanStep) -> None:
-    db.session.refresh(planned, ["result"])
-    if planned.result:
+    result = db.session.execute(sa.select(PlanStep.result).where(PlanStep.id == planned.id)).one_or_none()
+    if result is None:
+        raise StepRefused(str(FASTER))  # somebody else took the step out of the plan
+    if result.result:
         raise BusinessError(_("This step already has a result and can no longer be changed."))
 
 

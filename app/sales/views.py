@@ -154,6 +154,7 @@ class OpportunityView(CrmView):
             today=today(),
             developing=developing,
             editing=None,
+            executing=None,
             step_form=forms.get("step_form") or PlanStepForm(formdata=None),
             result_form=forms.get("result_form") or ResultForm(formdata=None),
             history=history_of(record, plan),
@@ -275,7 +276,7 @@ class OpportunityView(CrmView):
 
     def _plan_step(self, pk: Any, step_id: Any) -> tuple[Opportunity, PlanStep]:
         record = self.load(pk)
-        number = int(step_id) if str(step_id).isdigit() and len(str(step_id)) < 10 else 0
+        number = int(step_id) if str(step_id).isdecimal() and len(str(step_id)) < 10 else 0
         planned = db.session.get(PlanStep, number)
         if planned is None or planned.opportunity_id != record.id:
             abort(404)
@@ -286,6 +287,7 @@ class OpportunityView(CrmView):
         if form is not None and not form.validate():
             return self._again(record, 422, **{name: form}, **shown)
         actor, pk, before = g.user._get_current_object(), record.id, record.status
+        ids = {name: planned.id for name, planned in shown.items()}
         try:
             with unit_of_work():
                 move(actor)
@@ -296,6 +298,7 @@ class OpportunityView(CrmView):
                 flash(str(refusal), "warning")
                 return redirect(url_for("OpportunityView.show", pk=pk))
             form.refuse(str(refusal))
+            shown = {name: db.session.get(PlanStep, step_id) for name, step_id in ids.items()}  # None: it is gone
             return self._again(self.load(pk), status, **{name: form}, **shown)
         flash(done, "success")
         return redirect(url_for("OpportunityView.show", pk=pk) + "#plan")
