@@ -115,7 +115,8 @@ def test_an_order_whose_amount_hangs_on_a_bad_line_is_not_guessed_at(db, read):
         **{
             **SMALL,
             "orders": "O1,C1,2026-03-01,new,\nO2,C1,2026-03-01,new,\nO3,C1,2026-03-01,new,3.00",
-            "order_lines": "O1,1,P1,1,1.00\nO1,2,P1,1,lots\nO2,1,P1,1,2.00\nO2,2,P9,1,2.00\nO3,1,P1,1,3.00\nO3,2,P1,1,lots",
+            "order_lines": "O1,1,P1,1,1.00\nO1,2,P1,1,lots\nO2,1,P1,1,2.00\nO2,2,P9,1,2.00\n"
+            "O3,1,P1,1,3.00\nO3,2,P1,1,lots",
         }
     )
 

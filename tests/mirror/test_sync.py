@@ -19,7 +19,7 @@ from app.mirror.queries import wrong_totals
 from app.mirror.sync import sync
 from app.runs.models import Heartbeat
 from tests import builders
-from tests.mirror.conftest import SMALL, counts, mirror, rejected
+from tests.mirror.conftest import SMALL, counts, mirror
 from tests.support import rows, statements
 
 
@@ -332,7 +332,7 @@ def test_a_second_sync_is_refused_while_one_runs(db, feed):
     def second(_ids, _at):
         database.session.commit()  # SQLite has one writer; the claim is another process's business
         with pytest.raises(
-            BusinessError, match="A sync has been running since .*Start this one when it is over"
+            BusinessError, match=r"A sync has been running since .*Start this one when it is over"
         ) as said:
             sync(feed.folder)
         refusals.append(str(said.value))
