@@ -55,15 +55,18 @@ class RowScope(BaseFilter):
         return sa.select(cls.rows).where(cls.criterion())
 
     @classmethod
-    def get(cls, pk: Any) -> Any:
-        """The row with this id if it is in scope. Raises `NotFound`, also for ids that are no ids."""
-        row = cls.find(pk)
+    def get(cls, pk: Any, *options: Any) -> Any:
+        """The row with this id if it is in scope. Raises `NotFound`, also for ids that are no ids.
+
+        `options` say which relations come with it.
+        """
+        row = cls.find(pk, *options)
         if row is None:
             raise NotFound
         return row
 
     @classmethod
-    def find(cls, pk: Any) -> Any:
+    def find(cls, pk: Any, *options: Any) -> Any:
         """The row with this id if it is in scope, else None."""
         try:
             number = int(pk)
@@ -71,7 +74,8 @@ class RowScope(BaseFilter):
             return None
         if not 0 < number < 2**31:
             return None
-        return db.session.execute(cls.select().where(cls.rows.id == number)).scalars().one_or_none()
+        found = cls.select().where(cls.rows.id == number).options(*options)
+        return db.session.execute(found).scalars().one_or_none()
 
 
 class Everyone(RowScope):
