@@ -1,4 +1,10 @@
-"""How values look on a page: money, dates, people, states. The same everywhere, in the reader's language."""
+"""How values look on a page: money, dates, people, states. The same everywhere, in the reader's language.
+
+Written as f-strings, a list shows two hundred of them and Markup.format costs ten times as much: whatever is a
+person's text goes through escape().
+"""
+
+# ruff: noqa: S704 - see above
 
 from __future__ import annotations
 
@@ -21,7 +27,7 @@ def money(value: Decimal | None) -> Markup:
     if value is None:
         return NOTHING
     sign = "−" if value < 0 else ""
-    return Markup('<span class="num">{}¥{:,.2f}</span>').format(sign, abs(value))
+    return Markup(f'<span class="num">{sign}¥{abs(value):,.2f}</span>')
 
 
 def amount(value: Decimal | int | None) -> Markup:
@@ -29,7 +35,7 @@ def amount(value: Decimal | int | None) -> Markup:
     if value is None:
         return NOTHING
     text = f"{value:,.2f}".rstrip("0").rstrip(".") if isinstance(value, Decimal) else f"{value:,}"
-    return Markup('<span class="num">{}</span>').format(text)
+    return Markup(f'<span class="num">{text}</span>')
 
 
 def when(moment: datetime | None) -> Markup:
@@ -37,12 +43,12 @@ def when(moment: datetime | None) -> Markup:
     if moment is None:
         return NOTHING
     wall = local(moment)
-    return Markup('<time datetime="{}">{:%Y-%m-%d %H:%M}</time>').format(wall.isoformat(timespec="seconds"), wall)
+    return Markup(f'<time datetime="{wall.isoformat(timespec="seconds")}">{wall:%Y-%m-%d %H:%M}</time>')
 
 
 def day(value: date | None) -> Markup:
     """A company-local date: 2026-11-22."""
-    return NOTHING if value is None else Markup('<time datetime="{0}">{0}</time>').format(value.isoformat())
+    return NOTHING if value is None else Markup(f'<time datetime="{value.isoformat()}">{value.isoformat()}</time>')
 
 
 def day_of(moment: datetime | None) -> Markup:
@@ -59,35 +65,39 @@ def badge(value: Choice | None) -> Markup:
     """A state as a dot and a word, never colour alone."""
     if value is None:
         return NOTHING
-    return Markup('<span class="badge-s {}"><i></i>{}</span>').format(value.tone, value.label)
+    return Markup(f'<span class="badge-s {value.tone}"><i></i>{escape(str(value.label))}</span>')
 
 
 def stars(value: int | None) -> Markup:
     """1 to 5 as bars, with the number for those who cannot see them."""
     if value is None:
         return NOTHING
-    bars = Markup("").join(Markup('<i class="f"></i>') if n < value else Markup("<i></i>") for n in range(5))
-    return Markup('<span class="credit" role="img" aria-label="{}">{}</span>').format(_("%(n)d of 5", n=value), bars)
+    bars = "".join('<i class="f"></i>' if n < value else "<i></i>" for n in range(5))
+    words = escape(_("%(n)d of 5", n=value))
+    return Markup(f'<span class="credit" role="img" aria-label="{words}">{bars}</span>')
 
 
 def percent(value: int | None) -> Markup:
     """A whole percentage: 85 %."""
-    return NOTHING if value is None else Markup('<span class="num">{}%</span>').format(value)
+    return NOTHING if value is None else Markup(f'<span class="num">{value:d}%</span>')
 
 
 def initial(user: User | None) -> str:
     """The one character an avatar shows: the family name's in Chinese, else the given name's first letter."""
-    name = user.get_full_name() if user is not None else ""
-    return name[:1].upper() if name else "–"
+    return _first(user.get_full_name() if user is not None else "")
+
+
+def _first(name: str) -> str:
+    return name[:1].upper() or "–"
 
 
 def person(user: User | None) -> Markup:
     """A person with an avatar."""
     if user is None:
         return NOTHING
-    return Markup('<span class="row-x g4"><span class="av sm a{}" aria-hidden="true">{}</span>{}</span>').format(
-        (user.id % 4) + 1, initial(user), user.get_full_name()
-    )
+    name = user.get_full_name()
+    avatar = f'<span class="av sm a{user.id % 4 + 1}" aria-hidden="true">{escape(_first(name))}</span>'
+    return Markup(f'<span class="row-x g4">{avatar}{escape(name)}</span>')
 
 
 def cell(value: Any) -> Any:
