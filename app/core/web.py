@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from urllib.parse import urlencode as url_encode
 from flask import Flask, Response, current_app, g, request, session, url_for
 from flask_babel import get_locale
 from flask_babel import gettext as _
+from markupsafe import Markup
 
 from app.core import format as formats
 from app.core import nav
@@ -24,17 +26,34 @@ COUNTERS: dict[str, Any] = {}
 """Menu name -> function giving the number of things that wait for the reader; domains add theirs."""
 
 
-@lru_cache(maxsize=256)
-def _digest(path: str, _stamp: float) -> str:
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:10]
-
-
 def asset(name: str) -> str:
-    """The address of a static file with a hash of its content: cached for a year, fresh when it changes."""
-    path = Path(current_app.static_folder or "") / name
-    if not path.exists():
+    """The address of a static file with a hash of its content: cached for a year, fresh when it changes.
+
+    The file is looked at once per process, while developing at every page.
+    """
+    path = f"{current_app.static_folder}/{name}"
+    stamp = os.stat(path).st_mtime if current_app.debug and os.path.exists(path) else 0.0
+    return _asset(path, stamp, request.script_root, name)
+
+
+@lru_cache(maxsize=512)
+def _asset(path: str, _stamp: float, _root: str, name: str) -> str:
+    if not Path(path).exists():
         return url_for("static", filename=name)
-    return url_for("static", filename=name, v=_digest(str(path), path.stat().st_mtime))
+    return url_for("static", filename=name, v=hashlib.sha256(Path(path).read_bytes()).hexdigest()[:10])
+
+
+def icon(name: str, cls: str = "") -> Markup:
+    """One of the sprite's icons as SVG; always decorative. A page shows dozens of them."""
+    return _icon(asset("img/icons.svg"), name, cls)
+
+
+@lru_cache(maxsize=512)
+def _icon(sprite: str, name: str, cls: str) -> Markup:
+    return Markup(
+        '<svg class="icon{}" viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2"'
+        ' stroke-linecap="round" stroke-linejoin="round" aria-hidden="true"><use href="{}#i-{}"/></svg>'
+    ).format(f" {cls}" if cls else "", sprite, name)
 
 
 def language() -> str:
@@ -161,7 +180,7 @@ def install(app: Flask) -> None:
     """Hook all of this into the application."""
     app.jinja_env.globals.update(
         asset=asset, lk=Page(), fmt=formats, list_url=list_url, size_urls=size_urls, kept_args=kept_args,
-        page_note=page_note,
+        page_note=page_note, icon_svg=icon,
     )  # fmt: skip
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.extensions.setdefault("liuke_demo", lambda: False)
