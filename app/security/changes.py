@@ -22,9 +22,12 @@ from app.security.labels import right_label, view_label
 from app.security.models import Team
 
 
-def told(view: Any, changes: dict[str, Any]) -> list[tuple[Any, Any, Any]]:
+def told(view: Any, changes: dict[str, Any] | None) -> list[tuple[Any, Any, Any]]:
     """(field, before, after) of every change a history row keeps about a record of this screen."""
-    return [(_label(view, name), *(_value(view, name, kept) for kept in pair)) for name, pair in changes.items()]
+    return [
+        (_label(view, name), _value(view, name, before), _value(view, name, after))
+        for name, (before, after) in (changes or {}).items()
+    ]
 
 
 def _label(view: Any, name: str) -> Any:

@@ -30,7 +30,7 @@ from app.core.text import clean, like
 from app.core.unit import unit_of_work
 from app.core.views import CrmView, ReadOnlyView
 from app.extensions import db
-from app.security import door, operations, queries, throttle
+from app.security import changes, door, operations, queries, throttle
 from app.security.access import SEARCHED_NAMES, AllRoles, AllTeams, AllUsers, all_users
 from app.security.account_views import PreferencesView, ProfileView
 from app.security.forms import AccountForm, NewAccountForm, ResetPasswordForm, RoleForm
@@ -516,6 +516,7 @@ class AuditEntryView(ReadOnlyView):
         page = super().show_page(record)
         page["title"] = _("Entry of the change log")
         page["opens"] = view = self._view_of(record)
+        page["changes"] = changes.told(view, record.changes) if view else []
         page["record_url"] = view.show_url(view.scope.find(record.record_id)) if view else None
         return page
 

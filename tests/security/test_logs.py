@@ -114,6 +114,35 @@ def test_signing_in_and_account_changes_are_in_the_logs(sign_in, sysadmin, admin
     assert "Enabled Yes No" in text
 
 
+def test_values_read_as_people_know_them(sign_in, admin, sysadmin, li, wang, zhao):
+    from app.core.lifecycle import note_move
+    from app.security.people import roles_by_code
+
+    customer, lead = builders.customer(owner=wang), roles_by_code(["sales_lead"])[0]
+    with unit_of_work():
+        note_move(customer, "edit", actor=li, changes={
+            "owner_id": [wang.id, zhao.id], "status": ["active", "lost"], "level_id": [None, customer.level_id],
+            "credit": [3, 5], "forgotten": ["a", "b"], "source_opportunity_id": [1, 2],
+        })  # fmt: skip
+        operations.change_user(
+            chen := builders.user(role_code="executive"), actor=admin, last_name="陈", first_name="立",
+            email=chen.email, phone=None, team=None, active=True, roles=[lead],
+        )  # fmt: skip
+        rights = operations.rights_of_role(lead) - {("can_list", "Customer")}
+        operations.change_role(lead, actor=admin, label_zh="主管", label_en="Lead", active=True, rights=rights)
+    browser = sign_in(admin)
+
+    texts = [text_of(browser.get(f"/audit/show/{entry.id}")) for entry in rows(AuditEntry)]
+
+    assert "Account manager 王 王强 赵 赵敏" in texts[0]
+    assert "Status Active Lost" in texts[0]
+    assert "Level — Regular" in texts[0]
+    assert "forgotten a b" in texts[0]
+    assert "Roles Executive Lead" in texts[1]
+    assert "Customers: List Yes No" in texts[2]
+    assert "Name in English Sales lead Lead" in texts[2]
+
+
 # -- teams ----------------------------------------------------------------------------------------------------------
 
 
