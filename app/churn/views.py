@@ -163,14 +163,14 @@ class RetentionMeasureView(ReadOnlyView):
     exclude_route_methods = set(ReadOnlyView.exclude_route_methods) | {"show"}
     list_title = _l("Retention measures")
     label_columns = {
-        "case": _l("Customer"),
+        "case.customer": _l("Customer"),
         "text": _l("Measure"),
         "type": _l("Kind of measure"),
         "cost": _l("Cost"),
         "by": _l("By"),
         "at": _l("Time"),
     }
-    list_columns = ["case", "text", "type", "cost", "by", "at"]
+    list_columns = ["case.customer", "text", "type", "cost", "by", "at"]
     show_columns: list[str] = []
     search_columns = ["text", "type"]
     order_columns: list[str] = []

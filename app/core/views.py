@@ -37,6 +37,7 @@ from app.extensions import db
 log = logging.getLogger(__name__)
 
 PAGE_SIZES = (25, 50, 100)
+LOADERS: dict[str, Any] = {"selectinload": selectinload, "joinedload": joinedload}
 COUNT_CAP = 10_000  # nobody reads page 401; counting a million rows costs more than showing them
 DEEPEST = 100_000  # pages beyond are asked for by filters
 
@@ -206,19 +207,26 @@ class CrmView(TakesSteps, ModelView):
         by = [c.asc() if direction == "asc" else c.desc() for c in by]
         found = sa.select(model.id).where(*criteria).order_by(*by).offset(page * size).limit(size + 1).subquery()
         of_page = sa.select(model).join(found, found.c.id == model.id).order_by(*by)
-        columns = [c for c in self.list_columns if c != without]
+        columns = [c for c in self.list_columns if c.split(".")[0] != without]
         rows = builtins.list(db.session.execute(of_page.options(*self._loads(columns))).scalars())
         return rows[:size], len(rows) > size
 
     def _loads(self, columns: builtins.list[str]) -> builtins.list[Any]:
         """Loader options for the relations among `columns`: with the rows, never row by row."""
-        model, loads = self.datamodel.obj, []
-        for relation in dict.fromkeys(c.split(".")[0] for c in columns):
-            attribute: Any = getattr(model, relation, None)
-            relationship = getattr(attribute, "property", None)
-            if isinstance(relationship, RelationshipProperty):
-                loads.append((selectinload if relationship.uselist else joinedload)(attribute))
-        return loads
+        loads: dict[str, Any] = {}
+        for column in columns:
+            model, path, load = self.datamodel.obj, "", None
+            for part in column.split("."):
+                attribute: Any = getattr(model, part, None)
+                relationship = getattr(attribute, "property", None)
+                if not isinstance(relationship, RelationshipProperty):
+                    break
+                how = "selectinload" if relationship.uselist else "joinedload"
+                load = getattr(load, how)(attribute) if load is not None else LOADERS[how](attribute)
+                model, path = relationship.mapper.class_, f"{path}.{part}"
+            if load is not None:
+                loads[path] = load
+        return builtins.list(loads.values())
 
     def _count(self, criteria: builtins.list[Any], *, exact: bool) -> int:
         found = sa.select(self.datamodel.obj.id).where(*criteria)
@@ -340,7 +348,7 @@ class CrmView(TakesSteps, ModelView):
         relation = key.removesuffix("_id")
         criteria = [view.scope.criterion(), column == record.id]
         rows, more = view.rows(criteria, *view.base_order, page=0, size=size, without=relation)
-        columns = [view._column(c) for c in view.list_columns if c != relation]
+        columns = [view._column(c) for c in view.list_columns if c.split(".")[0] != relation]
         return {
             "view": view,
             "rows": rows,
@@ -396,8 +404,12 @@ class CrmView(TakesSteps, ModelView):
     def edit(self, pk: Any) -> Any:
         record = self.load(pk)
         if not self.may_edit(record):
-            flash(self.why_not_edit(record), "warning")
-            return redirect(self.show_url(record) or url_for(f"{self.endpoint}.list"))
+            why, status = self.why_not_edit(record), getattr(record, "status", None)
+            back = self.show_url(record) or url_for(f"{self.endpoint}.list")
+            if request.method == "POST":
+                note_refusal(record.__tablename__, record.id, "edit", actor_id=g.user.id, before=status, why=why)
+            flash(why, "warning")
+            return redirect(back)
         form = self.make_form(self.edit_columns, record)
         if request.method == "POST" and form.validate():
             if "version" in form and form.version.data != str(record.version):

@@ -10,8 +10,10 @@ from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_appbuilder.security.decorators import has_access, permission_name
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from sqlalchemy import inspect
 
 from app.core.clock import local, today, utcnow
+from app.core.errors import NotYours
 from app.core.format import day_of, money
 from app.core.history import history_of
 from app.core.scope import may, reader_id
@@ -178,10 +180,8 @@ class CustomerView(CrmView):
         return _("Only the account manager or a sales lead can edit this customer.")
 
     def change_record(self, record: Customer) -> None:
-        if record.owner_id != _before(record, "owner_id") and not may("can_assign", "Customer"):
-            from app.core.errors import BusinessError
-
-            raise BusinessError(_("Only a sales lead can give a customer to somebody else."))
+        if _before(record, "owner") is not record.owner and not may("can_assign", "Customer"):
+            raise NotYours(_("Only a sales lead can give a customer to somebody else."))
 
     def delete_record(self, record: Customer) -> None:
         record.status = CustomerStatus.deleted
@@ -203,18 +203,17 @@ class CustomerView(CrmView):
         )
 
 
-def _before(record: Any, column: str) -> Any:
-    """The column's value before this change."""
-    from sqlalchemy import inspect
-
-    history = inspect(record).attrs[column].history
-    return history.deleted[0] if history.deleted else getattr(record, column)
+def _before(record: Any, attribute: str) -> Any:
+    """The value of a column or relation before this change. A relation changes long before its foreign key does."""
+    history = inspect(record).attrs[attribute].history
+    return history.deleted[0] if history.deleted else getattr(record, attribute)
 
 
 class _OfCustomer(CrmView):
     """What hangs on a customer: entered from its page, editable by its account manager."""
 
     tab_of = {"CustomerView": "customer_id"}
+    extra_rights = ("can_edit_any",)
 
     def prefill(self, form: Any) -> None:
         given = request.args.get("customer")
@@ -242,8 +241,6 @@ class _OfCustomer(CrmView):
 
     def check_owner(self, record: Any) -> None:
         """Raises `NotYours` unless the reader may add to this customer."""
-        from app.core.errors import NotYours
-
         if not editable(record, record.customer.owner_id):
             raise NotYours(self.why_not_edit(record))
 
