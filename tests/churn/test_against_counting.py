@@ -19,7 +19,7 @@ from app.masterdata.models import DictionaryType
 from app.mirror.models import Order
 from tests import builders
 
-SATURDAY = datetime(1997, 1, 4, 2)
+SATURDAY = datetime(1997, 7, 5, 2)
 MONTHS = {"1": 6, "2": 6, "3": 9, "5": 12}  # by level
 
 
@@ -98,12 +98,12 @@ def store(company: dict[str, Silent]) -> None:
 
 
 @pytest.mark.parametrize("seed", [1997, 2026])
-def test_a_hundred_saturdays_in_a_row_come_out_as_counted_one_by_one(app, db, seed):
+def test_sixty_saturdays_in_a_row_come_out_as_counted_one_by_one(app, db, seed):
     app.config["LIUKE_CHURN_MONTHS_BY_LEVEL"] = {"3": 9, "5": 12}
     company = invent(seed)
     store(company)
     seen = [0, 0]
-    for week in range(100):
+    for week in range(60):
         now = SATURDAY + timedelta(weeks=week)
         foreseen = scan(as_of=from_local(now), preview=True)
         with unit_of_work():
@@ -114,4 +114,4 @@ def test_a_hundred_saturdays_in_a_row_come_out_as_counted_one_by_one(app, db, se
             name for name, one in company.items() if one.open_since is not None
         }
         seen = [seen[0] + result.opened, seen[1] + result.recovered]
-    assert min(seen) > 50  # both kinds of move happened often
+    assert min(seen) > 20  # both kinds of move happened often
