@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help vendor dev test lint fmt types ci translations migration demo
+.PHONY: help vendor dev bench test lint fmt types ci translations migration demo
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -16,6 +16,9 @@ demo: ## Load the demo company into an empty database
 
 test: ## Run the whole suite on both databases (k=name for some of it)
 	python -m tests $(if $(k),-k '$(k)')
+
+bench: ## Compare the speed with a Django admin and the bare SQL (bench/README.md)
+	python -m bench
 
 lint: ## Check style, form and types
 	ruff check .

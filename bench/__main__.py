@@ -79,19 +79,21 @@ def report(place: Place, given: argparse.Namespace, results: list[Result]) -> st
         f"# {given.customers:,} customers, {given.orders:,} orders, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         "",
         *(f"- {line}" for line in machine(place)),
-        f"- {given.requests} requests of each page in turn, one client, gunicorn with 2 sync workers on both sides, p50;"
-        f" {given.repeats} repeats of the jobs, median",
-        f"- load of the machine at the end {load[0]:.1f} (1 min), {load[2]:.1f} (15 min): read the ratios, not the times",
+        f"- {given.requests} requests of each page in turn by one client, p50; gunicorn with 2 sync workers for both;"
+        f" the median of {given.repeats} repeats of each job",
+        f"- load of the machine at the end: {load[0]:.1f} (1 min), {load[2]:.1f} (15 min): read ratios, not times",
         "",
-        "| operation | bare SQL ms | ours ms | Django admin ms | Django : ours | statements | KB |",
-        "|---|--:|--:|--:|--:|--:|--:|",
+        "Pairs are ours / Django admin. CPU is the web process's, without the database's.",
+        "",
+        "| operation | bare SQL ms | ours ms | Django admin ms | Django : ours | CPU ms | statements | KB |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for r in results:
         sql = f"{r.sql:.1f}" if r.unit == "ms" else ""
         unit = "" if r.unit == "ms" else f" {r.unit}"
         lines.append(
             f"| {r.name} | {sql} | {r.ours:,.1f}{unit} | {r.django:,.1f}{unit} | **{r.ratio:.1f}** |"
-            f" {_pair(r.statements)} | {_pair(r.kb)} |"
+            f" {_pair(r.cpu)} | {_pair(r.statements)} | {_pair(r.kb)} |"
         )
     return "\n".join([*lines, ""])
 

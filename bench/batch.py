@@ -28,7 +28,8 @@ MERGE = """
 TAKE = """
     CREATE TEMP TABLE touched ON COMMIT DROP AS
     WITH made AS (
-        INSERT INTO sales_order AS o (external_id, customer_id, ordered_at, status, source_status, amount, paid, delivery_address)
+        INSERT INTO sales_order AS o (external_id, customer_id, ordered_at, status, source_status, amount, paid,
+                                      delivery_address)
         SELECT f.order_no, c.id, f.ordered_at, f.status, f.status, f.amount, f.paid, f.delivery_address
         FROM feed f JOIN customer c ON c.number = f.customer_no
         ON CONFLICT (external_id) DO UPDATE SET customer_id = excluded.customer_id, ordered_at = excluded.ordered_at,
@@ -70,9 +71,11 @@ SCAN = """
                'warning', 1, now(), now()
         FROM customer c LEFT JOIN ab_user u ON u.id = c.owner_id
         LEFT JOIN LATERAL (SELECT ordered_at, external_id FROM sales_order o WHERE o.customer_id = c.id
-            AND o.status <> 'cancelled' AND o.ordered_at <= %(as_of)s ORDER BY ordered_at DESC, id DESC LIMIT 1) l ON true
+            AND o.status <> 'cancelled' AND o.ordered_at <= %(as_of)s ORDER BY ordered_at DESC, id DESC LIMIT 1
+        ) l ON true
         WHERE c.status = 'active' AND c.registered_on <= %(as_of)s::date
-            AND NOT EXISTS (SELECT 1 FROM churn_case k WHERE k.customer_id = c.id AND k.status IN ('warning', 'deferred'))
+            AND NOT EXISTS (SELECT 1 FROM churn_case k WHERE k.customer_id = c.id
+                AND k.status IN ('warning', 'deferred'))
             AND NOT EXISTS (SELECT 1 FROM sales_order o WHERE o.customer_id = c.id AND o.status <> 'cancelled'
                 AND o.ordered_at >= %(cutoff)s AND o.ordered_at <= %(as_of)s)
             AND coalesce(l.ordered_at, c.registered_on) < %(cutoff)s
@@ -100,7 +103,9 @@ class Batch:
             cursor.execute(statement, values)
             return cursor.fetchone()[0] if cursor.description else None
 
-    def _in_turn(self, calls: dict[str, Callable[[], int]], reset: Callable[[], None]) -> tuple[dict[str, float], dict[str, int]]:
+    def _in_turn(
+        self, calls: dict[str, Callable[[], int]], reset: Callable[[], None]
+    ) -> tuple[dict[str, float], dict[str, int]]:
         """Each in turn from the same start, as often as asked; medians in milliseconds, and what each did."""
         took: dict[str, list[float]] = {name: [] for name in calls}
         did: dict[str, int] = {}
@@ -124,7 +129,8 @@ class Batch:
         from bench.django_admin.crm.jobs import scan as django_scan
 
         cutoff = self._cutoff(as_of)
-        cases, entries = (self._sql(f"SELECT coalesce(max(id), 0) FROM {table}") for table in ("churn_case", "audit_entry"))
+        cases = self._sql("SELECT coalesce(max(id), 0) FROM churn_case")
+        entries = self._sql("SELECT coalesce(max(id), 0) FROM audit_entry")
         before = "SELECT count(*) FROM churn_case"
         had = self._sql(before)
         naive = {"as_of": as_of.replace(tzinfo=None), "cutoff": cutoff.replace(tzinfo=None)}
@@ -145,7 +151,7 @@ class Batch:
             connection.close()
             return int(self._sql(before)) - had
 
-        calls = {"sql": bare, "ours": lambda: ours.scan(as_of), "django": lambda: django_scan(naive["as_of"], naive["cutoff"])}
+        calls = {"sql": bare, "ours": lambda: ours.scan(as_of), "django": lambda: django_scan(**naive)}
         if self.wanted(name):
             self.say(name)
             took, did = self._in_turn(calls, reset)
@@ -198,7 +204,7 @@ class Batch:
         if set(did.values()) != {CHANGED}:
             raise SystemExit(f"The syncs differ: {did}")
         self.results.append(Result(name, took["sql"], took["ours"], took["django"]))
-        self.results.append(Result(f"the same through django-import-export", took["sql"], took["ours"], took["import"]))
+        self.results.append(Result("the same through django-import-export", took["sql"], took["ours"], took["import"]))
 
     def _write(self, folder: Path, number: int) -> None:
         """A feed of orders spread over all that came in the last two years, each with another amount than it has."""
@@ -239,5 +245,3 @@ def last_saturday(weeks: int = 0) -> datetime:
     day = now - timedelta(days=(now.weekday() - 4) % 7 + 7 * weeks)  # Friday 18:00 in UTC
     moment = day.replace(hour=18, minute=0, second=0, microsecond=0)
     return moment if moment <= now else moment - timedelta(days=7)
-
-

@@ -28,7 +28,9 @@ def _client() -> Any:
     from django.test import Client
 
     users = get_user_model().objects
-    user = users.filter(username="bench").first() or users.create_superuser("bench", "me@example.com", secrets.token_hex())
+    user = users.filter(username="bench").first()
+    if user is None:
+        user = users.create_superuser("bench", "me@example.com", secrets.token_hex())
     client = Client()
     client.force_login(user)
     return client

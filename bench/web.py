@@ -57,17 +57,26 @@ class Server:
         while time.monotonic() < until:
             try:
                 self.get("/")
-                return
             except (OSError, http.client.HTTPException):
                 if self.process.poll() is not None:
                     break
                 time.sleep(0.2)
+            else:
+                return
         raise SystemExit(f"{self.name} did not start:\n{log.read_text(errors='replace')[-2000:]}")
 
     def stop(self) -> None:
         """End gunicorn and its workers."""
         self.process.terminate()
         self.process.wait(PATIENCE)
+
+    def cpu_ms(self) -> float:
+        """CPU that the workers have used so far, in milliseconds; 0 where the system does not tell."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        if not children.exists():
+            return 0.0
+        pids = children.read_text().split()
+        return sum(int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) for pid in pids) / 1e6
 
     def get(self, address: str) -> Answer:
         """GET an address."""
@@ -78,9 +87,9 @@ class Server:
         return self._ask("POST", address, urlencode(form))
 
     def _ask(self, method: str, address: str, body: str | None = None) -> Answer:
-        headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items()), "Host": f"{HOST}:{self.port}"}
+        headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())}
         if body is not None:
-            headers |= {"Content-Type": "application/x-www-form-urlencoded", "Referer": f"http://{HOST}:{self.port}{quote(address)}"}
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
         began = time.perf_counter()
         connection = http.client.HTTPConnection(HOST, self.port, timeout=PATIENCE)
         connection.request(method, quote(address, safe="/?&=%"), body, headers)
@@ -101,10 +110,17 @@ class Server:
         return answer
 
 
-def interleaved(calls: dict[str, Callable[[int], float]], times: int) -> dict[str, list[float]]:
-    """Call each in turn (A, B, A, B, ...), after a warm-up of both; what each says it took, in milliseconds."""
+def interleaved(
+    calls: dict[str, Callable[[int], float]], times: int, *, warm: Callable[[], None]
+) -> dict[str, list[float]]:
+    """Call each in turn (A, B, A, B, ...), after a warm-up; what each says it took, in milliseconds.
+
+    `warm` is called when both have warmed up.
+    """
     took: dict[str, list[float]] = {name: [] for name in calls}
     for n in range(-3 * WORKERS, times):
+        if n == 0:
+            warm()
         for name, call in calls.items():
             ms = call(n % times)
             if n >= 0:
@@ -132,7 +148,8 @@ def fields_of(page: bytes, *, marker: str) -> list[tuple[str, str]]:
     for kind, given, inside in INPUT.findall(form):
         attributes: dict[str, Any] = {name: unescape(value) for name, value in ATTRIBUTE.findall(given)}
         name, how = attributes.get("name"), attributes.get("type", "text")
-        if not name or how in ("submit", "button", "file") or (how in ("checkbox", "radio") and "checked" not in attributes):
+        unticked = how in ("checkbox", "radio") and "checked" not in attributes
+        if not name or unticked or how in ("submit", "button", "file"):
             continue
         if kind == "select":
             options = re.findall(r'<option value="([^"]*)"([^>]*)>', inside)

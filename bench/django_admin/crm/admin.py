@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 from import_export.admin import ImportExportMixin
 
 from .models import ChurnCase, Contact, Counter, Customer, Interaction, Order
@@ -77,11 +78,13 @@ class CustomerAdmin(admin.ModelAdmin):
 
     @admin.display(description="上次下单")
     def last_order_at(self, customer: Customer) -> Any:
-        return customer.stats.last_order_at.date() if hasattr(customer, "stats") and customer.stats.last_order_at else None
+        stats = getattr(customer, "stats", None)
+        return stats.last_order_at.date() if stats is not None and stats.last_order_at else None
 
     @admin.display(description="累计金额")
     def order_total(self, customer: Customer) -> Any:
-        return customer.stats.order_total if hasattr(customer, "stats") else None
+        stats = getattr(customer, "stats", None)
+        return stats.order_total if stats is not None else None
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         return super().get_queryset(request).exclude(status="deleted")
@@ -94,7 +97,7 @@ class CustomerAdmin(admin.ModelAdmin):
         from app.core.text import name_key, search_key
 
         if not change:
-            obj.registered_on = date.today()
+            obj.registered_on = timezone.now().date()
             obj.number = next_number("KH", obj.registered_on)
         obj.name_key = name_key(obj.name)[:100]
         obj.search_key = search_key(obj.name, number=obj.number, phone=obj.phone)

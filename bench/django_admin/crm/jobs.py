@@ -73,7 +73,9 @@ def _totals(customers: set[int]) -> None:
     stats = counted.values("customer_id").annotate(last=Max("ordered_at"), count=Count("id"), total=Sum("amount"))
     CustomerStats.objects.bulk_create(
         [
-            CustomerStats(customer_id=s["customer_id"], last_order_at=s["last"], order_count=s["count"], order_total=s["total"])
+            CustomerStats(
+                customer_id=s["customer_id"], last_order_at=s["last"], order_count=s["count"], order_total=s["total"]
+            )
             for s in stats
         ],
         batch_size=1000, update_conflicts=True, unique_fields=["customer_id"],
@@ -83,7 +85,9 @@ def _totals(customers: set[int]) -> None:
     CustomerMonth.objects.filter(customer_id__in=customers).delete()
     CustomerMonth.objects.bulk_create(
         [
-            CustomerMonth(customer_id=m["customer_id"], month=m["month"].date(), order_count=m["count"], order_total=m["total"])
+            CustomerMonth(
+                customer_id=m["customer_id"], month=m["month"].date(), order_count=m["count"], order_total=m["total"]
+            )
             for m in months.annotate(count=Count("id"), total=Sum("amount"))
         ],
         batch_size=1000,
@@ -138,7 +142,10 @@ def scan(as_of: datetime, cutoff: datetime) -> int:
 def _history(moved: Iterator[tuple[int, str | None]], action: str, to: str, now: datetime) -> None:
     AuditEntry.objects.bulk_create(
         [
-            AuditEntry(at=now, record_type="churn_case", record_id=pk, action=action, outcome="done", from_status=before, to_status=to)
+            AuditEntry(
+                at=now, record_type="churn_case", record_id=pk, action=action, outcome="done", from_status=before,
+                to_status=to,
+            )
             for pk, before in moved
         ],
         batch_size=1000,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-
-
 from django.db import models
 
 STATUSES = [("active", "正常"), ("lost", "流失"), ("deleted", "删除")]
@@ -264,5 +262,3 @@ class Counter(models.Model):
     class Meta:
         managed = False
         db_table = "counter"
-
-
