@@ -145,6 +145,7 @@ class Config:
             "pool_size": 5,
             "max_overflow": 5,
             "connect_args": {
+                "connect_timeout": 5,  # seconds: a page says that the database is away instead of hanging
                 "options": "-c lock_timeout=5000 -c idle_in_transaction_session_timeout=60000 -c timezone=UTC"
             },
         }

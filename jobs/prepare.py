@@ -24,10 +24,10 @@ from app import create_app
 from app.core.clock import utcnow
 from app.core.unit import unit_of_work
 from app.extensions import db
+from app.runs.demo import is_loopback
 from app.runs.operations import install
 from app.runs.queries import is_demo
 from config import ROOT, Config
-from jobs.supervisor import is_this_machine
 
 NOT_BEYOND = (
     "The demo company is served on this machine only: its passwords are known to everybody. "
@@ -63,12 +63,12 @@ def prepare(url: str) -> Told:
     place = sa.make_url(url)
     final = Path(place.database or "") if place.get_backend_name() == "sqlite" else None
     if final is None or final.exists() or not final.name:
-        return fill(create_app(), url)
+        return fill(create_app())
     new = final.with_name(final.name + ".new")
     remove(new)
     final.parent.mkdir(parents=True, exist_ok=True)
     made = place.set(database=str(new)).render_as_string(hide_password=False)
-    told = fill(create_app(SQLALCHEMY_DATABASE_URI=made), url)
+    told = fill(create_app(SQLALCHEMY_DATABASE_URI=made))
     if told.refused:
         remove(new)
     else:
@@ -82,7 +82,7 @@ def remove(file: Path) -> None:
         file.with_name(file.name + ending).unlink(missing_ok=True)
 
 
-def fill(app: Flask, url: str) -> Told:
+def fill(app: Flask) -> Told:
     """Migrate, store rights and dictionary, and make sure that somebody can sign in."""
     from app.cli import init
 
@@ -103,7 +103,7 @@ def somebody(config: dict[str, Any]) -> Told:
     demo = is_demo() or (empty and config["LIUKE_DEMO"])
     db.session.rollback()
     if demo:
-        if not is_this_machine(config["LIUKE_HOST"]):
+        if not is_loopback(config["LIUKE_HOST"]):
             return Told(refused=NOT_BEYOND)
         return demo_company(load=empty)
     with unit_of_work():

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import errno
 import fcntl
-import ipaddress
 import json
 import os
 import shutil
@@ -167,14 +166,6 @@ def _how(code: int) -> str:
 
 
 # -- what must be true before anything starts ---------------------------------------------------------------------
-
-
-def is_this_machine(host: str) -> bool:
-    """Whether binding to `host` reaches this machine only."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host in ("localhost", "localhost.")
 
 
 def check_address(host: str, port: int) -> None:

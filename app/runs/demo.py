@@ -44,7 +44,7 @@ class DemoFlag:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address means this machine: localhost, 127.x.x.x, ::1. A port is ignored."""
+    """Whether a host name or address means this machine only: localhost, 127.x.x.x, ::1. A port is ignored."""
     name = host.strip().lower()
     if name.startswith("["):
         name = name[1:].split("]", 1)[0]

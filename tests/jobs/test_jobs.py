@@ -6,18 +6,22 @@ import json
 from datetime import timedelta
 
 import pytest
+from redis.exceptions import ConnectionError as RedisAway
+from rq.exceptions import StopRequested
 from rq.job import JobStatus
+from sqlalchemy.exc import OperationalError
 
 from app.churn.models import ChurnCase
 from app.core.clock import company_zone, utcnow
 from app.core.redis import QUEUE, JsonJob, JsonQueue, enqueue, job_id
-from app.core.unit import is_writing
-from app.runs.models import Heartbeat, JobRun, RunStatus
-from app.runs.operations import RunLostError, whoami
+from app.core.unit import is_writing, unit_of_work
+from app.desk.demo import ACCOUNTS
+from app.runs.models import Heartbeat, Installation, JobRun, RunStatus
+from app.runs.operations import RunLostError, install, whoami
 from app.runs.periodic import CHURN_SCAN, instant, period_of, wall_of
 from app.runs.queries import parts
 from app.security.models import UserSession
-from jobs import churn_scan, context, session_sweep
+from jobs import churn_scan, context, prepare, session_sweep, worker
 from jobs.context import RunRefusedError, job_context, run_job
 from jobs.schedule import enqueue_due, ledger_due
 from tests import builders
@@ -237,3 +241,98 @@ def test_a_job_waits_once_under_its_id(redis, app, db):
 
 def test_an_id_has_only_what_rq_takes():
     assert job_id("churn-scan", "2026-11-21T02:00") == "churn-scan-2026-11-21T0200"
+
+
+def test_a_worker_without_redis_waits_and_tries_again(app, db, monkeypatch):
+    tries, naps = [], []
+
+    class Trying(worker.LiukeWorker):
+        def __init__(self, *_queues, **_given):
+            tries.append(len(tries))
+            if len(tries) < 3:
+                raise RedisAway("gone")
+            self._shutdown_requested_date = None
+
+        def work(self, **_given):
+            if len(tries) == 4:
+                self._shutdown_requested_date = utcnow()
+
+    monkeypatch.setattr(worker, "the_app", lambda: app)
+    monkeypatch.setattr(worker, "LiukeWorker", Trying)
+    monkeypatch.setattr(worker.time, "sleep", naps.append)
+
+    assert worker.main() == 0
+    assert len(tries) == 4
+    assert naps == [worker.PATIENCE] * 3
+
+
+def test_a_worker_that_is_stopped_while_it_waits_ends(app, db, monkeypatch):
+    def stop(_seconds):
+        raise StopRequested
+
+    monkeypatch.setattr(worker, "the_app", lambda: app)
+    monkeypatch.setattr(worker, "LiukeWorker", lambda *_queues, **_given: (_ for _ in ()).throw(RedisAway("gone")))
+    monkeypatch.setattr(worker.time, "sleep", stop)
+
+    assert worker.main() == 0
+
+
+def test_without_the_database_a_worker_lives_on(db, monkeypatch):
+    def away(*_anything):
+        raise OperationalError("INSERT", {}, Exception("gone"))
+
+    monkeypatch.setattr(worker, "beat", away)
+
+    worker.sign_of_life()
+
+    assert parts() == {}
+
+
+# -- the first step of a start ------------------------------------------------------------------------------------
+
+
+def test_a_database_in_use_is_left_alone(app, db):
+    told = prepare.somebody(app.config)
+
+    assert (told.accounts, told.refused) == ([], None)
+    assert not rows(Installation)[0].demo
+
+
+def test_a_demo_database_names_its_accounts_at_every_start(app, db):
+    with unit_of_work():
+        install(demo=True, now=utcnow())
+
+    told = prepare.somebody({**app.config, "LIUKE_DEMO": False})
+
+    assert [account.name for account in told.accounts] == [account.name for account in ACCOUNTS]
+    assert "invented" in told.notes[0]
+
+
+def test_a_demo_database_is_not_started_for_other_machines(app, db):
+    with unit_of_work():
+        install(demo=True, now=utcnow())
+
+    told = prepare.somebody({**app.config, "LIUKE_HOST": "0.0.0.0"})
+
+    assert told.refused == prepare.NOT_BEYOND
+
+
+def test_a_half_made_database_of_an_interrupted_start_is_made_anew(tmp_path, monkeypatch):
+    """The file is moved to its place when it is whole."""
+    place, seen = tmp_path / "liuke.db", []
+    for ending in ("", "-wal"):
+        (tmp_path / f"liuke.db.new{ending}").write_text("half")
+
+    def fill(url):
+        seen.append((url, place.exists(), (tmp_path / "liuke.db.new").exists()))
+        (tmp_path / "liuke.db.new").write_text("whole")
+        return prepare.Told()
+
+    monkeypatch.setattr(prepare, "create_app", lambda **given: given["SQLALCHEMY_DATABASE_URI"])
+    monkeypatch.setattr(prepare, "fill", fill)
+
+    prepare.prepare(f"sqlite:///{place}")
+
+    assert seen == [(f"sqlite:///{place}.new", False, False)]
+    assert [path.name for path in tmp_path.iterdir()] == ["liuke.db"]
+    assert place.read_text() == "whole"

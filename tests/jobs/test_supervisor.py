@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 
 import config
+from app.runs.demo import is_loopback
 from jobs import prepare, supervisor
-from jobs.supervisor import CannotStart, alone, check_address, is_this_machine, redis_binary, socket_folder
+from jobs.supervisor import CannotStart, alone, check_address, redis_binary, socket_folder
 from tests.world import ROOT
 
 pytestmark = pytest.mark.once
@@ -255,6 +256,10 @@ def test_an_address_nobody_has_is_said_too():
         ("::1", True),
         ("[::1]", True),
         ("localhost", True),
+        ("localhost:5000", True),
+        ("[::1]:5000", True),
+        ("127.0.0.1.example.com", False),
+        ("localhost.example.com", False),
         ("0.0.0.0", False),
         ("::", False),
         ("10.0.0.8", False),
@@ -263,7 +268,7 @@ def test_an_address_nobody_has_is_said_too():
     ],
 )
 def test_which_hosts_are_this_machine(host, here):
-    assert is_this_machine(host) is here
+    assert is_loopback(host) is here
 
 
 def test_two_starts_on_one_folder_do_not_happen(tmp_path):
