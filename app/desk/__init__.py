@@ -15,4 +15,15 @@ def register(appbuilder: Any) -> None:
     from app.desk.jobs import JobsView
 
     health.install(current_app)
+    current_app.extensions["liuke_demo_accounts"] = demo_accounts
     nav.add(appbuilder, JobsView, group="system", icon="clock", label=_l("Background jobs"))
+
+
+def demo_accounts() -> tuple[list[tuple[str, str]], str]:
+    """Who can sign in to the demo company, with what role, and the password of all: for the login page."""
+    from app.core.web import language
+    from app.desk.demo import PASSWORD, STAFF
+    from app.security.roles import ROLES
+
+    labels = {role.code: role.label_en if language() == "en" else role.label_zh for role in ROLES}
+    return [(c.account, labels[c.role]) for c in STAFF if not c.absent], PASSWORD

@@ -154,26 +154,6 @@ def _end(which: Any, reason: str, at: datetime) -> None:
     )
 
 
-def sweep(*, keep_days: int = 90) -> int:
-    """Mark the sessions that ran out as ended and forget those that ended long ago. Returns how many it marked.
-
-    Housekeeping only: a session that ran out is refused whether it was marked or not. Flushes; the caller commits.
-    """
-    now = utcnow()
-    live = sa.select(UserSession).where(UserSession.ended_at.is_(None))
-    over = [(row.id, why) for row in db.session.execute(live).scalars() if (why := _over(row, now))]
-    for why in ("expired", "idle"):
-        ids = [pk for pk, reason in over if reason == why]
-        if ids:
-            _end(UserSession.id.in_(ids), why, now)
-    db.session.execute(
-        sa.delete(UserSession)
-        .where(UserSession.ended_at < now - timedelta(days=keep_days))
-        .execution_options(synchronize_session=False)
-    )
-    return len(over)
-
-
 def _over(row: UserSession, now: datetime) -> str | None:
     if row.ended_at is not None:
         return row.end_reason or "ended"

@@ -407,25 +407,6 @@ def test_the_browser_that_is_signed_in_may_sign_in_again(wang, refusing, sign_in
     assert signed_in(browser)
 
 
-# -- housekeeping ---------------------------------------------------------------------------------------------------
-
-
-def test_sweeping_marks_what_ran_out_and_forgets_what_is_old(db, wang, zhao, li, clock):
-    for person in (wang, zhao):
-        sessions.start(person.id, remember=False, ip=None, user_agent=None)
-    clock.forward(minutes=31)
-    sessions.start(li.id, remember=False, ip=None, user_agent=None)
-
-    with unit_of_work():
-        assert sessions.sweep() == 2
-    assert [s.end_reason for s in rows(UserSession)] == ["idle", "idle", None]
-
-    clock.forward(days=91)
-    with unit_of_work():
-        sessions.sweep()
-    assert [s.user_id for s in rows(UserSession)] == [li.id]
-
-
 def test_the_sign_of_a_csrf_token_is_not_the_sign_of_a_session(app, client, wang):
     serializer = URLSafeTimedSerializer(str(app.secret_key), salt="wtf-csrf-token")
     client.flask.set_cookie("liuke", serializer.dumps({"_user_id": str(wang.id)}))

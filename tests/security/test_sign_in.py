@@ -421,3 +421,13 @@ def test_with_redis_the_nodes_count_together(app, wang, db, world, redis):
     for node in nodes:
         with node.app_context():
             db.engine.dispose()
+
+
+def test_the_accounts_of_the_demo_company_stand_on_its_login_page_only(app, client, db, monkeypatch):
+    assert "wangxiaowen" not in text_of(client.get("/login/"))
+    monkeypatch.setitem(app.extensions, "liuke_demo", lambda: True)
+
+    text = text_of(client.get("/login/"))
+
+    assert "wangxiaowen Account manager" in text
+    assert "password: bright-lantern-28" in text
