@@ -171,7 +171,18 @@ class CustomerView(CrmView):
             form.owner.data = g.user._get_current_object()
 
     def create_record(self, record: Customer) -> None:
+        self.check_owner(record)
         operations.register(record, actor=g.user._get_current_object())
+
+    def check_owner(self, record: Customer) -> None:
+        """Raises `NotYours` when somebody without the right to assign chose another account manager than himself.
+
+        Asked before the flush: until then the foreign key still says who was the owner.
+        """
+        chosen = record.owner.id if record.owner is not None else None
+        before = record.owner_id if record.id is not None else reader_id()
+        if chosen != before and not may("can_assign", "Customer"):
+            raise NotYours(_("Only a sales lead can give a customer to somebody else."))
 
     def may_edit(self, record: Customer) -> bool:
         return record.status != CustomerStatus.deleted and editable(record, record.owner_id)
@@ -180,8 +191,7 @@ class CustomerView(CrmView):
         return _("Only the account manager or a sales lead can edit this customer.")
 
     def change_record(self, record: Customer) -> None:
-        if _before(record, "owner") is not record.owner and not may("can_assign", "Customer"):
-            raise NotYours(_("Only a sales lead can give a customer to somebody else."))
+        self.check_owner(record)
 
     def delete_record(self, record: Customer) -> None:
         record.status = CustomerStatus.deleted
@@ -203,10 +213,10 @@ class CustomerView(CrmView):
         )
 
 
-def _before(record: Any, attribute: str) -> Any:
-    """The value of a column or relation before this change. A relation changes long before its foreign key does."""
-    history = inspect(record).attrs[attribute].history
-    return history.deleted[0] if history.deleted else getattr(record, attribute)
+def _before(record: Any, column: str) -> Any:
+    """The column's value before this change."""
+    history = inspect(record).attrs[column].history
+    return history.deleted[0] if history.deleted else getattr(record, column)
 
 
 class _OfCustomer(CrmView):

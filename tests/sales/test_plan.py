@@ -126,7 +126,8 @@ def test_only_a_plan_in_development_changes(db, sign_in, admin, wang, status, pi
     step = builders.plan_step(opportunity)
     before, browser = picture(step), sign_in(admin)
     for address, sent in (
-        (url(opportunity, step), STEP), (url(opportunity, step, "/result"), {"result": "做完了"}), (url(opportunity), STEP),
+        (url(opportunity, step), STEP), (url(opportunity), STEP),
+        (url(opportunity, step, "/result"), {"result": "做完了"}),
     ):  # fmt: skip
         answer = browser.post(address, sent)
         assert answer.status_code == 409

@@ -116,8 +116,8 @@ def test_a_right_wins_what_is_unfinished(db, li):
 @pytest.mark.parametrize(
     "known",
     [
-        "杭州云栖智造科技有限公司", " 杭州云栖智造科技 ", "杭州云栖智造科技股份有限公司", "杭州云栖智造科技（集团）有限公司",
-        "杭州　云栖智造科技有限责任公司", "杭州云栖智造科技公司",
+        "杭州云栖智造科技有限公司", " 杭州云栖智造科技 ", "杭州云栖智造科技股份有限公司",
+        "杭州云栖智造科技（集团）有限公司", "杭州　云栖智造科技有限责任公司", "杭州云栖智造科技公司",
     ],
 )  # fmt: skip
 def test_an_equal_name_is_asked_about_and_never_decided_silently(db, sign_in, wang, ready, known, refusals):
