@@ -31,17 +31,11 @@ class TakesSteps:
     label_columns: Any
     list_columns: Any
 
-    def load(self, pk: Any) -> Any:
-        raise NotImplementedError
-
-    def cell(self, record: Any, name: str) -> Any:
-        raise NotImplementedError
-
-    def frame(self) -> dict[str, Any]:
-        raise NotImplementedError
-
-    def show_url(self, record: Any) -> str | None:
-        raise NotImplementedError
+    # what the screen it is mixed into brings
+    load: Any
+    cell: Any
+    frame: Any
+    show_url: Any
 
     def open_steps(self, record: Any) -> builtins.list[Step]:
         """The steps this reader may take from here; buttons follow the rights, they do not make them."""
