@@ -2,7 +2,7 @@
 
 rq-scheduler alone loses an entry when it is killed between taking and re-arming it, when Redis is emptied or a job's
 hash is deleted, dies of one entry it cannot read and of a minute without Redis, and follows the process's time zone
-(docs/decisions/0010). Here every round heals its entries, re-arms before it queues, and asks the ledger what was missed.
+(docs/decisions/0010). Here every round heals its entries, re-arms before it queues, and asks the ledger what is due.
 """
 
 from __future__ import annotations

@@ -79,27 +79,32 @@ def main() -> int:
     """Work until told to stop. Without Redis it waits and tries again."""
     speak()
     url = the_app().config["REDIS_URL"]
-    while True:
-        try:
-            worker = LiukeWorker(
-                [QUEUE],
-                connection=Redis.from_url(url),
-                serializer=JSONSerializer,
-                worker_ttl=WORKER_TTL,
-                maintenance_interval=MAINTENANCE,
-                job_monitoring_interval=MONITORING,
-            )
-            log.info("working")
-            worker.work(with_scheduler=True, logging_level="WARNING")
-            if worker.was_stopped:
-                log.info("stopped")
-                return 0
-        except RedisError as away:
-            log.warning("%s; trying again in %d s", str(away).splitlines()[0], PATIENCE)
-        try:
+    try:
+        while not work(url):
             time.sleep(PATIENCE)
-        except StopRequested:
-            return 0
+    except StopRequested:
+        pass  # told while it waited
+    log.info("stopped")
+    return 0
+
+
+def work(url: str) -> bool:
+    """Work until told to stop (true) or until Redis goes away for long (false)."""
+    worker = None
+    try:
+        worker = LiukeWorker(
+            [QUEUE],
+            connection=Redis.from_url(url),
+            serializer=JSONSerializer,
+            worker_ttl=WORKER_TTL,
+            maintenance_interval=MAINTENANCE,
+            job_monitoring_interval=MONITORING,
+        )
+        log.info("working")
+        worker.work(with_scheduler=True, logging_level="WARNING")
+    except RedisError as away:
+        log.warning("%s; trying again in %d s", str(away).splitlines()[0], PATIENCE)
+    return worker is not None and worker.was_stopped
 
 
 if __name__ == "__main__":

@@ -248,14 +248,15 @@ def test_a_worker_without_redis_waits_and_tries_again(app, db, monkeypatch):
 
     class Trying(worker.LiukeWorker):
         def __init__(self, *_queues, **_given):
+            self._shutdown_requested_date = None
             tries.append(len(tries))
             if len(tries) < 3:
                 raise RedisAway("gone")
-            self._shutdown_requested_date = None
 
         def work(self, **_given):
             if len(tries) == 4:
                 self._shutdown_requested_date = utcnow()
+                raise RedisAway("gone when it said goodbye")
 
     monkeypatch.setattr(worker, "the_app", lambda: app)
     monkeypatch.setattr(worker, "LiukeWorker", Trying)
