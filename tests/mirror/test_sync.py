@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
+from threading import Barrier, Thread
 
 import pytest
 import sqlalchemy as sa
@@ -16,7 +18,7 @@ from app.extensions import db as database
 from app.mirror import feed as feed_module
 from app.mirror.models import Order, OrderLine, OrderStatus, Product, Stock, SyncRun, SyncStatus
 from app.mirror.queries import wrong_totals
-from app.mirror.sync import sync
+from app.mirror.sync import _claim, sync
 from app.runs.models import Heartbeat
 from tests import builders
 from tests.mirror.conftest import SMALL, counts, mirror
@@ -342,6 +344,29 @@ def test_a_second_sync_is_refused_while_one_runs(db, feed):
     assert run.status is SyncStatus.done
     assert len(refusals) == 1
     assert [r.id for r in rows(SyncRun)] == [run.id]
+
+
+def test_of_several_claims_at_the_same_moment_one_wins(app, db, world):
+    world.everything = True
+    start, outcomes = Barrier(4), []
+
+    def claims():
+        with app.app_context():
+            start.wait()
+            try:
+                outcomes.append(_claim(Path("feed")))
+            except BusinessError:
+                outcomes.append("refused")
+            database.session.remove()
+
+    threads = [Thread(target=claims) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    [run] = rows(SyncRun)
+    assert sorted(outcomes, key=str) == [run.id, "refused", "refused", "refused"]
 
 
 @pytest.mark.parametrize(("minutes", "taken"), [(29, False), (31, True)])
