@@ -1,0 +1,105 @@
+"""Everybody at once: six processes with their own engines at one barrier. What happens once, happens exactly once."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+
+from app.core.models import AuditEntry, Outcome
+from app.core.models import Counter as CounterRow
+from app.customers.models import Contact, Customer
+from app.sales.models import Opportunity, OpportunityStatus, PlanStep
+from tests import builders
+from tests.support import rows
+from tests.world import ROOT
+
+S = OpportunityStatus
+
+
+@pytest.fixture(scope="module")
+def starter(app):
+    """The process that forks the racers."""
+    command = [sys.executable, "-m", "tests.workflows.racers"]
+    with subprocess.Popen(command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert json.loads(process.stdout.readline()) == "ready"
+        yield process
+    assert process.returncode == 0
+
+
+@pytest.fixture
+def race(db, starter, other_processes):
+    """`race("assign", people=6, ids=[...])`: how each process's tries ended, added up, and what they returned."""
+
+    def hold(name, *, people, ids):
+        db.session.commit()
+        print(json.dumps({"race": name, "people": people, "ids": ids}), file=starter.stdin, flush=True)
+        found = json.loads(starter.stdout.readline())
+        crashed = [one["crashed"] for one in found if "crashed" in one]
+        assert not crashed, crashed[0]
+        db.session.expire_all()
+        return sum((Counter(one["ended"]) for one in found), Counter()), [r for one in found for r in one["results"]]
+
+    return hold
+
+
+def history(action, outcome):
+    return len(rows(AuditEntry, AuditEntry.action == action, AuditEntry.outcome == outcome))
+
+
+def test_200_opportunities_assigned_by_six_are_assigned_200_times(race, li):
+    ids = [builders.opportunity(by=li).id for _ in range(200)]
+    ended, _results = race("assign", people=6, ids=ids)
+    assert ended["done"] == 200
+    assert ended["busy"] == 0
+    refused = {sentence: count for sentence, count in ended.items() if sentence not in ("done", "busy")}
+    assert sum(refused.values()) == 1000
+    assert set(refused) <= {"Already assigned to 王强.", "Already assigned to 赵敏."}
+    assert {o.status for o in rows(Opportunity)} == {S.assigned}
+    assert {o.version for o in rows(Opportunity)} == {2}
+    assert (history("assign", Outcome.done), history("assign", Outcome.refused)) == (200, 1000)
+
+
+def test_100_opportunities_won_by_six_make_100_customers(race, li, wang):
+    ids = []
+    for number in range(100):
+        opportunity = builders.opportunity(
+            by=li, given_to=wang, contact_name=f"联系人{number}", contact_phone="010-555 0101"
+        )
+        builders.plan_step(opportunity, result="合同已签")
+        ids.append(opportunity.id)
+    ended, _results = race("win", people=6, ids=ids)
+    assert (ended["done"], ended["busy"]) == (100, 0)
+    won = rows(Opportunity)
+    assert {o.status for o in won} == {S.won}
+    assert len({o.customer_id for o in won}) == len(rows(Customer)) == 100
+    assert sorted(c.name for c in rows(Contact)) == sorted(f"联系人{n}" for n in range(100))
+    assert all(contact.is_primary for contact in rows(Contact))
+    assert len({c.number for c in rows(Customer)}) == 100
+    assert (history("win", Outcome.done), history("win", Outcome.refused)) == (100, 500)
+
+
+def test_no_step_is_planned_after_the_end(race, li, wang):
+    ids = [builders.opportunity(by=li, given_to=wang).id for _ in range(60)]
+    ended, _results = race("plan or close", people=6, ids=ids)
+    assert ended["busy"] == 0
+    assert {o.status for o in rows(Opportunity)} == {S.lost}
+    ends = {
+        e.record_id: e.id
+        for e in rows(AuditEntry, AuditEntry.action == "terminate", AuditEntry.outcome == Outcome.done)
+    }
+    assert len(ends) == 60
+    planned = {e.record_id: e.id for e in rows(AuditEntry, AuditEntry.record_type == "plan_step")}
+    steps = rows(PlanStep)
+    assert ended["done"] == 60 + len(steps)
+    assert [step.id for step in steps if planned[step.id] > ends[step.opportunity_id]] == []
+
+
+def test_eight_processes_take_1600_different_numbers(race):
+    ended, numbers = race("take number", people=8, ids=list(range(200)))
+    assert (ended["done"], ended["busy"]) == (1600, 0)
+    assert sorted(numbers, key=lambda n: int(n[8:])) == [f"KH071202{n:03d}" for n in range(1, 1601)]
+    assert [counter.last for counter in rows(CounterRow)] == [1600]
