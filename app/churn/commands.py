@@ -59,9 +59,12 @@ def churn(as_of: str | None, preview: bool, as_json: bool) -> None:
 def _instant(text: str) -> datetime:
     """The UTC instant of a wall-clock time of the company, or of a time with its own offset."""
     from app.core.clock import from_local
+    from app.core.forms import EARLIEST, LATEST
 
     try:
         wall = datetime.fromisoformat(text)
-        return from_local(wall) if wall.tzinfo is None else wall.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise click.BadParameter(f"{text!r} is no time such as 1997-12-06T02:00.", param_hint="--as-of") from None
+    except ValueError:
+        wall = None
+    if wall is None or not EARLIEST.year <= wall.year < LATEST.year:
+        raise click.BadParameter(f"{text!r} is no time such as 1997-12-06T02:00.", param_hint="--as-of")
+    return from_local(wall) if wall.tzinfo is None else wall.astimezone(UTC)

@@ -79,7 +79,7 @@ def test_every_run_that_writes_is_in_the_ledger(crm):
     assert all(run.period.startswith("hand-") for run in (replay, now))
 
 
-@pytest.mark.parametrize("text", ["saturday", "1997-13-01", "1997-12-06T25:00"])
+@pytest.mark.parametrize("text", ["saturday", "1997-13-01", "1997-12-06T25:00", "0001-01-01", "2200-01-01"])
 def test_a_time_that_is_none_is_refused(crm, text):
     result = crm("--as-of", text)
     assert result.exit_code == 2
