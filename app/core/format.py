@@ -8,11 +8,13 @@ person's text goes through escape().
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 from flask_appbuilder.security.sqla.models import User
+from flask_babel import get_locale
 from flask_babel import gettext as _
 from markupsafe import Markup, escape
 
@@ -80,6 +82,12 @@ def stars(value: int | None) -> Markup:
 def percent(value: int | None) -> Markup:
     """A whole percentage: 85 %."""
     return NOTHING if value is None else Markup(f'<span class="num">{value:d}%</span>')
+
+
+def listed(words: Iterable[Any]) -> str:
+    """Several words in a row, as the reader's language sets them: A, B or 甲、乙."""
+    locale = get_locale()
+    return (", " if locale is not None and locale.language == "en" else "、").join(str(word) for word in words)
 
 
 def initial(user: User | None) -> str:

@@ -14,7 +14,7 @@ from flask_appbuilder.security.sqla.models import Role, User
 from sqlalchemy.orm import RelationshipProperty
 
 from app.core.choices import ChoiceType
-from app.core.format import cell
+from app.core.format import cell, listed
 from app.core.types import Money, UtcDateTime
 from app.core.web import language
 from app.extensions import db
@@ -43,7 +43,7 @@ def _value(view: Any, name: str, kept: Any) -> Any:
         return cell(None)
     if name == "roles" and isinstance(kept, str):
         named = {role.name: str(role) for role in db.session.execute(sa.select(Role)).scalars()}
-        return ", ".join(named.get(role, role) for role in kept.split(", "))
+        return listed(named.get(role, role) for role in kept.split(", "))
     model = view.datamodel.obj
     relation = getattr(getattr(model, name.removesuffix("_id"), None), "property", None)
     if name.endswith("_id") and isinstance(relation, RelationshipProperty):

@@ -19,7 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import joinedload, selectinload
 
 from app.core.errors import BusinessError, NotYours
-from app.core.format import NOTHING, when
+from app.core.format import NOTHING, listed, when
 from app.core.history import ACTIONS
 from app.core.lifecycle import note_refusal
 from app.core.models import AuditEntry
@@ -148,7 +148,7 @@ class UserView(CrmView):
         if name == "full_name":
             return record.get_full_name()
         if name == "roles":
-            return ", ".join(str(role) for role in record.roles) or NOTHING
+            return listed(record.roles) or NOTHING
         if name == "seen":
             return when(g.last_seen.get(record.id))
         return super().cell(record, name)
@@ -453,7 +453,7 @@ class TeamView(CrmView):
                 g.people_by_team = queries.people_by_team()
             return g.people_by_team.get(record.id, 0)
         if name == "members":
-            return ", ".join(person.get_full_name() for person in queries.members_of(record)) or NOTHING
+            return listed(person.get_full_name() for person in queries.members_of(record)) or NOTHING
         return super().cell(record, name)
 
     def create_record(self, record: Any) -> None:
