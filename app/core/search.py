@@ -121,7 +121,7 @@ class Search:
             self._switch_on(control, str(shown or value), attribute == wanted if shown is not None else None)
 
     def _range(self, name: str, attribute: Any, label: Any, kind: str) -> None:
-        for operator, words in ((FROM, _("%(field)s from", field=label)), (TO, _("%(field)s to", field=label))):
+        for operator, words in ((FROM, _("%(field)s (from)", field=label)), (TO, _("%(field)s (to)", field=label))):
             arg, value = self._arg(operator, name)
             control = Control(arg, words, kind, value)
             self.controls.append(control)
