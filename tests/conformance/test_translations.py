@@ -108,6 +108,19 @@ def test_translations_are_chinese_and_end_like_their_sentence():
     assert wrong == []
 
 
+def test_chinese_is_set_as_chinese():
+    """Full-width punctuation, a blank between Chinese and Latin letters or digits, 你, and deeds instead of 确定."""
+    han = "[\u4e00-\u9fff]"
+    slips = re.compile(rf"{han}[,.:;!?()]|[,:;!?(]{han}|{han}[A-Za-z0-9]|[A-Za-z0-9]{han}|您|确定|提交|操作成功")
+    wrong = [
+        form
+        for message in entries().values()
+        for form in (message.string if isinstance(message.string, (tuple, list)) else (message.string,))
+        if slips.search(form)
+    ]
+    assert wrong == []
+
+
 def test_the_framework_leaves_no_gap():
     assert sorted(framework_gaps() - entries().keys()) == []
 
