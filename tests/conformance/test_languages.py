@@ -11,7 +11,10 @@ from flask import current_app
 from flask_appbuilder import Model
 from flask_appbuilder.security.sqla.models import User
 from flask_babel import force_locale
+from flask_wtf.csrf import CSRFError
 from pypinyin import lazy_pinyin
+from sqlalchemy.exc import OperationalError, StatementError
+from werkzeug.exceptions import default_exceptions
 
 from app.churn.models import ChurnStatus
 from app.core.choices import Choice
@@ -122,6 +125,7 @@ def romanise(db):
     db.session.commit()
 
 
+REFERENCE = re.compile(r"[0-9a-f]{8}")
 PLAIN = str.maketrans("，。：；（）！？", ",.:;()!?")
 
 
@@ -343,6 +347,21 @@ def test_a_reader_who_is_nobody_gets_errors_in_his_browsers_language(client, spo
 
     assert sentence in answer.get_data(as_text=True)
     assert list(foreign(said_by(answer, spoken), spoken)) == []
+
+
+@pytest.mark.parametrize("spoken", LANGUAGES)
+@pytest.mark.parametrize("error", [
+    *(default_exceptions[code]() for code in (400, 403, 404, 405, 413, 418, 429)),
+    CSRFError(), OperationalError("SELECT", {}, Exception("gone")), StatementError("odd", "SELECT", {}, Exception()),
+], ids=lambda error: type(error).__name__)  # fmt: skip
+def test_every_error_is_explained_in_the_readers_language(app, db, spoken, error):
+    with app.test_request_context("/"), force_locale(spoken):
+        answer = app.make_response(app.handle_user_exception(error))
+
+    said = said_by(answer, spoken)
+    assert answer.status_code >= 400
+    assert len(said) > 3
+    assert [text for text in foreign(said, spoken) if not REFERENCE.fullmatch(text)] == []
 
 
 # -- labels ----------------------------------------------------------------------------------------------------
