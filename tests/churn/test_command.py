@@ -12,6 +12,7 @@ from app.churn.models import ChurnCase
 from app.churn.operations import ScanResult, scan_range
 from app.churn.scan import PARTS, StaleMirrorError, check_mirror, run_scan
 from app.core.clock import from_local, utcnow
+from app.core.errors import BusinessError
 from app.core.unit import unit_of_work
 from app.mirror.models import SyncStatus
 from app.runs.models import JobRun, RunStatus
@@ -203,6 +204,15 @@ def test_a_scan_that_fails_is_recorded_and_raised(db, monkeypatch):
     assert (run.status, run.error) == (RunStatus.failed, "OSError: disk full")
     monkeypatch.setattr(scanning, "scan_range", scan_range)
     assert scanning.run_by_hand() == ScanResult(0, 0, 0, 0)
+
+
+def test_two_runs_by_hand_in_one_microsecond_are_one(db, monkeypatch):
+    now = utcnow()
+    monkeypatch.setattr(scanning, "utcnow", lambda: now)
+    scanning.run_by_hand(as_of=from_local(WALL))
+    with pytest.raises(BusinessError, match="began at this very moment"):
+        scanning.run_by_hand(as_of=from_local(WALL))
+    assert len(rows(JobRun)) == 1
 
 
 def test_in_parts_too_the_statements_do_not_depend_on_the_number_of_customers(app, db):
