@@ -57,14 +57,12 @@ def sync(folder: Path) -> None:
         raise click.ClickException(str(refusal)) from None
     for name, tally in counts["files"].items():
         if "rows" in tally:
-            click.echo(
-                f"{name + '.csv':<16} {tally['rows']:>9,} rows: {tally['created']:,} created, {tally['updated']:,} updated,"
-                f" {tally['unchanged']:,} unchanged, {tally['rejected']:,} rejected"
-            )
+            told = ", ".join(f"{tally[what]:,} {what}" for what in ("created", "updated", "unchanged", "rejected"))
+            click.echo(f"{name + '.csv':<16} {tally['rows']:>9,} rows: {told}")
     differing = counts["files"].get("differing")
     if differing:
         click.echo(
-            f"{differing['orders']:,} orders whose amount is not the sum of their lines, the first:"
+            f"Amount and sum of the lines differ: {differing['orders']:,} of the orders, the first"
             f" {', '.join(differing['first'])}"
         )
     click.echo(

@@ -104,6 +104,7 @@ class OrderLineView(_Mirrored):
     list_title = _l("Order lines")
     label_columns = {
         "order": _l("Order"),
+        "order_id": _l("Order"),
         "line_no": _l("Line"),
         "product": _l("Product"),
         "quantity": _l("Quantity"),
@@ -114,8 +115,9 @@ class OrderLineView(_Mirrored):
     list_columns = ["order", "line_no", "product", "quantity", "unit", "unit_price", "amount"]
     show_columns: list[str] = []
     search_columns = ["order", "product"]
-    order_columns: list[str] = []
-    base_order = ("id", "asc")
+    order_columns = ["order_id"]
+    base_order = ("order_id", "asc")
+    then_by = ("line_no",)
     formatters_columns = {"quantity": amount, "line_no": str}
     tab_of = {"OrderView": "order_id"}
     exclude_route_methods = ReadOnlyView.exclude_route_methods | {"show"}

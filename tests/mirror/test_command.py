@@ -49,7 +49,7 @@ def test_the_command_says_what_it_did(crm, feed):
 def test_the_command_names_the_rejects_and_the_differences(crm, feed):
     result = crm("sync", feed.write(**{**SMALL, "order_lines": "O1,1,P1,1,1.00\nO7,1,P1,1,1.00"}))
     assert result.exit_code == 0
-    assert "1 orders whose amount is not the sum of their lines, the first: O1" in result.output
+    assert "Amount and sum of the lines differ: 1 of the orders, the first O1" in result.output
     assert f"Rejected rows with reasons: {rows(SyncRun)[0].rejects_file}" in result.output
 
 

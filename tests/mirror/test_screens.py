@@ -81,6 +81,14 @@ def test_the_page_of_an_order_shows_its_lines_their_sum_and_the_difference(fille
     assert text.count("轴承") == 2
 
 
+def test_the_lines_of_an_order_stand_in_their_order_whenever_they_came(db, sign_in, li):
+    order = builders.order(amount="3.00")
+    for line_no in (3, 1, 2):
+        builders.order_line(order, line_no=line_no, product=builders.product(name=f"第{line_no}行"), amount=Decimal(1))
+    text = text_of(sign_in(li).get(f"/orders/show/{order.id}"))
+    assert text.index("第1行") < text.index("第2行") < text.index("第3行")
+
+
 def test_an_order_whose_lines_agree_shows_no_difference(db, sign_in, li):
     order = builders.order(amount="50.00", lines=2)
     text = text_of(sign_in(li).get(f"/orders/show/{order.id}"))
