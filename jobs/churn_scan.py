@@ -24,14 +24,11 @@ def run(
     """
 
     def scan(claimed: JobRun) -> Counts:
-        as_of = claimed.scheduled_for
-        if as_of is None:
-            raise ValueError(f"{claimed} has no as-of")
         try:
             check_mirror(utcnow())
         except StaleMirrorError as why:
             raise RunRefusedError(str(why)) from None
-        return asdict(run_scan(as_of=as_of, run=claimed, announce=announce))
+        return asdict(run_scan(as_of=claimed.scheduled_for or utcnow(), run=claimed, announce=announce))
 
     with job_context():
         return run_job(CHURN_SCAN.id, period, scan, requested_by=requested_by)

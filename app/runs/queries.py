@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from app.extensions import db
 from app.runs.models import Heartbeat, Installation, JobRun, RunStatus
 from app.runs.operations import still_open
-from app.runs.periodic import BACKFILL, HAND, Periodic, instant, period_of, wall_of
+from app.runs.periodic import BACKFILL, HAND, Periodic, period_of, wall_of
 
 
 def parts() -> dict[str, datetime]:
@@ -40,18 +40,14 @@ def is_demo() -> bool:
     return bool(db.session.execute(sa.select(Installation.demo).where(Installation.id == 1)).scalar_one_or_none())
 
 
-def due_periods(
-    periodic: Periodic, now: datetime, zone: ZoneInfo, *, refused_too: bool, grace: timedelta = timedelta(0)
-) -> list[str]:
+def due_periods(periodic: Periodic, now: datetime, zone: ZoneInfo, *, refused_too: bool) -> list[str]:
     """The periods of a job that are over and were never run to their end; oldest first, at most 60.
 
     The newest one is always looked at; the ones before it only for a job that is caught up (`backfill`): every one
     since the last that was done, and older ones that were begun but not done. `refused_too` says whether what made
-    a refusal is over. The newest counts from `grace` after its time on: until then it is the schedule's.
+    a refusal is over.
     """
     newest = periodic.rule.last(now, zone)
-    if now - instant(newest, zone) < grace:
-        newest = periodic.rule.last(instant(newest, zone) - timedelta(seconds=1), zone)
     known = {
         row.period: row
         for row in db.session.execute(

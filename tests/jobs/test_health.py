@@ -12,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 from app.core.clock import utcnow
 from app.core.unit import unit_of_work
 from app.desk.health import DOWN, LATE
+from app.runs import demo as demo_guard
 from app.runs.models import RunStatus
 from app.runs.operations import beat, install
 from tests import builders
@@ -167,3 +168,17 @@ def test_whether_it_is_a_demo_is_asked_once_and_kept_when_the_database_is_away(a
     assert flag()
     flag.forget()
     assert not flag()
+
+
+def test_while_the_database_is_away_the_answer_is_no_and_nothing_breaks(db, monkeypatch):
+    def away():
+        raise OperationalError("SELECT", {}, Exception("gone"))
+
+    flag = demo_guard.DemoFlag()
+    with monkeypatch.context() as broken:
+        broken.setattr(demo_guard, "is_demo", away)
+        assert not flag()
+    with unit_of_work():
+        install(demo=True, now=utcnow())
+
+    assert flag()  # asked again at once: nothing was known

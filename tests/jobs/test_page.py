@@ -138,6 +138,15 @@ def test_a_moment_that_is_none_is_asked_for_again(page, typed, said):
     assert "Customers due" not in text_of(answer)
 
 
+def test_a_rule_that_cannot_be_is_refused_with_its_reason(app, page):
+    app.config["LIUKE_CHURN_MONTHS"] = 0
+
+    answer = page.post("/jobs/preview", {"as_of": "2026-11-21T02:00"})
+
+    assert answer.status_code == 409
+    assert "Set the months without an order to 1 or more." in text_of(answer)
+
+
 @pytest.mark.parametrize("method", ["run", "preview"])
 def test_looking_by_get_starts_nothing(page, redis, method):
     assert page.get(f"/jobs/{method}").status_code == 405
