@@ -277,9 +277,10 @@ class CrmView(TakesSteps, ModelView):
         for n, column in enumerate(columns):
             kinds = {"n": column["numeric"], "m": n < 2 or n == last, "r": 0 < n == last}
             classes.append(" ".join(kind for kind, holds in kinds.items() if holds))
+        select = _("Select %(row)s") if bulk else ""
         for row in rows:
             cells = [(kind, self.cell(row, name)) for kind, name in zip(classes, names, strict=True)]
-            yield Line(row.id, self.show_url(row), cells, _("Select %(row)s", row=str(row)) if bulk else "")
+            yield Line(row.id, self.show_url(row), cells, select and select % {"row": row})
 
     def show_url(self, record: Any) -> str | None:
         """The record's own page, None where there is none."""

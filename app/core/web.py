@@ -10,8 +10,7 @@ from typing import Any
 from urllib.parse import urlencode as url_encode
 
 from flask import Flask, Response, current_app, g, request, session, url_for
-from flask_babel import get_locale
-from flask_babel import gettext as _
+from flask_babel import get_locale, get_translations
 from markupsafe import Markup
 
 from app.core import format as formats
@@ -116,18 +115,18 @@ class Page:
         order = list(nav.GROUPS)
         entries = current_app.appbuilder.menu.get_list()  # type: ignore[attr-defined]
         for group in sorted(entries, key=lambda e: order.index(e.name) if e.name in order else -1):
-            children = group.childs or [group]
+            children = [item for item in group.childs or [group] if item.name in allowed]
             items = [
                 {
                     "name": item.name,
                     "label": str(item.label),
-                    "url": item.get_url(),
+                    "url": url,
                     "icon": item.icon,
-                    "current": request.path.startswith(_stem(item.get_url())),
+                    "current": request.path.startswith(_stem(url)),
                     "count": self.count(item.name),
                 }
                 for item in children
-                if item.name in allowed
+                for url in [_address(item, request.script_root)]
             ]
             if items:
                 groups.append({"label": str(group.label) if group.childs else None, "items": items})
@@ -172,6 +171,11 @@ def page_note(view: Any) -> Any:
     return note() if callable(note) else note
 
 
+@lru_cache(maxsize=512)
+def _address(item: Any, _root: str) -> str:
+    return str(item.get_url())
+
+
 def _stem(url: str) -> str:
     return url.removesuffix("list/")
 
@@ -200,4 +204,11 @@ def install(app: Flask) -> None:
 
     @app.context_processor
     def words() -> dict[str, Any]:
-        return {"_": _}
+        """`_` for templates: the catalogue is found once per page, not once per sentence."""
+        found = get_translations()
+
+        def translate(text: str, **values: Any) -> str:
+            sentence: str = found.ugettext(text)
+            return sentence % values if values else sentence
+
+        return {"_": translate}
