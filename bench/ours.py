@@ -111,12 +111,11 @@ def statements(cookies: dict[str, str]) -> Callable[[str], tuple[int, list[str]]
 
 
 def scan(as_of: Any) -> int:
-    """The churn scan as the scheduled job does it. Returns how many were warned."""
-    from app.churn.operations import scan as churn_scan
-    from app.core.unit import unit_of_work
+    """The churn scan as `crm churn --as-of` runs it. Returns how many were warned."""
+    from app.churn.scan import run_by_hand
 
-    with context(), unit_of_work():
-        return churn_scan(as_of=as_of).opened
+    with context():
+        return run_by_hand(as_of=as_of).opened
 
 
 def sync(folder: Path) -> int:
