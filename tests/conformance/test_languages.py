@@ -178,11 +178,11 @@ def addresses(app, db, *, each):
         elif "<pk>" in route.url:
             yield from (route.url.replace("<pk>", str(pk)) for pk in ids[route.endpoint.partition(".")[0]])
         elif "<column>" in route.url:
-            yield from (route.url.replace("<column>", column) for column in relations(route.view))
+            yield from (route.url.replace("<column>", column) for column in relations(route.view)[: each - 1])
         else:
             yield route.url
             names = [f"_flt_{op}_{c}" for c in getattr(route.view, "search_columns", ()) for op in (0, 1, 2)]
-            if names and route.url.endswith("/list/"):
+            if each > 1 and names and route.url.endswith("/list/"):
                 yield f"{route.url}?{'&'.join(f'{name}=1' for name in names)}"
     changed = sa.select(AuditEntry.id).where(AuditEntry.action == "edit").order_by(AuditEntry.id.desc()).limit(each * 6)
     yield from (f"/audit/show/{pk}" for pk in db.session.execute(changed).scalars())
@@ -217,7 +217,7 @@ def test_every_page_of_every_role_is_in_one_language(app, db, language, sign_in)
     for username, each, least in (
         ("admin", 5, 150),
         ("sysadmin", 1, 30),
-        ("li", 2, 60),
+        ("li", 1, 40),
         ("wang", 1, 40),
         ("chen", 1, 6),
     ):
