@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.world import ROOT, World, refuse_early_settings
 
@@ -38,6 +39,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # The same examples in every run: a counter-example that is found belongs into the test as an example of its own.
+    # The database is not put back between the examples of one test; such tests make rows of their own.
+    settings.register_profile(
+        "liuke", derandomize=True, database=None, deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture],
+    )  # fmt: skip
+    settings.load_profile("liuke")
     config.addinivalue_line("markers", "once: has nothing to do with the kind of database; runs with SQLite only")
     refuse_early_settings()
     try:

@@ -9,6 +9,11 @@ from sqlalchemy import Engine, event
 from app.core.unit import is_writing
 
 
+def _lower(value: Any) -> Any:
+    """lower() as PostgreSQL has it."""
+    return value.lower() if isinstance(value, str) else value
+
+
 def tune(engine: Engine) -> None:
     """Set SQLite up for several processes; call once per engine.
 
@@ -23,6 +28,8 @@ def tune(engine: Engine) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves
         for pragma in ("journal_mode=WAL", "foreign_keys=ON", "synchronous=NORMAL", "busy_timeout=15000"):
             connection.execute(f"PRAGMA {pragma}")
+        # SQLite's own lower() knows ASCII only: Élodie was not found, not even by her own name.
+        connection.create_function("lower", 1, _lower, deterministic=True)
 
     @event.listens_for(engine, "begin")
     def on_begin(connection: Any) -> None:

@@ -20,14 +20,24 @@ SUFFIXES = (
 )  # fmt: skip
 
 
+# Blanks around a text, and joiners that join nothing.
+AROUND = "".join(c for c in map(chr, range(0x3001)) if c.isspace()) + "\u200d"
+
+
 def clean(text: str | None) -> str | None:
     """What the database may store: no NUL, no lone surrogates, no blanks around; None for nothing."""
     if text is None:
         return None
     if text.isprintable():  # then nothing is dropped; ten times faster for nearly every text there is
         return text.strip() or None
-    kept = "".join(c for c in text if c in "\n\t\u200d" or not unicodedata.category(c).startswith("C"))
-    return kept.strip() or None
+    return "".join(filter(_is_text, text)).strip(AROUND) or None
+
+
+def _is_text(c: str) -> bool:
+    """Whether a character means something. One this Python does not know yet may well be part of a name."""
+    if c in "\n\t\u200d":
+        return True
+    return unicodedata.category(c) not in ("Cc", "Cf", "Cs") and ord(c) & 0xFFFE != 0xFFFE
 
 
 def fold(text: str | None) -> str:
