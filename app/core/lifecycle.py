@@ -6,6 +6,7 @@ Checking, the guarded write and the history are done here, once.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,7 @@ from flask import has_request_context, request
 from flask_appbuilder.security.sqla.models import User
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm.exc import StaleDataError
 
 from app.core.choices import Choice
@@ -23,6 +25,8 @@ from app.core.errors import BusinessError, StepRefused
 from app.core.models import AuditEntry, HasStatus, Outcome
 from app.core.unit import unit_of_work
 from app.extensions import db
+
+log = logging.getLogger(__name__)
 
 FASTER = _l("Somebody else was faster: the record has changed. Load the page again and look at it.")
 
@@ -63,13 +67,13 @@ class Step:
         before: Choice = record.status  # type: ignore[attr-defined]
         if before not in self.sources:
             raise StepRefused(self._why_not(record))
-        with db.session.no_autoflush:
-            result = self.work(record, actor=actor, at=at, **given)
-            if self.target is not None:
-                record.status = self.target  # type: ignore[attr-defined]
-        if not db.session.is_modified(record):
-            record.changed_at = at  # a repeated step (another measure, say) still claims the row
         try:
+            with db.session.no_autoflush:
+                result = self.work(record, actor=actor, at=at, **given)
+                if self.target is not None:
+                    record.status = self.target  # type: ignore[attr-defined]
+            if not db.session.is_modified(record):
+                record.changed_at = at  # a repeated step (another measure, say) still claims the row
             db.session.flush()
         except StaleDataError as stale:
             raise StepRefused(str(FASTER)) from stale
@@ -109,6 +113,10 @@ def perform(taken: Step, record: HasStatus, *, actor: User | None, **given: Any)
     except BusinessError as refusal:
         note_refusal(record_type, record_id, taken.name, actor_id=actor_id, before=before, why=str(refusal))
         raise
+    except IntegrityError as error:  # a row it names is gone, or another one took its place meanwhile
+        log.warning("integrity error in step %s", taken.name, exc_info=True)
+        note_refusal(record_type, record_id, taken.name, actor_id=actor_id, before=before, why=str(FASTER))
+        raise StepRefused(str(FASTER)) from error
 
 
 def note_move(

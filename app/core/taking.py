@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 from flask import current_app, flash, g, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import OperationalError
 
 from app.core.errors import BusinessError, NotYours
 from app.core.forms import CrmForm
-from app.core.lifecycle import FASTER, Step, note_refusal, perform
+from app.core.lifecycle import Step, note_refusal, perform
 from app.core.scope import RowScope, may
 from app.extensions import db
 
@@ -60,10 +60,6 @@ class TakesSteps:
             except BusinessError as refusal:
                 form.refuse(str(refusal))
                 status = 409
-            except IntegrityError:
-                log.warning("integrity error in step %s", taken.name, exc_info=True)
-                form.refuse(str(FASTER))
-                status = 409
             else:
                 flash(str(taken.done), "success")
                 return redirect(self.after_step(taken, record, result))
@@ -97,7 +93,8 @@ class TakesSteps:
         """The same step for many rows: first the question, then one line per row with what happened to it.
 
         `taken` is a Step, or a function of the record that gives the step to take. Each row is a unit of work of
-        its own: one refusal stops nothing. A row outside the reader's scope counts as not found.
+        its own: one refusal stops nothing. A row outside the reader's scope counts as not found. When the database
+        goes away, what was done before still has its lines.
         """
         pks = builtins.list(dict.fromkeys(request.form.getlist("rowid")))[:500]
         if not pks:
@@ -114,18 +111,14 @@ class TakesSteps:
         actor = g.user._get_current_object()
         lines: builtins.list[tuple[str, str | None, bool, str]] = []
         for pk in pks:
-            record = self.scope.find(pk)
-            if record is None:
-                lines.append((pk, None, False, _("Not found.")))
-                continue
-            name = str(record)
-            step = taken(record) if callable(taken) and not isinstance(taken, Step) else taken
             try:
-                perform(step, record, actor=actor, **values)
-            except BusinessError as refusal:
-                lines.append((pk, name, False, str(refusal)))
-            else:
-                lines.append((pk, name, True, str(step.done)))
+                lines.append((pk, *self._take_one(taken, pk, actor, values)))
+            except OperationalError:
+                log.exception("the database did not take row %s and those after it", pk)
+                db.session.rollback()
+                rest = pks[len(lines) :]
+                lines += [(left, None, False, _("The database is away or busy")) for left in rest]
+                break
         done = sum(1 for line in lines if line[2])
         summary = ngettext("%(num)d record done", "%(num)d records done", done)
         return render_template(
@@ -136,6 +129,19 @@ class TakesSteps:
             lines=lines,
             **self.frame(),
         )
+
+    def _take_one(self, taken: Any, pk: str, actor: Any, values: dict[str, Any]) -> tuple[str | None, bool, str]:
+        """What became of one row of many: its name, whether the step was taken, and the sentence that says so."""
+        record = self.scope.find(pk)
+        if record is None:
+            return None, False, _("Not found.")
+        name = str(record)
+        step = taken(record) if callable(taken) and not isinstance(taken, Step) else taken
+        try:
+            perform(step, record, actor=actor, **values)
+        except BusinessError as refusal:
+            return name, False, str(refusal)
+        return name, True, str(step.done)
 
 
 def note_denied(why: str) -> None:

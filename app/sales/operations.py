@@ -9,6 +9,7 @@ from flask_appbuilder.security.sqla.models import User
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
+from sqlalchemy.orm.exc import StaleDataError
 
 from app.core.clock import utcnow
 from app.core.errors import BusinessError, NotYours, StepRefused
@@ -103,8 +104,8 @@ def win(
     Needs at least one step and a result on every step, unless the actor holds can_win_unfinished. When a live
     customer has the same name, the actor chooses: `attach_to` it or `create_anyway`; never silently.
     """
-    _theirs(opportunity, actor)
     _lock(opportunity)
+    _theirs(opportunity, actor)
     plan = _plan(opportunity)
     if not holds(actor, "can_win_unfinished", "Opportunity"):
         if not plan:
@@ -264,7 +265,7 @@ def change_step(planned: PlanStep, *, actor: User, planned_on: date, todo: str, 
     _not_executed(planned)
     before = {"planned_on": planned.planned_on.isoformat(), "todo": planned.todo}
     planned.planned_on, planned.todo = planned_on, todo
-    db.session.flush()
+    _flush()
     now = {"planned_on": planned_on.isoformat(), "todo": todo}
     note_move(
         planned,
@@ -284,7 +285,7 @@ def execute_step(planned: PlanStep, *, actor: User, result: str, at: datetime | 
     planned.result = result.strip()
     planned.executed_by_id = actor.id
     planned.executed_at = at or utcnow()
-    db.session.flush()
+    _flush()
     note_move(planned, "execute", actor=actor, at=at, note=planned.result)
 
 
@@ -294,7 +295,15 @@ def remove_step(planned: PlanStep, *, actor: User, at: datetime | None = None) -
     _not_executed(planned)
     note_move(planned, "delete", actor=actor, at=at, note=planned.todo)
     db.session.delete(planned)
-    db.session.flush()
+    _flush()
+
+
+def _flush() -> None:
+    """Raises `StepRefused` when somebody changed or removed the planned step since it was read."""
+    try:
+        db.session.flush()
+    except StaleDataError as stale:
+        raise StepRefused(str(FASTER)) from stale
 
 
 def _not_executed(planned: PlanStep) -> None:
