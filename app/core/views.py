@@ -24,7 +24,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from wtforms import HiddenField
 
 from app.core.choosing import Choices
-from app.core.errors import BusinessError, NotFound
+from app.core.errors import BusinessError, NotFound, NotYours
 from app.core.format import cell, stars
 from app.core.forms import form_class
 from app.core.lifecycle import note_move, note_refusal
@@ -448,7 +448,11 @@ class CrmView(TakesSteps, ModelView):
         return self.show_url(record) or url_for(f"{self.endpoint}.list")
 
     def save(self, form: Any, record: Any, action: str) -> bool:
-        """Write the form into the record in one unit of work; on refusal say why on the form and keep the text."""
+        """Write the form into the record in one unit of work; on refusal say why on the form and keep the text.
+
+        Who was turned away because the record is somebody else's is written down.
+        """
+        pk, status = (record.id, getattr(record, "status", None)) if action == "edit" else (None, None)
         try:
             with unit_of_work(), db.session.no_autoflush:
                 before = snapshot(record) if action == "edit" else {}
@@ -461,6 +465,9 @@ class CrmView(TakesSteps, ModelView):
                 note_move(record, action, actor=g.user._get_current_object(), changes=differences(before, record))
         except BusinessError as refusal:
             form.refuse(str(refusal))
+            if isinstance(refusal, NotYours):
+                who, why = g.user.id, str(refusal)
+                note_refusal(record.__tablename__, pk, action, actor_id=who, before=status, why=why)
         except StaleDataError:
             form.refuse(_("Somebody changed this record meanwhile. Your text is kept; compare, then save again."))
         except IntegrityError as error:

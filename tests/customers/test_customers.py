@@ -149,7 +149,7 @@ def test_who_has_no_right_on_customers_opens_none(request, db, sign_in, wang, wh
     assert picture(customer) == before
 
 
-def test_an_account_manager_gives_his_customer_to_nobody_else(db, sign_in, wang, zhao, picture):
+def test_an_account_manager_gives_his_customer_to_nobody_else(db, sign_in, wang, zhao, picture, refusals):
     customer = builders.customer(owner=wang)
     before = picture(customer)
     answer = sign_in(wang).post(f"/customers/edit/{customer.id}", edited(customer, manager=zhao, name="想送给赵敏"))
@@ -157,13 +157,17 @@ def test_an_account_manager_gives_his_customer_to_nobody_else(db, sign_in, wang,
     assert "Only a sales lead can give a customer to somebody else." in text_of(answer)
     assert "想送给赵敏" in answer.get_data(as_text=True)
     assert picture(customer) == before
+    (refusal,) = refusals(customer)
+    assert (refusal.action, refusal.actor_id, refusal.from_status) == ("edit", wang.id, "active")
+    assert refusal.note in text_of(answer)
 
 
-def test_an_account_manager_enters_customers_for_himself_only(db, sign_in, li, wang, zhao):
+def test_an_account_manager_enters_customers_for_himself_only(db, sign_in, li, wang, zhao, refusals):
     answer = sign_in(wang).post("/customers/add", facts(zhao))
     assert answer.status_code == 422
     assert "Only a sales lead can give a customer to somebody else." in text_of(answer)
     assert rows(Customer) == []
+    assert [(r.record_type, r.record_id, r.action) for r in refusals()] == [("customer", None, "create")]
     assert sign_in(li).post("/customers/add", facts(zhao)).status_code == 302
 
 
