@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -54,7 +54,7 @@ def open_account(
     at = at or utcnow()
     day = local(at).date()
     customer = Customer(
-        number=next_number("KH", day),
+        number=_free_number(day),
         name=name.strip(),
         owner=owner,
         phone=phone,
@@ -76,6 +76,14 @@ def open_account(
     return customer
 
 
+def _free_number(day: date) -> str:
+    """The next number of the day that no customer has: the sales system may have given out such a one itself."""
+    while True:
+        number = next_number("KH", day)
+        if db.session.execute(sa.select(Customer.id).where(Customer.number == number)).first() is None:
+            return number
+
+
 def same_name(name: str) -> list[Customer]:
     """Live customers with an equal name after trimming, folding width, case and company suffixes."""
     key = name_key(name)[:100]
@@ -93,7 +101,7 @@ def register(customer: Customer, *, actor: User | None, at: datetime | None = No
     """Give a customer entered by hand its number and the rest of what the server decides. Flushes."""
     at = at or utcnow()
     customer.registered_on = local(at).date()
-    customer.number = next_number("KH", customer.registered_on)
+    customer.number = _free_number(customer.registered_on)
     customer.status = CustomerStatus.active
     if customer.level is None:
         customer.level = default_level()

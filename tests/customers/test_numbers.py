@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 from app.core.models import Counter
+from app.customers.models import Customer
 from app.customers.numbers import next_number
+from app.customers.operations import open_account, register
+from tests import builders
 from tests.support import rows
 
 DAY = date(2007, 12, 2)
@@ -33,3 +36,11 @@ def test_a_number_that_was_rolled_back_is_given_out_again(db):
     assert next_number("KH", DAY) == "KH071202001"
     db.session.commit()
     assert [counter.last for counter in rows(Counter)] == [1]
+
+
+def test_a_number_that_the_sales_system_gave_out_is_left_out(db, wang):
+    for number in ("KH071202001", "KH071202002", "KH071202004"):
+        builders.customer(number=number)
+    noon = datetime(2007, 12, 2, 4, tzinfo=UTC)
+    assert open_account(name="杭州云栖智造", owner=wang, at=noon).number == "KH071202003"
+    assert register(Customer(name="宁波远洋"), actor=wang, at=noon).number == "KH071202005"
