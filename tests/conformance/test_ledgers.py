@@ -7,7 +7,7 @@ import pytest
 from tests.conformance import company, ledgers
 
 MOST_STATEMENTS = 10  # of a list page: who is asking, his rights, ids, rows, count, one per relation shown and filtered
-MOST_KILOBYTES = 120  # of its HTML, before compression
+MOST_KILOBYTES = 60  # of its HTML, before compression
 
 
 @pytest.fixture
