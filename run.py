@@ -1,7 +1,7 @@
 """留客 Liuke. `python run.py` starts everything in one terminal; gunicorn and flask find the application here.
 
-    gunicorn run:app
-    python -m flask --app run db upgrade
+gunicorn run:app
+python -m flask --app run db upgrade
 """
 
 import sys

@@ -65,9 +65,7 @@ def test_a_label_no_longer_offered_may_be_used_again(db):
     assert operations.add_item(new(label_zh="华东", label_en="East China")).id
 
 
-@pytest.mark.parametrize(
-    ("column", "value"), [("code", "other"), ("type", T.bank), ("system", False), ("value", "9")]
-)
+@pytest.mark.parametrize(("column", "value"), [("code", "other"), ("type", T.bank), ("system", False), ("value", "9")])
 def test_what_a_rule_reads_of_a_system_row_stays(db, column, value):
     level = builders.dictionary(T.level, "3")
     setattr(level, column, value)

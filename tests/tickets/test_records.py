@@ -187,9 +187,7 @@ def test_the_wrong_person_reopens_nothing(db, wang, zhao, kind):
     assert record.status == RecordStatus.closed
 
 
-@pytest.mark.parametrize(
-    ("move", "status"), [("close", RecordStatus.closed), ("reopen", RecordStatus.open)]
-)
+@pytest.mark.parametrize(("move", "status"), [("close", RecordStatus.closed), ("reopen", RecordStatus.open)])
 def test_no_move_is_made_twice(db, wang, kind, move, status):
     record = made(kind, accepted_by=wang, status=status)
     with pytest.raises(StepRefused):
