@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from markupsafe import escape
 from wtforms import RadioField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Length
@@ -34,8 +36,10 @@ class WinForm(CrmForm):
 
 def namesake_form(namesakes: list[Any]) -> type[CrmForm]:
     """Attach to one of the customers with this name, or create another one."""
+    # The form library writes a radio's label as it is, names and all.
     options = [
-        SelectChoice(str(c.id), _l("Attach to %(number)s %(name)s", number=c.number, name=c.name)) for c in namesakes
+        SelectChoice(str(c.id), escape(_("Attach to %(number)s %(name)s", number=c.number, name=c.name)))
+        for c in namesakes
     ]
 
     class NamesakeForm(CrmForm):

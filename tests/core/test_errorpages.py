@@ -1,0 +1,92 @@
+"""Error pages say what happened, what is kept and what to do; never how the product works inside."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from sqlalchemy.exc import InternalError, OperationalError, StatementError
+
+from app.customers.views import CustomerView
+from tests.support import text_of
+
+SECRET = "SELECT password FROM ab_user"
+
+
+class Cause(Exception):
+    """What a driver would have raised."""
+
+
+@pytest.fixture
+def breaking(app, sign_in, li, monkeypatch):
+    """A browser to which the customers' list answers with this error, as in production."""
+
+    def break_it(error, **options):
+        def raises(_view):
+            raise error
+
+        monkeypatch.setattr(CustomerView, "list_page", raises)
+        app.config["TESTING"] = False
+        return sign_in(li).get("/customers/list/", **options)
+
+    return break_it
+
+
+def test_an_unexpected_error_shows_a_reference_that_is_in_the_log(breaking, caplog):
+    answer = breaking(RuntimeError(SECRET))
+    text = text_of(answer)
+    assert answer.status_code == 500
+    assert "Something went wrong on our side" in text
+    assert "Nothing was changed." in text
+    assert SECRET not in answer.get_data(as_text=True)
+    reference = re.search(r"\b[0-9a-f]{8}\b", text)[0]
+    assert any(reference in record.message for record in caplog.records)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OperationalError(SECRET, {}, Cause("gone")), InternalError(SECRET, {}, Cause("x"), connection_invalidated=True)],
+)
+def test_a_database_that_is_away_is_said_so(breaking, error):
+    answer = breaking(error)
+    assert answer.status_code == 503
+    assert "The database is away or busy" in text_of(answer)
+    assert SECRET not in answer.get_data(as_text=True)
+
+
+def test_a_value_no_statement_can_take_is_a_bad_request(breaking):
+    answer = breaking(StatementError("x", SECRET, {}, Cause("bad value")))
+    assert answer.status_code == 400
+    assert "The request could not be read" in text_of(answer)
+    assert SECRET not in answer.get_data(as_text=True)
+
+
+def test_scripts_read_errors_as_json(breaking):
+    answer = breaking(RuntimeError(SECRET), headers={"Accept": "application/json"})
+    assert answer.status_code == 500
+    assert set(answer.json) == {"error", "reference"}
+    assert SECRET not in answer.get_data(as_text=True)
+
+
+def test_a_wrong_method_says_which_are_right(db, sign_in, li):
+    answer = sign_in(li).get("/opportunities/bulk-assign")
+    assert answer.status_code == 405
+    assert "POST" in answer.headers["Allow"]
+    assert "Use the buttons of the page." in text_of(answer)
+
+
+def test_too_much_at_once_is_refused(db, app, sign_in, li):
+    answer = sign_in(li).post("/opportunities/add", {"title": "长" * app.config["MAX_CONTENT_LENGTH"]})
+    assert answer.status_code == 413
+    assert "What you sent is too large." in text_of(answer)
+
+
+def test_what_is_not_there_says_nothing_about_why(db, sign_in, li):
+    answer = sign_in(li).get("/no/such/page")
+    assert answer.status_code == 404
+    assert "it is not yours to see" in text_of(answer)
+
+
+@pytest.mark.parametrize(("language", "words"), [("zh", "没有"), ("en", "Not found")])
+def test_error_pages_speak_the_readers_language(db, sign_in, li, language, words):
+    assert words in text_of(sign_in(li).speak(language).get("/no/such/page"))
