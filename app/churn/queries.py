@@ -13,6 +13,7 @@ from app.churn.access import VisibleChurnCases, of_a_live_customer, theirs
 from app.churn.models import OPEN, ChurnCase, ChurnStatus
 from app.core.clock import local, months_before
 from app.core.scope import may
+from app.customers.access import VisibleInteractions
 from app.customers.models import Customer, Interaction
 from app.extensions import db
 from app.mirror.models import Order, OrderStatus
@@ -69,10 +70,10 @@ def buying(customer_id: int, now: datetime) -> Buying:
 
 
 def last_contact(customer_id: int) -> Interaction | None:
-    """The newest interaction with this customer."""
+    """The newest interaction with this customer that the reader may see."""
     return db.session.execute(
-        sa.select(Interaction)
-        .where(Interaction.customer_id == customer_id, Interaction.deleted_at.is_(None))
+        VisibleInteractions.select()
+        .where(Interaction.customer_id == customer_id)
         .order_by(Interaction.occurred_at.desc(), Interaction.id.desc())
         .limit(1)
     ).scalar_one_or_none()

@@ -80,6 +80,15 @@ def test_an_executive_reads_and_is_offered_nothing(sign_in, case, chen):
     assert "Last contact" not in text_of(page)  # interactions are not an executive's to read
 
 
+def test_the_last_contact_is_shown_to_whoever_may_read_it(app, sign_in, case, wang):
+    builders.interaction(case.customer, by=wang, title="谈过新价格")
+    rights = [("can_show", "ChurnCase"), ("can_see_all", "ChurnCase"), ("can_list", "Interaction")]
+    browser, page = sign_in(builders.user(roles=[builders.role(rights=rights)])), f"/churn/show/{case.id}"
+    assert "谈过新价格" in text_of(browser.get(page))
+    app.config["LIUKE_CUSTOMERS_SHARED"] = "own"
+    assert "谈过新价格" not in text_of(browser.get(page))
+
+
 def test_a_lead_is_offered_the_steps_only_where_somebody_is_absent(sign_in, case, li):
     absent = builders.churn_case(builders.customer())
     browser = sign_in(li)
