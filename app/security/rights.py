@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import sqlalchemy as sa
 from flask import g, has_request_context
 from flask_appbuilder.security.sqla.models import (
@@ -22,7 +20,7 @@ from app.extensions import db
 from app.security.models import RoleProfile
 
 
-def active_roles_of(user_id: Any) -> sa.Select[tuple[int]]:
+def active_roles_of(user_id: int) -> sa.Select[tuple[int]]:
     """SELECT of the ids of the roles that grant this user something: own and by group, active ones only."""
     own = sa.select(assoc_user_role.c.role_id).where(assoc_user_role.c.user_id == user_id)
     by_group = (
@@ -49,32 +47,15 @@ def rights_of(user_id: int) -> frozenset[tuple[str, str]]:
 
 
 def _load(user_id: int) -> frozenset[tuple[str, str]]:
-    return _read(db.session.execute(sa.select(rights_as_text(user_id))).scalar_one())
-
-
-def rights_as_text(user_id: Any) -> sa.ScalarSelect[Any]:
-    """The rights of a user (an id, or SQL that gives one) as a column of any statement, for `keep_rights`."""
-    return (
-        sa.select(sa.func.aggregate_strings(Permission.name + "\t" + ViewMenu.name, "\n"))
+    rows = db.session.execute(
+        sa.select(Permission.name, ViewMenu.name)
         .select_from(PermissionView)
         .join(Permission, Permission.id == PermissionView.permission_id)
         .join(ViewMenu, ViewMenu.id == PermissionView.view_menu_id)
         .join(assoc_permissionview_role, assoc_permissionview_role.c.permission_view_id == PermissionView.id)
         .where(assoc_permissionview_role.c.role_id.in_(active_roles_of(user_id)))
-        .correlate(None)
-        .scalar_subquery()
     )
-
-
-def keep_rights(user_id: int, text: str | None) -> None:
-    """Remember for this request what `rights_as_text` gave, so that nobody asks again."""
-    if has_request_context():
-        g.setdefault("rights", {})[user_id] = _read(text)
-
-
-def _read(text: str | None) -> frozenset[tuple[str, str]]:
-    lines = (text or "").split("\n")
-    return frozenset((permission, view) for permission, _tab, view in (line.partition("\t") for line in lines) if view)
+    return frozenset((permission, view) for permission, view in rows)
 
 
 def holds(user: User | None, right: str, view: str) -> bool:

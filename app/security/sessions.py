@@ -10,7 +10,6 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -22,7 +21,7 @@ from app.core.clock import utcnow
 from app.core.unit import unit_of_work
 from app.extensions import db
 from app.security.models import LoginEntry, LoginResult, UserProfile, UserSession
-from app.security.rights import administers, keep_rights, rights_as_text
+from app.security.rights import administers
 
 TOUCH_SECONDS = 60  # last-seen is written at most once a minute
 TRIES = 20  # simultaneous logins of one account that may lose against each other before we give up
@@ -165,32 +164,23 @@ def _over(row: UserSession, now: datetime) -> str | None:
     return None
 
 
-@cache
-def _who_asks() -> sa.Select[Any]:
-    """SELECT of a token's session, its account and its rights; the first statement of every page, made once."""
-    token = sa.bindparam("token_hash", type_=sa.String())
-    whose = sa.select(UserSession.user_id).where(UserSession.token_hash == token).correlate(None).scalar_subquery()
-    return (
-        sa.select(UserSession, User, UserProfile, rights_as_text(whose))
-        .join(User, User.id == UserSession.user_id)
-        .outerjoin(UserProfile, UserProfile.user_id == User.id)
-        .where(UserSession.token_hash == token)
-    )
-
-
 def person_of(token: str, *, touch: bool = True) -> SignedIn | Ended | None:
-    """Who this token belongs to, in one statement with his rights; `Ended` if its session is over; None without one.
+    """Who this token belongs to, in one statement; `Ended` if its session is over; None if there is none.
 
     Keeps last-seen up to date, at most once a minute, in a transaction of its own; not when `touch` is false
     (a page that asks by itself every half minute must not keep a session alive for ever).
     """
     if not isinstance(token, str) or not 20 <= len(token) <= 100:
         return None
-    found = db.session.execute(_who_asks(), {"token_hash": token_hash(token)}).one_or_none()
+    found = db.session.execute(
+        sa.select(UserSession, User, UserProfile)
+        .join(User, User.id == UserSession.user_id)
+        .outerjoin(UserProfile, UserProfile.user_id == User.id)
+        .where(UserSession.token_hash == token_hash(token))
+    ).one_or_none()
     if found is None:
         return None
-    row, user, profile, rights = found
-    keep_rights(user.id, rights)
+    row, user, profile = found
     now = utcnow()
     why = _over(row, now) or _over_for_an_admin(row, now)
     if why is not None:
