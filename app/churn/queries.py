@@ -5,38 +5,50 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 
-from app.churn.access import VisibleChurnCases, of_a_live_customer, theirs
+from app.churn.access import VisibleChurnCases, absences
 from app.churn.models import OPEN, ChurnCase, ChurnStatus
 from app.core.clock import local, months_before
-from app.core.scope import may
+from app.core.scope import may, reader_id
 from app.customers.access import VisibleInteractions
-from app.customers.models import Customer, Interaction
+from app.customers.models import Customer, CustomerStatus, Interaction
 from app.extensions import db
 from app.mirror.models import Order, OrderStatus
 
-MANY = 1_000  # waiting warnings nobody counts on every page
+MANY = 100  # waiting warnings nobody counts on every page
 LOOKED_BACK = 24  # months of orders a case's page sums up
 
 
 def waiting() -> int:
-    """How many warnings wait for the reader: nothing was done yet, and he is the one to do it; 1,000 for more.
+    """How many warnings wait for the reader: nothing was done yet, and he is the one to do it; 100 for more.
 
-    On every page, hence one statement from the reader's customers and their open cases, both by index.
+    On every page, hence one statement that is made once.
     """
     if not may("can_defer", "ChurnCase"):
         return 0
-    mine = sa.select(Customer.id).where(theirs()).subquery()
-    found = (
+    counted = _waiting(absent=may("can_act_for_absent", "ChurnCase"))
+    return int(db.session.execute(counted, {"reader": reader_id()}).scalar_one())
+
+
+@cache
+def _waiting(*, absent: bool) -> sa.Select[tuple[int]]:
+    """SELECT of the number of warnings of `reader`'s customers, with `absent` also of those nobody looks after.
+
+    Each kind of customer is a branch of its own and comes from an index; joined by OR they would all be read.
+    """
+    own = Customer.owner_id == sa.bindparam("reader", type_=sa.Integer())
+    branches = (
         sa.select(ChurnCase.id)
-        .join(mine, mine.c.id == ChurnCase.customer_id)
-        .where(ChurnCase.status.in_(OPEN), ChurnCase.status == ChurnStatus.warning, of_a_live_customer())
-        .limit(MANY)
+        .join(Customer, Customer.id == ChurnCase.customer_id)
+        .where(whose, ChurnCase.status.in_(OPEN), ChurnCase.status == ChurnStatus.warning)
+        .where(Customer.status != CustomerStatus.deleted)
+        for whose in (own, *(absences() if absent else ()))
     )
-    return int(db.session.execute(sa.select(sa.func.count()).select_from(found.subquery())).scalar_one())
+    return sa.select(sa.func.count()).select_from(sa.union_all(*branches).limit(MANY).subquery())
 
 
 def open_case_of(customer_id: int) -> ChurnCase | None:

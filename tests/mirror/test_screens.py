@@ -222,3 +222,11 @@ def test_a_refused_feed_says_why(db, read, sign_in, sysadmin):
     run = read(customers="C1,One", headers={"customers": "number,name"})
     text = text_of(sign_in(sysadmin).get(f"/syncs/show/{run.id}"))
     assert "customers.csv lacks the columns customer_no. Nothing was changed." in text
+
+
+def test_a_customers_orders_say_how_old_they_are(filled, sign_in, wang, sysadmin):
+    browser, page = sign_in(wang), f"/customers/show/{filled.customer_id}"
+    for address in (page, f"{page}?tab=OrderView"):
+        text = text_of(browser.get(address))
+        assert text.count("the feed “nightly” with orders up to 2026-04-02") == 1, address
+    assert "the feed “nightly”" not in text_of(browser.get(f"{page}?tab=ContactView"))
