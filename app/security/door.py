@@ -70,7 +70,10 @@ def page_asked_for() -> str | None:
 
 
 def _own_path(url: str | None) -> str | None:
-    parts = urlsplit(url or "")
+    try:
+        parts = urlsplit(url or "")
+    except ValueError:
+        return None
     if parts.netloc != request.host:
         return None
     return f"{parts.path}?{parts.query}" if parts.query else parts.path
@@ -86,10 +89,7 @@ def own_page(target: str | None, *, login: bool = False) -> str | None:
         return None
     if any(ord(character) < 33 or ord(character) == 127 for character in target):
         return None
-    try:
-        parts = urlsplit(target)
-    except ValueError:
-        return None
+    parts = urlsplit(target)
     closed = {url_for("CrmAuthView.logout")} if login else {url_for("CrmAuthView.logout"), url_for(LOGIN)}
     return None if parts.scheme or parts.netloc or parts.path in closed else target
 

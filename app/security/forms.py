@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from flask_babel import ngettext
 from markupsafe import Markup
 from wtforms import BooleanField, Field, HiddenField, PasswordField
 from wtforms.validators import Length, Optional
@@ -126,8 +125,3 @@ class RoleForm(CrmForm):
     active = BooleanField(_l("Enabled"), default=True, description=_l("An inactive role grants nothing."))
     rights = RightsField()
     stamp = HiddenField()
-
-
-def people_count(number: int) -> str:
-    """2 people."""
-    return ngettext("%(num)d person", "%(num)d people", number)

@@ -361,11 +361,9 @@ def change_role(
         note_move(role, "edit", actor=actor, changes=changes)
 
 
-def delete_role(role: Role, *, actor: User | None) -> None:
+def delete_role(role: Role) -> None:
     """Remove a role nobody has. The history row is the caller's. Raises `BusinessError`. Flushes."""
     refusal = why_not_delete_role(role)
-    if refusal is None and actor is not None and holds_role(actor, role):
-        refusal = _("You hold this role yourself. Ask another administrator to change its rights.")
     if refusal is not None:
         raise BusinessError(refusal)
     for table in (assoc_permissionview_role, assoc_group_role):

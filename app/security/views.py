@@ -409,7 +409,7 @@ class RoleView(CrmView):
         return operations.why_not_delete_role(record) or ""
 
     def delete_record(self, record: Any) -> None:
-        operations.delete_role(record, actor=me())
+        operations.delete_role(record)
 
 
 def _permissions_of(screen: queries.Screen) -> list[str]:

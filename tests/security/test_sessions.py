@@ -10,7 +10,7 @@ from itsdangerous import URLSafeTimedSerializer
 
 from app.core.unit import unit_of_work
 from app.security import operations, sessions
-from app.security.models import UserSession
+from app.security.models import LoginEntry, UserSession
 from tests import builders
 from tests.security.conftest import signed_in
 from tests.support import PASSWORD, Browser, rows, statements, text_of
@@ -70,6 +70,14 @@ def test_logout_by_get_is_no_way_out(client, wang):
 
     assert answer.status_code == 405
     assert signed_in(client)
+
+
+def test_signing_out_twice_is_signing_out_once(client, wang):
+    client.login_page("wang")
+    client.post("/logout/")
+
+    assert client.post("/logout/").location == "/login/"
+    assert [entry.result.value for entry in rows(LoginEntry)] == ["success", "logout"]
 
 
 def test_logout_leaves_no_token_in_the_cookie_and_nothing_in_the_cache(client, wang):
@@ -391,6 +399,18 @@ def test_a_second_login_can_be_refused_instead(app, client, wang, refusing, sign
     assert "from 127.0.0.1" in text_of(answer)
     assert signed_in(first)
     assert not signed_in(client)
+
+
+def test_a_login_without_a_known_address_says_where_less_exactly(app, client, wang, sign_in):
+    first = sign_in(wang)
+    sessions.start(wang.id, remember=False, ip=None, user_agent=None)
+    assert "signed in somewhere else at" in text_of(first.get("/profile/", follow_redirects=True))
+    app.config["LIUKE_SECOND_LOGIN"] = "refuse"
+
+    answer = client.login_page("wang")
+
+    assert answer.status_code == 403
+    assert "This account has been signed in since" in text_of(answer)
 
 
 def test_a_session_that_ran_out_refuses_nobody(client, wang, refusing, sign_in, clock):

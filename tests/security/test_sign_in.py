@@ -309,6 +309,13 @@ def test_scripts_get_401_in_json_when_the_session_is_over(client, headers, db):
     assert answer.headers["HX-Redirect"] == answer.json["login"]
 
 
+@pytest.mark.parametrize("referrer", ["http://[::1", "http://evil.com/users/", "nonsense", "", "//localhost//evil.com"])
+def test_a_strange_referrer_leads_nowhere(client, db, referrer):
+    answer = client.post("/profile/phone", {"phone": "12345"}, headers={"Referer": referrer})
+
+    assert answer.location == "/login/"
+
+
 def test_a_fragment_that_comes_too_late_leads_back_to_its_page(client, db):
     headers = {"HX-Request": "true", "HX-Current-URL": "http://localhost/users/list/?role=1"}
     assert client.get("/profile/", headers=headers).json["login"] == "/login/?next=/users/list/?role%3D1"

@@ -498,3 +498,35 @@ def test_the_frameworks_reset_obeys_the_rule_and_ends_the_sessions(app, sign_in,
     assert not signed_in(his)
     assert rows(UserSession)[0].end_reason == "password"
     assert sessions.live_session(wang.id) is None
+
+
+def test_the_frameworks_way_to_make_an_account_works_with_a_good_password(app, db):
+    made = app.appbuilder.sm.add_user("sun", "悦", "孙", "sun@liuke.example", role("executive"), "seven green bicycles")
+
+    assert made.username == "sun"
+    assert Browser(app).login_page("sun", "seven green bicycles").status_code == 302
+    assert app.appbuilder.sm.load_user_jwt({}, {"sub": str(made.id)}) is None
+
+
+def test_what_changes_nothing_is_not_written_down(db, wang, admin):
+    with unit_of_work():
+        operations.change_own_phone(wang, None)
+        operations.change_user(
+            wang, actor=admin, last_name=wang.last_name, first_name=wang.first_name, email=wang.email, phone=None,
+            team=None, active=True, roles=wang.roles,
+        )  # fmt: skip
+        operations.disable(wang, actor=admin)
+        operations.disable(wang, actor=admin)
+
+    assert entries() == [("edit", "done")]
+    assert not operations.is_super_admin(None)
+
+
+def test_two_administrators_who_make_the_same_account_at_once_make_one(sign_in, sysadmin, wang, monkeypatch):
+    monkeypatch.setattr(operations, "_check_free", lambda *_args, **_given: None)  # each looked before the other wrote
+
+    answer = sign_in(sysadmin).post("/users/add", {**NEW, "username": "wang", "roles": [str(role("executive").id)]})
+
+    assert answer.status_code == 422
+    assert "There is already such a record." in text_of(answer)
+    assert len(rows(User, User.username == "wang")) == 1
