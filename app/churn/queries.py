@@ -35,7 +35,7 @@ def waiting() -> int:
 
 
 @cache
-def _waiting(*, absent: bool) -> sa.Select[tuple[int]]:
+def _waiting(*, absent: bool) -> sa.Select[Any]:
     """SELECT of the number of warnings of `reader`'s customers, with `absent` also of those nobody looks after.
 
     Each kind of customer is a branch of its own and comes from an index; joined by OR they would all be read.
