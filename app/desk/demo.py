@@ -53,6 +53,7 @@ from app.tickets.models import Complaint, Feedback, Ticket
 SEED = 20261122
 PASSWORD = "bright-lantern-28"  # noqa: S105 - of everybody in the demo company, and documented
 DIRECT, BY_FEED, WON = 175, 8, 17  # where the 200 customers come from; won ones by opportunities
+FOLLOWED_UP = timedelta(days=45)  # a talk that long ago leaves nothing to be done
 WEEKS = 60  # Saturdays that were scanned
 
 T = DictionaryType
@@ -379,7 +380,7 @@ def _talks(scene: Scene, rng: Random, kept: Kept) -> None:
             customer=contacts[0].customer, contact=rng.choice(contacts), occurred_at=at, place=place, title=title,
             detail=detail,
         )  # fmt: skip
-        if rng.random() < 0.4:
+        if rng.random() < 0.7 and scene.now - at < FOLLOWED_UP:  # older ones were
             talk.next_follow_up_on = local(at).date() + timedelta(days=rng.choice((7, 14, 21, 30)))
         customers.record_interaction(talk, actor=owner, at=at)
         _entered(talk, actor=owner, at=at)
@@ -719,7 +720,7 @@ def _moves(scene: Scene) -> Iterator[Move]:
             given = {"text": text, "type": scene.item(T.measure, code), "cost": cost}
             yield Move(at, partial(_act, scene, kept, churn.defer, at, given))
         if fate and fate.lost_at is not None:
-            code, text = words.FOREIGN_LOSS if foreign else rng.choice(words.LOSSES)
+            code, text = rng.choice(words.FOREIGN_LOSSES if foreign else words.LOSSES)
             given = {"reason": text, "reason_type": scene.item(T.churn_reason, code)}
             yield Move(fate.lost_at, partial(_act, scene, kept, churn.confirm_lost, fate.lost_at, given))
 

@@ -233,7 +233,10 @@ LOSSES = (
     ("price", "总部统一集采，价格降不到要求。"), ("service", "对去年一次延迟交货一直不满意。"),
     ("no_need", "产线外迁，本地不再需要这类设备。"),
 )  # fmt: skip
-FOREIGN_LOSS = ("no_need", "The plant was closed and production moved abroad.")
+FOREIGN_LOSSES = (
+    ("competitor", "They signed with a local supplier for a year."),
+    ("no_need", "Investments are frozen until further notice."),
+)
 
 # type (code), title, request
 TICKETS = (
