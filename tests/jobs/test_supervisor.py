@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
+import sqlite3
 import stat
 import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -213,6 +216,37 @@ def test_an_empty_company_starts_with_a_one_time_password_and_stops_cleanly(term
     assert one.end() == 0
     assert stopped(one.text) == ["scheduler", "worker", "web", "redis"]
     assert not (tmp_path / "var" / "redis.sock").exists()
+
+    copy = tmp_path / "copy.db"  # this one file alone is the whole database
+    shutil.copyfile(tmp_path / "var" / "liuke.db", copy)
+    with closing(sqlite3.connect(copy)) as connection:
+        beats = dict(connection.execute("SELECT part, seen_at FROM heartbeat"))
+    assert {"worker", "scheduler"} <= set(beats)
+    assert not (tmp_path / "var" / "liuke.db-wal").exists()
+
+
+def test_a_database_that_others_still_use_is_not_put_together_and_that_is_said(tmp_path):
+    path, said = tmp_path / "liuke.db", []
+    with closing(sqlite3.connect(path)) as other, closing(sqlite3.connect(path)) as reader:
+        other.execute("PRAGMA journal_mode=WAL")
+        other.executescript("CREATE TABLE t (n); INSERT INTO t VALUES (1);")
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM t").fetchall()
+        other.executescript("INSERT INTO t VALUES (2);")
+
+        supervisor.fold(f"sqlite:///{path}", said.append)
+
+    assert said == ["Another program still uses liuke.db: copy it with its -wal and -shm files."]
+
+
+@pytest.mark.parametrize("url", ["postgresql+psycopg2://host/liuke", "sqlite:///{folder}/none.db", "sqlite://"])
+def test_there_is_nothing_to_put_together_elsewhere(tmp_path, url):
+    said = []
+
+    supervisor.fold(url.format(folder=tmp_path), said.append)
+
+    assert said == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_demo_is_not_started_for_other_machines(terminal, fresh, tmp_path):
