@@ -9,9 +9,11 @@ from typing import Any
 
 import sqlalchemy as sa
 from flask_appbuilder.security.sqla.models import User
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy.orm import selectinload
 
+from app.core.lifecycle import LABELS
 from app.core.models import AuditEntry, Outcome
 from app.extensions import db
 
@@ -21,6 +23,9 @@ ACTIONS: dict[str, tuple[Any, str]] = {
     "delete": (_l("deleted it"), "trash"),
 }
 """Action -> (words, icon). Domains add theirs with `tell`."""
+
+ATTEMPTS: dict[str, Any] = {"create": _l("Create"), "edit": _l("Change"), "delete": _l("Delete")}
+"""What an action that is no step is called when it was refused; a step is called what its button says."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +40,14 @@ class Told:
     refused: bool
 
 
-def tell(record_type: str, action: str, words: Any, icon: str) -> None:
-    """Say how an action of one kind of record reads in a history: "assigned it"."""
+def tell(record_type: str, action: str, words: Any, icon: str, *, attempt: Any = None) -> None:
+    """Say how an action of one kind of record reads in a history: "assigned it".
+
+    `attempt` is what it is called when it was refused; steps need none, they are called what their button says.
+    """
     ACTIONS[f"{record_type}.{action}"] = (words, icon)
+    if attempt is not None:
+        ATTEMPTS[f"{record_type}.{action}"] = attempt
 
 
 def history_of(record: Any, parts: Iterable[Any] = (), *, limit: int = 30) -> list[Told]:
@@ -54,11 +64,14 @@ def history_of(record: Any, parts: Iterable[Any] = (), *, limit: int = 30) -> li
         .order_by(AuditEntry.at.desc(), AuditEntry.id.desc())
         .limit(limit)
     ).scalars()
-    return [_told(entry) for entry in entries]
+    states = getattr(record, "STATUS", None)
+    return [_told(entry, LABELS.get((states, entry.action))) for entry in entries]
 
 
-def _told(entry: AuditEntry) -> Told:
-    words, icon = ACTIONS.get(f"{entry.record_type}.{entry.action}") or ACTIONS.get(
-        entry.action, (entry.action, "point")
-    )
-    return Told(entry.actor, words, icon, entry.at, entry.note, entry.outcome == Outcome.refused)
+def _told(entry: AuditEntry, button: Any) -> Told:
+    name, refused = f"{entry.record_type}.{entry.action}", entry.outcome == Outcome.refused
+    words, icon = ACTIONS.get(name) or ACTIONS.get(entry.action, (entry.action, "point"))
+    if refused:
+        tried = button or ATTEMPTS.get(name) or ATTEMPTS.get(entry.action, words)
+        words = _("tried “%(action)s”: refused", action=tried)
+    return Told(entry.actor, words, icon, entry.at, entry.note, refused)

@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 
 FASTER = _l("Somebody else was faster: the record has changed. Load the page again and look at it.")
 
+LABELS: dict[tuple[type[Choice] | None, str], Any] = {}
+"""What the button of a step says, by the states it moves between and its name."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -95,7 +98,9 @@ def step(
     """Declare a workflow step. `target` None: the body sets the status itself."""
 
     def declare(work: Callable[..., Any]) -> Step:
-        return Step(work, frozenset(sources), target, label, done, tone, icon)
+        made = Step(work, frozenset(sources), target, label, done, tone, icon)
+        LABELS.update({(type(state), made.name): label for state in made.sources})
+        return made
 
     return declare
 

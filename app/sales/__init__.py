@@ -22,7 +22,7 @@ def register(appbuilder: Any) -> None:
     tell("opportunity", "win", _l("marked it as won"), "circle-check")
     tell("opportunity", "lose", _l("marked it as failed"), "circle-x")
     tell("opportunity", "terminate", _l("terminated it"), "player-stop")
-    tell("opportunity", "plan", _l("tried to change the plan"), "route")
+    tell("opportunity", "plan", _l("changed the plan"), "route", attempt=_l("Change the plan"))
     tell("plan_step", "create", _l("planned a step"), "plus")
     tell("plan_step", "edit", _l("changed a planned step"), "pencil")
     tell("plan_step", "execute", _l("wrote the result of a step"), "clipboard-check")
