@@ -77,7 +77,6 @@ class CrmView(TakesSteps, ModelView):
     required_columns: ClassVar[frozenset[str]] = frozenset()
     tab_of: ClassVar[dict[str, str]] = {}  # name of a view whose record page shows this list -> our foreign key
     choices: ClassVar[dict[str, Any]] = {}
-    link_columns: ClassVar[dict[str, str]] = {}  # relation -> endpoint of its record page
     page_size = 25
     exclude_route_methods = {"download", "action", "action_post"}
     extra_rights: ClassVar[tuple[str, ...]] = ()  # rights that are no method: can_see_all, can_be_assigned ...
@@ -103,6 +102,8 @@ class CrmView(TakesSteps, ModelView):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._cells: dict[str, tuple[builtins.list[str], Callable[[Any], Any]]] = {}
+        self._heads: dict[str, dict[str, Any]] = {}
+        self._made_loads: dict[tuple[str, ...], builtins.list[Any]] = {}
         self.base_permissions = [*self.base_permissions, *self.extra_rights]
 
     def _init_forms(self) -> None:
@@ -208,11 +209,15 @@ class CrmView(TakesSteps, ModelView):
         found = sa.select(model.id).where(*criteria).order_by(*by).offset(page * size).limit(size + 1).subquery()
         of_page = sa.select(model).join(found, found.c.id == model.id).order_by(*by)
         columns = [c for c in self.list_columns if c.split(".")[0] != without]
-        rows = builtins.list(db.session.execute(of_page.options(*self._loads(columns))).scalars())
+        rows = builtins.list(db.session.execute(of_page.options(*self.loads(columns))).scalars())
         return rows[:size], len(rows) > size
 
+    def loads(self, columns: builtins.list[str]) -> builtins.list[Any]:
+        """Loader options for the relations among `columns`, made once: with the rows, never row by row."""
+        key = tuple(columns)
+        return self._made_loads.get(key) or self._made_loads.setdefault(key, self._loads(columns))
+
     def _loads(self, columns: builtins.list[str]) -> builtins.list[Any]:
-        """Loader options for the relations among `columns`: with the rows, never row by row."""
         loads: dict[str, Any] = {}
         for column in columns:
             model, path, load = self.datamodel.obj, "", None
@@ -235,6 +240,10 @@ class CrmView(TakesSteps, ModelView):
         return int(db.session.execute(sa.select(sa.func.count()).select_from(found.subquery())).scalar_one())
 
     def _column(self, name: str) -> dict[str, Any]:
+        """What the head of a column says and does."""
+        return self._heads.get(name) or self._heads.setdefault(name, self._head(name))
+
+    def _head(self, name: str) -> dict[str, Any]:
         attribute = getattr(self.datamodel.obj, name, None)
         kind = getattr(attribute, "type", None)
         numeric = isinstance(kind, (sa.Integer, sa.Numeric)) or getattr(kind, "impl", None).__class__ in (
@@ -303,7 +312,7 @@ class CrmView(TakesSteps, ModelView):
     def load(self, pk: Any) -> Any:
         """The record if the reader may see it, else 404: loading is checking."""
         try:
-            return self.scope.get(pk, *self._loads(self.show_columns))
+            return self.scope.get(pk, *self.loads(self.show_columns))
         except NotFound:
             abort(404)
 
