@@ -22,7 +22,9 @@ from flask_migrate import upgrade
 
 from app import create_app
 from app.core.clock import utcnow
+from app.core.errors import BusinessError
 from app.core.unit import unit_of_work
+from app.desk.demo_loading import begin_again
 from app.extensions import db
 from app.runs.demo import is_loopback
 from app.runs.operations import install
@@ -90,15 +92,28 @@ def fill(app: Flask) -> Told:
         say("Bringing the database up to date ...")
         upgrade(directory=str(ROOT / "migrations"))
         init.main(args=[], prog_name="crm init", standalone_mode=False)
-        told = somebody(app.config)
+        told = somebody_or_why(app.config)
         db.session.remove()
         for engine in db.engines.values():
             engine.dispose()  # SQLite then folds its log into the file
         return told
 
 
+def somebody_or_why(config: dict[str, Any]) -> Told:
+    """The accounts to show, or why nothing may be started: another process is loading the demo company."""
+    try:
+        return somebody(config)
+    except BusinessError as refusal:
+        return Told(refused=str(refusal))
+
+
 def somebody(config: dict[str, Any]) -> Told:
-    """The accounts to show: the demo company's, or a first administrator's; none for a database in use. Commits."""
+    """The accounts to show: the demo company's, or a first administrator's; none for a database in use. Commits.
+
+    Raises `BusinessError` while another process loads the demo company.
+    """
+    if begin_again():
+        say("Loading the demo company was broken off here; what there was is removed.")
     empty = db.session.execute(sa.select(User.id).limit(1)).first() is None
     demo = is_demo() or (empty and config["LIUKE_DEMO"])
     db.session.rollback()
@@ -117,7 +132,11 @@ def demo_company(*, load: bool) -> Told:
 
     if load:
         began = time.monotonic()
-        say("Loading the demo company; this happens once ...")
+        place = db.engine.url.render_as_string(hide_password=True)
+        say(f"This database is empty: {place}")
+        say(
+            "Loading the demo company with invented people into it; this happens once, LIUKE_DEMO=0 leaves it empty ..."
+        )
         demo.load_demo(say)
         say(f"The demo company is there after {time.monotonic() - began:.0f} s.")
     return Told(

@@ -107,8 +107,11 @@ def demo() -> None:
     """
     from app.core.errors import BusinessError
     from app.desk.demo import load_demo
+    from app.desk.demo_loading import begin_again
 
     try:
+        if begin_again():
+            click.echo("Loading it was broken off here; what there was is removed.")
         company = load_demo(click.echo)
     except BusinessError as refusal:
         raise click.ClickException(str(refusal)) from None

@@ -32,6 +32,7 @@ from app.core.unit import unit_of_work
 from app.customers import operations as customers
 from app.customers.models import Contact, Customer, Gender, Interaction
 from app.desk import demo_names as words
+from app.desk.demo_loading import alone
 from app.desk.demo_names import Company, Names
 from app.desk.demo_orders import WINDOW, Bought, Buyer, SalesSystem, moment, plan_orders
 from app.extensions import db
@@ -115,11 +116,17 @@ def load_demo(progress: Tell | None = None, *, now: datetime | None = None) -> D
     """Load the demo company into an empty database, as if it had worked until `now` (default: this moment).
 
     `progress` is told a line per stage. Commits; from the first commit on the database is known as a demo and served
-    on this machine only. Raises `BusinessError` when there are customers or accounts of these names already.
+    on this machine only, and as one that is not whole until the last. Raises `BusinessError` when there are customers
+    or accounts already, or another process is loading.
     """
-    tell = progress or (lambda _line: None)
-    _check_empty()
-    scene = Scene(now or utcnow())
+    with alone():
+        _check_empty()
+        _load(Scene(now or utcnow()), progress or (lambda _line: None))
+    current_app.extensions["liuke_demo"].forget()
+    return DemoCompany(ACCOUNTS, _counts())
+
+
+def _load(scene: Scene, tell: Tell) -> None:
     with unit_of_work():
         _mark_as_demo(scene.now)
         tell("Accounts and teams ...")
@@ -138,8 +145,7 @@ def load_demo(progress: Tell | None = None, *, now: datetime | None = None) -> D
     _weeks(scene, returns)
     with unit_of_work():
         security.disable(db.session.merge(scene.people["wulei"]), actor=scene.people["sunwei"])
-    current_app.extensions["liuke_demo"].forget()
-    return DemoCompany(ACCOUNTS, _counts())
+        db.session.execute(sa.update(Installation).values(loading=False))
 
 
 def _check_empty() -> None:
@@ -148,9 +154,7 @@ def _check_empty() -> None:
         raise BusinessError(
             _("The demo company can be loaded into an empty database only; this one has customers already.")
         )
-    taken = db.session.execute(
-        sa.select(User.username).where(sa.func.lower(User.username).in_([c.account for c in STAFF])).limit(1)
-    ).scalar_one_or_none()
+    taken = db.session.execute(sa.select(User.username).order_by(User.id).limit(1)).scalar_one_or_none()
     if taken is not None:
         raise BusinessError(
             _("This database already has an account “%(name)s”. Load the demo company into a new database.", name=taken)
@@ -158,8 +162,9 @@ def _check_empty() -> None:
 
 
 def _mark_as_demo(now: datetime) -> None:
+    """A demo from here on, and not whole before the end."""
     install(demo=True, now=now)
-    db.session.execute(sa.update(Installation).where(Installation.id == 1).values(demo=True))
+    db.session.execute(sa.update(Installation).values(demo=True, loading=True))
 
 
 def _counts() -> dict[str, int]:

@@ -73,4 +73,7 @@ class Installation(Model):
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, default=1)
     demo: Mapped[bool] = mapped_column(default=False, comment="holds the invented demo company")
+    loading: Mapped[bool] = mapped_column(
+        default=False, server_default=sa.false(), comment="the demo company is not there to its end yet"
+    )
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, comment="UTC")

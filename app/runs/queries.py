@@ -40,6 +40,11 @@ def is_demo() -> bool:
     return bool(db.session.execute(sa.select(Installation.demo).where(Installation.id == 1)).scalar_one_or_none())
 
 
+def is_loading() -> bool:
+    """Whether loading the demo company was begun here and did not come to its end."""
+    return bool(db.session.execute(sa.select(Installation.loading).where(Installation.id == 1)).scalar_one_or_none())
+
+
 def due_periods(periodic: Periodic, now: datetime, zone: ZoneInfo, *, refused_too: bool) -> list[str]:
     """The periods of a job that are over and were never run to their end; oldest first, at most 60.
 

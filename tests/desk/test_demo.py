@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from random import Random
 
 import pytest
 import sqlalchemy as sa
+from flask_appbuilder.security.sqla.models import User
 from sqlalchemy.orm import Session
 from werkzeug.security import check_password_hash
 
@@ -19,7 +21,7 @@ from app.core.clock import local, months_before, utcnow
 from app.core.errors import BusinessError
 from app.core.models import AuditEntry
 from app.customers.models import Contact, Customer, CustomerStats, CustomerStatus, Interaction
-from app.desk import demo
+from app.desk import demo, demo_loading
 from app.desk.demo_names import Names
 from app.desk.demo_orders import Buyer, plan_orders
 from app.extensions import db as extension
@@ -27,12 +29,23 @@ from app.marketing.models import Activity, Participant
 from app.masterdata.models import DictionaryItem, DictionaryType
 from app.mirror.models import Order, OrderLine, OrderStatus, Product, Stock, SyncRun, SyncStatus
 from app.runs.models import Installation, JobRun, RunStatus
+from app.runs.operations import install
 from app.sales.models import CloseKind, Opportunity, OpportunityStatus, PlanStep
-from app.security.models import Team, UserProfile
+from app.security.models import RoleProfile, Team, UserProfile
 from app.tickets.models import Complaint, Feedback, RecordStatus, Ticket, TicketStatus
+from jobs import prepare
 from tests import builders
+from tests.support import rows as rows_of
 from tests.world import ROOT
 
+HOLD = """
+import sys
+from app import create_app
+from app.desk.demo_loading import alone
+with create_app().app_context(), alone():
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
 LOAD = """
 from flask_migrate import upgrade
 from app import create_app
@@ -85,8 +98,6 @@ def count(rows, by):
 
 
 def test_the_accounts_are_printed_with_password_and_role_and_open(company, rows):
-    from flask_appbuilder.security.sqla.models import User
-
     people = {user.username: user for user in rows(User, User.active.is_(True))}
     assert set(people) == {account.name for account in demo.ACCOUNTS}
     for account in demo.ACCOUNTS:
@@ -268,8 +279,6 @@ def test_about_35_customers_have_been_silent_for_half_a_year(rows):
 
 
 def test_somebody_who_left_still_owns_customers_with_warnings_or_not(rows):
-    from flask_appbuilder.security.sqla.models import User
-
     (left,) = rows(User, User.active.is_(False))
     assert rows(Customer, Customer.owner_id == left.id)
 
@@ -345,11 +354,146 @@ def test_a_database_with_customers_is_refused(db, admin):
     assert db.session.query(Installation).count() == 0
 
 
-def test_a_database_with_an_account_of_the_same_name_is_refused(db, admin):
+def test_a_database_that_somebody_can_sign_in_to_is_refused(db, admin):
     with pytest.raises(BusinessError, match="already has an account “admin”"):
         demo.load_demo()
     assert db.session.query(Customer).count() == 0
     assert db.session.query(Installation).count() == 0
+
+
+# -- broken off -------------------------------------------------------------------------------------------------
+
+
+class Start:
+    """The first step of a start, in a process of its own, on a database of its own."""
+
+    def __init__(self, url, **settings):
+        self.reader, writer = os.pipe()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "jobs.prepare", str(writer)],
+            cwd=ROOT,
+            env={**os.environ, "DATABASE_URL": url, "LIUKE_DEMO": "1", **settings},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            pass_fds=(writer,),
+        )
+        os.close(writer)
+
+    def wait_for(self, words):
+        said = ""
+        while words not in said:
+            line = self.process.stdout.readline()
+            assert line, said
+            said += line
+
+    def kill(self):
+        self.process.kill()
+        self.process.communicate()
+        os.close(self.reader)
+
+    def end(self):
+        """What it found out, and what it said."""
+        said, _none = self.process.communicate(timeout=300)
+        with os.fdopen(self.reader) as found:
+            text = found.read()
+        assert self.process.returncode == 0, said
+        return json.loads(text), said
+
+
+def whole(url):
+    """How many customers, accounts and scans there are, and whether the database says that it is whole."""
+    engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg2://"))
+    try:
+        with Session(engine) as session:
+            counts = [
+                session.execute(sa.select(sa.func.count()).select_from(m)).scalar_one()
+                for m in (Customer, User, JobRun)
+            ]
+            return *counts, session.execute(sa.select(Installation.demo, Installation.loading)).one_or_none()
+    finally:
+        engine.dispose()
+
+
+def test_a_demo_whose_loading_was_killed_is_loaded_again_from_the_beginning(world):
+    url = world.scratch_database()
+    first = Start(url)
+    first.wait_for("Churn warnings of")  # accounts, customers and orders are committed, most of the story is not there
+    first.kill()
+
+    told, said = Start(url).end()
+
+    assert told["refused"] is None
+    assert len(told["accounts"]) == len(demo.ACCOUNTS)
+    assert whole(url) == (200, len(demo.STAFF), demo.WEEKS, (True, False))
+    if world.database == "postgresql":  # with SQLite the half database was never in its place
+        assert "broken off here" in said
+
+    told, said = Start(url).end()
+    assert "Loading" not in said
+    assert whole(url) == (200, len(demo.STAFF), demo.WEEKS, (True, False))
+
+
+def test_who_broke_the_loading_off_to_begin_without_a_demo_gets_an_empty_company(world):
+    url = world.scratch_database()
+    first = Start(url)
+    first.wait_for("Opportunities and development plans")
+    if world.database == "postgresql":
+        first.wait_for("Orders, products and stock")
+    first.kill()
+
+    told, _said = Start(url, LIUKE_DEMO="0").end()
+
+    assert [account[0] for account in told["accounts"]] == ["admin"]
+    assert "shown once" in told["notes"][0]
+    assert whole(url) == (0, 1, 0, (False, False))
+
+
+def test_beginning_again_leaves_what_a_first_start_has(world, db, admin):
+    world.everything = True
+    roles = len(rows_of(RoleProfile))
+    builders.order()
+    install(demo=True, now=utcnow())
+    db.session.execute(sa.update(Installation).values(loading=True))
+    db.session.commit()
+
+    assert demo_loading.begin_again()
+
+    assert rows_of(User) == rows_of(Customer) == rows_of(Order) == rows_of(Installation) == []
+    assert len(rows_of(RoleProfile)) == roles
+    assert len(rows_of(DictionaryItem)) > 50
+    assert not demo_loading.begin_again()
+
+
+def test_a_whole_demo_and_real_work_are_never_emptied(db, admin):
+    builders.customer()
+    for demo_too in (False, True):
+        install(demo=demo_too, now=utcnow())
+        db.session.commit()
+        assert not demo_loading.begin_again()
+    assert len(rows_of(Customer)) == 1
+
+
+def test_while_another_process_loads_nothing_is_emptied_and_that_is_said(db, admin, other_processes):
+    install(demo=True, now=utcnow())
+    db.session.execute(sa.update(Installation).values(loading=True))
+    db.session.commit()
+    other = subprocess.Popen(
+        [sys.executable, "-c", HOLD],
+        cwd=ROOT,
+        env=other_processes,
+        stdout=subprocess.PIPE,
+        stdin=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(BusinessError, match="is being loaded into this database"):
+            demo_loading.begin_again()
+        assert prepare.somebody_or_why({"LIUKE_DEMO": True, "LIUKE_HOST": "127.0.0.1"}).refused is not None
+    finally:
+        other.communicate("\n")
+    assert len(rows_of(User)) == 6
 
 
 def test_a_database_that_was_meant_for_real_work_becomes_a_demo(db):
