@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from app.core.scope import row_id
 from app.core.text import fold, like
 from app.extensions import db
 
@@ -43,11 +44,8 @@ class Choices:
 
     def find(self, pk: Any) -> Any:
         """The choice with this id, None when there is none or it is not the reader's to choose."""
-        try:
-            number = int(pk)
-        except (TypeError, ValueError):
-            return None
-        if not 0 < number < 2**31:
+        number = row_id(pk)
+        if number is None:
             return None
         return db.session.execute(self._select().where(self.model.id == number)).scalars().one_or_none()
 

@@ -68,11 +68,8 @@ class RowScope(BaseFilter):
     @classmethod
     def find(cls, pk: Any, *options: Any) -> Any:
         """The row with this id if it is in scope, else None."""
-        try:
-            number = int(pk)
-        except (TypeError, ValueError):
-            return None
-        if not 0 < number < 2**31:
+        number = row_id(pk)
+        if number is None:
             return None
         found = cls.select().where(cls.rows.id == number).options(*options)
         return db.session.execute(found).scalars().one_or_none()
@@ -84,6 +81,15 @@ class Everyone(RowScope):
     @classmethod
     def visible(cls) -> None:
         return None
+
+
+def row_id(given: Any) -> int | None:
+    """An id that came from outside as a number, None for whatever no row can have."""
+    try:
+        number = int(given)
+    except (TypeError, ValueError):
+        return None
+    return number if 0 < number < 2**31 else None
 
 
 def scope_for(model: Any) -> type[RowScope]:

@@ -152,13 +152,15 @@ class Search:
         arg, value = self._arg(IS, name)
         choices = self.view.choices_for(name)
         control = Control(arg, label, "remote" if choices.remote else "select", value)
+        offered: dict[str, Any] = {}
         if choices.remote:
             control.url = self.view.lookup_url(name)
         else:
-            control.options = [(str(row.id), str(row)) for row in choices.all()]
+            offered = {str(row.id): row for row in choices.all()}
+            control.options = [(pk, str(row)) for pk, row in offered.items()]
         self.controls.append(control)
         if value:
-            chosen = choices.find(value)
+            chosen = choices.find(value) if choices.remote else offered.get(value)
             control.text = str(chosen) if chosen is not None else value
             local_key = next(iter(attribute.property.local_columns))
             key = self.model.__mapper__.get_property_by_column(local_key).class_attribute

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 import sqlalchemy as sa
 from flask import g, has_request_context
 from flask_appbuilder.security.sqla.models import (
     Permission,
     PermissionView,
-    Role,
     User,
     ViewMenu,
     assoc_group_role,
@@ -20,7 +22,7 @@ from app.extensions import db
 from app.security.models import RoleProfile
 
 
-def active_roles_of(user_id: int) -> sa.Select[tuple[int]]:
+def active_roles_of(user_id: Any) -> sa.Select[tuple[int]]:
     """SELECT of the ids of the roles that grant this user something: own and by group, active ones only."""
     own = sa.select(assoc_user_role.c.role_id).where(assoc_user_role.c.user_id == user_id)
     by_group = (
@@ -29,11 +31,8 @@ def active_roles_of(user_id: int) -> sa.Select[tuple[int]]:
         .where(assoc_user_group.c.user_id == user_id)
     )
     held = own.union_all(by_group).subquery()
-    return (
-        sa.select(Role.id)
-        .outerjoin(RoleProfile, RoleProfile.role_id == Role.id)
-        .where(Role.id.in_(sa.select(held.c.role_id)), sa.func.coalesce(RoleProfile.active, sa.true()))
-    )
+    disabled = sa.select(RoleProfile.role_id).where(RoleProfile.role_id == held.c.role_id, ~RoleProfile.active)
+    return sa.select(held.c.role_id).where(~disabled.exists())
 
 
 def rights_of(user_id: int) -> frozenset[tuple[str, str]]:
@@ -47,15 +46,22 @@ def rights_of(user_id: int) -> frozenset[tuple[str, str]]:
 
 
 def _load(user_id: int) -> frozenset[tuple[str, str]]:
-    rows = db.session.execute(
+    rows = db.session.execute(_rights(), {"user": user_id})
+    return frozenset((permission, view) for permission, view in rows)
+
+
+@cache
+def _rights() -> sa.Select[tuple[str, str]]:
+    """SELECT of the rights of `user`, made once: every request asks it."""
+    granted = assoc_permissionview_role
+    return (
         sa.select(Permission.name, ViewMenu.name)
         .select_from(PermissionView)
         .join(Permission, Permission.id == PermissionView.permission_id)
         .join(ViewMenu, ViewMenu.id == PermissionView.view_menu_id)
-        .join(assoc_permissionview_role, assoc_permissionview_role.c.permission_view_id == PermissionView.id)
-        .where(assoc_permissionview_role.c.role_id.in_(active_roles_of(user_id)))
+        .join(granted, granted.c.permission_view_id == PermissionView.id)
+        .where(granted.c.role_id.in_(active_roles_of(sa.bindparam("user", type_=sa.Integer()))))
     )
-    return frozenset((permission, view) for permission, view in rows)
 
 
 def holds(user: User | None, right: str, view: str) -> bool:

@@ -8,7 +8,7 @@ from app.core.choosing import Choices
 from app.core.scope import RowScope, may, reader_id
 from app.customers.access import of_visible_customer
 from app.customers.models import Customer
-from app.security.access import people_who
+from app.security.access import PeopleWho
 from app.tickets.models import Complaint, Feedback, Ticket, TicketStep
 
 
@@ -68,4 +68,4 @@ def tickets_to_choose() -> Choices:
 
 def acceptors(view: str) -> Choices:
     """受理人: active people who may enter such records (`view` is Feedback or Complaint)."""
-    return people_who("can_add", view)
+    return PeopleWho("can_add", view)
