@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import secrets
+import time
 from typing import Any
 
 from flask import Flask, current_app, render_template, request, url_for
 from flask_babel import gettext as _
+from flask_babel import ngettext
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DBAPIError, OperationalError, StatementError
 from werkzeug.exceptions import HTTPException, SecurityError
@@ -59,8 +62,9 @@ def _http(error: HTTPException) -> Any:
         404: (_("Not found"), _("There is no such page or record, or it is not yours to see.")),
         405: (_("Not possible this way"), _("Nothing was changed. Use the buttons of the page.")),
         413: (_("Too much at once"), _("What you sent is too large. Nothing was changed.")),
-        429: (_("Too many tries"), _("Wait a few minutes, then try again.")),
     }
+    if error.code == 429:
+        return _too_many()
     title, message = texts.get(error.code, (_("That did not work"), _("Nothing was changed. Go back and try again.")))
     if error.code in (403, 404):
         note_denied(message)
@@ -68,6 +72,20 @@ def _http(error: HTTPException) -> Any:
     if error.code == 405 and getattr(error, "valid_methods", None):
         return (*answer, {"Allow": ", ".join(error.valid_methods or ())})  # type: ignore[attr-defined]
     return answer
+
+
+def _too_many() -> Any:
+    """Says how long to wait, to people in minutes and to programs in seconds."""
+    wait = max(1, int(_frees_at() - time.time()))  # it is rounded up already
+    minutes = math.ceil(wait / 60)
+    sentence = ngettext("Wait %(num)d minute, then try again.", "Wait %(num)d minutes, then try again.", minutes)
+    return (*page(429, _("Too many tries"), sentence), {"Retry-After": str(wait)})
+
+
+def _frees_at() -> float:
+    """When the limit that was reached lets somebody in again, in seconds since 1970."""
+    reached = [limiter.current_limit for limiter in current_app.extensions.get("limiter", ())]
+    return max((float(limit.reset_at) for limit in reached if limit is not None), default=0.0)
 
 
 def _statement(error: StatementError) -> Any:

@@ -69,7 +69,7 @@ def test_scripts_read_errors_as_json(breaking):
 
 
 def test_a_wrong_method_says_which_are_right(db, sign_in, li):
-    answer = sign_in(li).get("/opportunities/bulk-assign")
+    answer = sign_in(li).get("/opportunities/delete/1")
     assert answer.status_code == 405
     assert "POST" in answer.headers["Allow"]
     assert "Use the buttons of the page." in text_of(answer)

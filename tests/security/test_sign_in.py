@@ -355,6 +355,20 @@ def test_the_eleventh_bad_login_is_not_tried(client, wang):
     assert len(rows(LoginEntry)) == 10
 
 
+@pytest.mark.parametrize(("limit", "most"), [("1 per 5 minutes", 300), ("1 per minute", 60)])
+def test_whoever_tried_too_often_is_told_how_long_to_wait(app, client, wang, limit, most):
+    app.config["LIUKE_LOGIN_LIMIT"] = limit
+    assert [fail(client) for _try in range(2)] == [422, 429]
+
+    answer = client.login_page("wang")
+
+    assert answer.status_code == 429
+    wait = int(answer.headers["Retry-After"])
+    assert most - 30 <= wait <= most
+    minutes = -(-wait // 60)
+    assert f"Wait {minutes} minute{'s' if minutes > 1 else ''}, then try again." in text_of(answer)
+
+
 def test_neither_another_account_nor_another_address_is_hindered(client, wang, zhao, app):
     for _try in range(11):
         fail(client)
