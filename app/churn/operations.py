@@ -278,6 +278,11 @@ def may_act(case: ChurnCase, actor: User | None) -> bool:
     return (owner is None or not owner.active) and holds(actor, "can_act_for_absent", "ChurnCase")
 
 
+def _theirs(case: ChurnCase, actor: User | None) -> None:
+    if not may_act(case, actor):
+        raise NotYours(_("Only the customer's account manager can do this."))
+
+
 @step(
     sources=OPEN,
     target=S.deferred,
@@ -285,6 +290,7 @@ def may_act(case: ChurnCase, actor: User | None) -> bool:
     done=_l("Deferred. The measure was kept."),
     tone="primary",
     icon="player-pause",
+    guard=_theirs,
 )
 def defer(
     case: ChurnCase,
@@ -299,7 +305,6 @@ def defer(
 
     `cost` is in CNY. Raises `NotYours` for somebody else's customer, `BusinessError` without a text.
     """
-    _theirs(case, actor)
     measure = RetentionMeasure(
         case_id=case.id,
         type=type,
@@ -319,6 +324,7 @@ def defer(
     done=_l("The customer is recorded as lost."),
     tone="danger",
     icon="user-x",
+    guard=_theirs,
 )
 def confirm_lost(
     case: ChurnCase, *, actor: User | None, at: datetime, reason: str, reason_type: DictionaryItem | None = None
@@ -327,18 +333,12 @@ def confirm_lost(
 
     Raises `NotYours` for somebody else's customer, `BusinessError` without a reason.
     """
-    _theirs(case, actor)
     case.reason = _filled(reason, _("Say why the customer was lost, so that colleagues understand it later."))
     case.reason_type = reason_type
     case.lost_at = at
     customer = case.customer
     customer.status = CustomerStatus.lost
     note_move(customer, "confirm_lost", actor=actor, at=at, before=CustomerStatus.active, note=case.reason)
-
-
-def _theirs(case: ChurnCase, actor: User | None) -> None:
-    if not may_act(case, actor):
-        raise NotYours(_("Only the customer's account manager can do this."))
 
 
 def _filled(text: str | None, otherwise: str) -> str:

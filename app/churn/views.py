@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import sqlalchemy as sa
-from flask import g, render_template, request, url_for
+from flask import g, request, url_for
 from flask_appbuilder import expose
 from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_appbuilder.security.decorators import has_access
@@ -79,6 +79,7 @@ class ChurnCaseView(CrmView):
     extra_rights = ("can_see_all", "can_act_for_others", "can_act_for_absent")
     list_template = "churn/list.html"
     show_template = "churn/show.html"
+    step_template = "churn/step.html"
     empty_text = _l("Customers who stop ordering are listed here every Saturday at 02:00.")
 
     # -- list -----------------------------------------------------------------------------------------------
@@ -139,18 +140,6 @@ class ChurnCaseView(CrmView):
     @has_access
     def confirm_lost(self, pk: Any) -> Any:
         return self.run_step(operations.confirm_lost, pk, ConfirmLostForm)
-
-    def step_page(self, taken: Step, record: ChurnCase, form: Any, given: dict[str, Any]) -> str:
-        return render_template(
-            "churn/step.html",
-            title=taken.label,
-            step=taken,
-            record=record,
-            form=form,
-            facts=self.step_facts(taken, record),
-            back_url=self.show_url(record) or url_for(f"{self.endpoint}.list"),
-            **self.frame(),
-        )
 
 
 class RetentionMeasureView(ReadOnlyView):

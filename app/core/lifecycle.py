@@ -45,6 +45,9 @@ class Step:
     done: Any
     tone: str
     icon: str
+    lock: Callable[[Any], None] | None = None
+    guard: Callable[[Any, User | None], None] | None = None
+    note: Callable[[Any], str] | None = None
 
     @property
     def name(self) -> str:
@@ -60,6 +63,20 @@ class Step:
         """Whether the record is in a state from which this step may be taken."""
         return record.status in self.sources  # type: ignore[attr-defined]
 
+    def why_not(self, record: HasStatus, *, actor: User | None) -> str | None:
+        """Why the step cannot be taken now, whatever is typed; None if nothing speaks against it yet.
+
+        For pages, so that nobody fills in a form in vain. Taking the step asks again.
+        """
+        if not self.open_to(record):
+            return self._why_not(record)
+        try:
+            if self.guard is not None:
+                self.guard(record, actor)
+        except BusinessError as refusal:
+            return str(refusal)
+        return None
+
     def __call__(self, record: HasStatus, *, actor: User | None, at: datetime | None = None, **given: Any) -> Any:
         """Take the step: check the state, do the work, write the guarded change and one history row.
 
@@ -72,6 +89,10 @@ class Step:
             raise StepRefused(self._why_not(record))
         try:
             with db.session.no_autoflush:
+                if self.lock is not None:
+                    self.lock(record)
+                if self.guard is not None:
+                    self.guard(record, actor)
                 result = self.work(record, actor=actor, at=at, **given)
                 if self.target is not None:
                     record.status = self.target  # type: ignore[attr-defined]
@@ -80,7 +101,8 @@ class Step:
             db.session.flush()
         except StaleDataError as stale:
             raise StepRefused(str(FASTER)) from stale
-        note_move(record, self.name, actor=actor, at=at, before=before, note=_note_of(given))
+        note = _note_of(given) or (self.note(record) if self.note is not None else None)
+        note_move(record, self.name, actor=actor, at=at, before=before, note=note)
         return result
 
     def _why_not(self, record: Any) -> str:
@@ -93,12 +115,26 @@ class Step:
 
 
 def step(
-    *, sources: Iterable[Choice], target: Choice | None, label: Any, done: Any, tone: str = "quiet", icon: str = ""
+    *,
+    sources: Iterable[Choice],
+    target: Choice | None,
+    label: Any,
+    done: Any,
+    tone: str = "quiet",
+    icon: str = "",
+    lock: Callable[[Any], None] | None = None,
+    guard: Callable[[Any, User | None], None] | None = None,
+    note: Callable[[Any], str] | None = None,
 ) -> Callable[[Callable[..., Any]], Step]:
-    """Declare a workflow step. `target` None: the body sets the status itself."""
+    """Declare a workflow step. `target` None: the body sets the status itself.
+
+    Before the body, `lock` claims the record, and `guard` (record, actor) raises `BusinessError` when something
+    forbids the step whatever is typed; the step's page asks the guard too. `note` (record) is what the history keeps
+    when nothing was typed.
+    """
 
     def declare(work: Callable[..., Any]) -> Step:
-        made = Step(work, frozenset(sources), target, label, done, tone, icon)
+        made = Step(work, frozenset(sources), target, label, done, tone, icon, lock, guard, note)
         LABELS.update({(type(state), made.name): label for state in made.sources})
         return made
 

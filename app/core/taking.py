@@ -26,6 +26,7 @@ class TakesSteps:
     scope: ClassVar[type[RowScope]]
     steps: ClassVar[builtins.list[Step]] = []
     bulk: ClassVar[builtins.list[tuple[str, Any, str]]] = []  # (method, label, right)
+    step_template = "crm/step.html"
     endpoint: Any
     class_permission_name: Any
     label_columns: Any
@@ -42,18 +43,18 @@ class TakesSteps:
         return [s for s in self.steps if s.open_to(record) and may(s.right, self.class_permission_name)]
 
     def run_step(self, taken: Step, pk: Any, form_type: Any = None, **given: Any) -> Any:
-        """The page of one step: GET shows what it will do and asks, POST does it.
+        """The page of one step: GET shows what it will do and asks, or says why it cannot be taken; POST does it.
 
         The right was checked by the route, the row is loaded in scope, the rule is the operation's. After a refusal
         the page comes back with the reason and the typed text; nothing is half done.
         """
         record = self.load(pk)
         form = form_type() if form_type is not None else CrmForm()
-        status = 200
+        actor, status = g.user._get_current_object(), 200
         if request.method == "POST" and form.validate():
             values = {f.name: f.data for f in form if f.name != "csrf_token"}
             try:
-                result = perform(taken, record, actor=g.user._get_current_object(), **values, **given)
+                result = perform(taken, record, actor=actor, **values, **given)
             except NotYours as refusal:
                 form.refuse(str(refusal))
                 status = 403
@@ -66,20 +67,18 @@ class TakesSteps:
             record = self.load(pk)
         elif request.method == "POST":
             status = 422
-        return self.step_page(taken, record, form, given), status
-
-    def step_page(self, taken: Step, record: Any, form: Any, given: dict[str, Any]) -> str:
-        """The page that asks for a step's text."""
-        return render_template(
-            "crm/step.html",
+        page = render_template(
+            self.step_template,
             title=taken.label,
             step=taken,
             record=record,
             form=form,
+            why_not=taken.why_not(record, actor=actor),
             facts=self.step_facts(taken, record),
             back_url=self.show_url(record) or url_for(f"{self.endpoint}.list"),
             **self.frame(),
         )
+        return page, status
 
     def step_facts(self, taken: Step, record: Any) -> builtins.list[tuple[Any, Any]]:
         """A few facts shown beside the question."""
@@ -94,8 +93,11 @@ class TakesSteps:
 
         `taken` is a Step, or a function of the record that gives the step to take. Each row is a unit of work of
         its own: one refusal stops nothing. A row outside the reader's scope counts as not found. When the database
-        goes away, what was done before still has its lines.
+        goes away, what was done before still has its lines. By GET (the result's address, opened again) there is
+        nothing to do but to go back to the list.
         """
+        if request.method == "GET":
+            return redirect(url_for(f"{self.endpoint}.list"))
         pks = builtins.list(dict.fromkeys(request.form.getlist("rowid")))[:500]
         if not pks:
             flash(_("Select at least one row first."), "warning")

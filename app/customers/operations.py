@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,6 +20,8 @@ from app.customers.numbers import next_number
 from app.extensions import db
 from app.masterdata.models import DictionaryItem, DictionaryType
 from app.security.rights import holders, holds
+
+CLOCKS = timedelta(minutes=5)  # how far clocks may be apart
 
 
 @event.listens_for(Customer, "before_insert")
@@ -185,9 +187,9 @@ def remove_contact(contact: Contact, *, at: datetime | None = None) -> Contact |
 def record_interaction(interaction: Interaction, *, actor: User | None, at: datetime | None = None) -> Interaction:
     """Keep what was said with a customer. Flushes.
 
-    Raises `BusinessError` when the contact belongs to another customer.
+    Raises `BusinessError` when the contact belongs to another customer, or the times cannot be.
     """
-    check_contact(interaction)
+    check_interaction(interaction, at=at)
     interaction.created_by_id = actor.id if actor is not None else None
     if at is not None:
         interaction.created_at = at
@@ -197,15 +199,30 @@ def record_interaction(interaction: Interaction, *, actor: User | None, at: date
     return interaction
 
 
-def check_contact(interaction: Interaction) -> None:
-    """Raises `BusinessError` unless the contact is one of the customer's."""
+def check_interaction(interaction: Interaction, *, at: datetime | None = None) -> None:
+    """Raises `BusinessError` unless the contact is one of the customer's, and the times are possible at `at`.
+
+    An interaction has taken place; the next follow-up is on its company-local day or later.
+    """
     if interaction.contact is not None and interaction.contact.customer_id != (
         interaction.customer.id if interaction.customer is not None else interaction.customer_id
     ):
         raise BusinessError(_("This contact belongs to another customer. Choose one of this customer's contacts."))
+    now = at or utcnow()
+    occurred = interaction.occurred_at or now
+    if occurred > now + CLOCKS:
+        raise BusinessError(_("The time lies in the future. Enter when it took place; plans go into the follow-up."))
+    following = interaction.next_follow_up_on
+    if following is not None and following < local(occurred).date():
+        raise BusinessError(_("The next follow-up is before the day of the interaction."))
 
 
 # -- owners ---------------------------------------------------------------------------------------------------
+
+
+def _may_assign(_customer: Customer, actor: User | None) -> None:
+    if not holds(actor, "can_assign", "Customer"):
+        raise NotYours(_("Only a sales lead can assign owners."))
 
 
 @step(
@@ -214,14 +231,13 @@ def check_contact(interaction: Interaction) -> None:
     label=_l("Assign owner"),
     done=_l("The owner was assigned."),
     icon="user-share",
+    guard=_may_assign,
 )
 def assign(customer: Customer, *, actor: User | None, at: datetime, owner: User) -> None:
     """Give a customer to an account manager, or to another one (lead; one, in bulk, or by filter).
 
     Raises `BusinessError` when the new owner may not be given customers, or already is the owner.
     """
-    if not holds(actor, "can_assign", "Customer"):
-        raise NotYours(_("Only a sales lead can assign owners."))
     if customer.owner_id == owner.id:
         raise BusinessError(_("%(name)s is already the owner.", name=owner.get_full_name()))
     able = db.session.execute(

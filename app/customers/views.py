@@ -201,7 +201,7 @@ class CustomerView(CrmView):
     def assign(self, pk: Any) -> Any:
         return self.run_step(operations.assign, pk, owner_form(lambda: self.lookup_url("owner")))
 
-    @expose("/bulk-assign", methods=["POST"])
+    @expose("/bulk-assign", methods=["GET", "POST"])
     @has_access
     @permission_name("assign")
     def bulk_assign(self) -> Any:
@@ -350,4 +350,4 @@ class InteractionView(_OfCustomer):
         operations.record_interaction(record, actor=g.user._get_current_object())
 
     def change_record(self, record: Interaction) -> None:
-        operations.check_contact(record)
+        operations.check_interaction(record)

@@ -11,7 +11,7 @@ from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 from sqlalchemy.orm.exc import StaleDataError
 
-from app.core.clock import utcnow
+from app.core.clock import local, utcnow
 from app.core.errors import BusinessError, NotYours, StepRefused
 from app.core.lifecycle import FASTER, Step, note_move, step
 from app.customers.models import Contact, Customer, CustomerStatus
@@ -34,12 +34,73 @@ def create(opportunity: Opportunity, *, actor: User | None, at: datetime | None 
     return opportunity
 
 
-def _check_assignee(assignee: User) -> None:
-    able = sa.select(User.id).where(User.id == assignee.id, User.id.in_(holders("can_be_assigned", "Customer")))
-    if db.session.execute(able).first() is None:
+# -- what a step asks before anything is typed ------------------------------------------------------------------
+
+
+def _lock(opportunity: Opportunity) -> None:
+    """Writers of a plan and closers of its opportunity wait for each other (parent before child).
+
+    On SQLite the whole transaction holds the write lock already. Raises `StepRefused` when another was faster.
+    """
+    before = opportunity.status
+    db.session.execute(sa.select(Opportunity.id).where(Opportunity.id == opportunity.id).with_for_update())
+    db.session.refresh(opportunity, ["status", "assignee_id", "version"])
+    db.session.expire(opportunity, ["assignee"])  # the page may have loaded who had it before
+    if opportunity.status != before:
+        raise StepRefused(opportunity.why_not() or str(FASTER))
+
+
+def _plan(opportunity: Opportunity) -> list[PlanStep]:
+    return list(
+        db.session.execute(
+            sa.select(PlanStep)
+            .where(PlanStep.opportunity_id == opportunity.id)
+            .order_by(PlanStep.planned_on, PlanStep.id)
+        ).scalars()
+    )
+
+
+def _theirs(opportunity: Opportunity, actor: User | None) -> None:
+    mine = actor is not None and actor.id == opportunity.assignee_id
+    if not mine and not holds(actor, "can_act_for_others", "Opportunity"):
+        raise NotYours(_("Only the assignee can do this."))
+
+
+def _not_begun(opportunity: Opportunity, _actor: User | None) -> None:
+    if any(plan_step.result for plan_step in _plan(opportunity)):
+        raise BusinessError(_("A plan step already has a result, so the opportunity stays with its assignee."))
+
+
+def _planned(opportunity: Opportunity, actor: User | None) -> None:
+    _theirs(opportunity, actor)
+    if not _plan(opportunity):
+        raise BusinessError(_("There is no plan step yet. Add one, or terminate the opportunity instead."))
+
+
+def _finished(opportunity: Opportunity, actor: User | None) -> None:
+    _theirs(opportunity, actor)
+    if holds(actor, "can_win_unfinished", "Opportunity"):
+        return
+    plan = _plan(opportunity)
+    if not plan:
+        raise BusinessError(_("Add at least one plan step and its result first."))
+    unfinished = sum(1 for plan_step in plan if not plan_step.result)
+    if unfinished:
         raise BusinessError(
-            _("%(name)s cannot be given opportunities. Choose an account manager.", name=assignee.get_full_name())
+            ngettext(
+                "Fill in the result of %(num)d planned step first.",
+                "Fill in the results of %(num)d planned steps first.",
+                unfinished,
+            )
         )
+
+
+def _its_customer(opportunity: Opportunity) -> str:
+    customer = opportunity.customer
+    return f"{customer.number} {customer.name}" if customer is not None else ""
+
+
+# -- the steps --------------------------------------------------------------------------------------------------
 
 
 @step(
@@ -49,6 +110,7 @@ def _check_assignee(assignee: User) -> None:
     done=_l("The opportunity was assigned."),
     tone="primary",
     icon="user-share",
+    lock=_lock,
 )
 def assign(opportunity: Opportunity, *, actor: User, at: datetime, assignee: User) -> None:
     """Give an unassigned opportunity to an account manager (lead).
@@ -56,11 +118,7 @@ def assign(opportunity: Opportunity, *, actor: User, at: datetime, assignee: Use
     The assignee must be an active holder of can_be_assigned. Of two simultaneous assigners one gets
     "already assigned to X".
     """
-    _lock(opportunity)
-    _check_assignee(assignee)
-    opportunity.assignee = assignee
-    opportunity.assigned_by_id = actor.id
-    opportunity.assigned_at = at
+    _give(opportunity, assignee, actor=actor, at=at)
 
 
 @step(
@@ -69,15 +127,22 @@ def assign(opportunity: Opportunity, *, actor: User, at: datetime, assignee: Use
     label=_l("Reassign"),
     done=_l("The opportunity was reassigned."),
     icon="user-share",
+    lock=_lock,
+    guard=_not_begun,
 )
 def reassign(opportunity: Opportunity, *, actor: User, at: datetime, assignee: User) -> None:
     """Give an assigned opportunity to somebody else, while no plan step has a result (lead)."""
-    _lock(opportunity)
-    if any(plan_step.result for plan_step in _plan(opportunity)):
-        raise BusinessError(_("A plan step already has a result, so the opportunity stays with its assignee."))
     if assignee.id == opportunity.assignee_id:
         raise BusinessError(_("%(name)s is already the assignee.", name=assignee.get_full_name()))
-    _check_assignee(assignee)
+    _give(opportunity, assignee, actor=actor, at=at)
+
+
+def _give(opportunity: Opportunity, assignee: User, *, actor: User, at: datetime) -> None:
+    able = sa.select(User.id).where(User.id == assignee.id, User.id.in_(holders("can_be_assigned", "Customer")))
+    if db.session.execute(able).first() is None:
+        raise BusinessError(
+            _("%(name)s cannot be given opportunities. Choose an account manager.", name=assignee.get_full_name())
+        )
     opportunity.assignee = assignee
     opportunity.assigned_by_id = actor.id
     opportunity.assigned_at = at
@@ -90,6 +155,9 @@ def reassign(opportunity: Opportunity, *, actor: User, at: datetime, assignee: U
     done=_l("Won. The customer is ready."),
     tone="primary",
     icon="circle-check",
+    lock=_lock,
+    guard=_finished,
+    note=_its_customer,
 )
 def win(
     opportunity: Opportunity,
@@ -104,21 +172,6 @@ def win(
     Needs at least one step and a result on every step, unless the actor holds can_win_unfinished. When a live
     customer has the same name, the actor chooses: `attach_to` it or `create_anyway`; never silently.
     """
-    _lock(opportunity)
-    _theirs(opportunity, actor)
-    plan = _plan(opportunity)
-    if not holds(actor, "can_win_unfinished", "Opportunity"):
-        if not plan:
-            raise BusinessError(_("Add at least one plan step and its result first."))
-        unfinished = sum(1 for plan_step in plan if not plan_step.result)
-        if unfinished:
-            raise BusinessError(
-                ngettext(
-                    "Fill in the result of %(num)d planned step first.",
-                    "Fill in the results of %(num)d planned steps first.",
-                    unfinished,
-                )
-            )
     namesakes = same_name(opportunity.customer_name)
     if attach_to is not None:
         if attach_to.id not in {c.id for c in namesakes}:
@@ -137,6 +190,8 @@ def win(
             at=at,
         )
         opportunity.created_customer = True
+    origin = "from_opportunity" if opportunity.created_customer else "attach"
+    note_move(customer, origin, actor=actor, at=at, before=customer.status, note=opportunity.title)
     opportunity.customer = customer
     opportunity.close_kind = CloseKind.won
     opportunity.closed_by_id = actor.id
@@ -167,6 +222,7 @@ def _attach(customer: Customer, opportunity: Opportunity, *, actor: User, at: da
     done=_l("The opportunity was closed as failed."),
     tone="danger",
     icon="circle-x",
+    guard=_planned,
 )
 def lose(opportunity: Opportunity, *, actor: User, at: datetime, reason: str) -> None:
     """Close the plan as failed (开发失败); the reason is required and everything is read-only afterwards."""
@@ -180,6 +236,7 @@ def lose(opportunity: Opportunity, *, actor: User, at: datetime, reason: str) ->
     done=_l("The opportunity was terminated."),
     tone="danger",
     icon="player-stop",
+    guard=_theirs,
 )
 def terminate(opportunity: Opportunity, *, actor: User, at: datetime, reason: str) -> None:
     """Stop developing (终止开发), also without any step; the reason is required."""
@@ -187,43 +244,12 @@ def terminate(opportunity: Opportunity, *, actor: User, at: datetime, reason: st
 
 
 def _close_lost(opportunity: Opportunity, kind: CloseKind, *, actor: User, at: datetime, reason: str) -> None:
-    _theirs(opportunity, actor)
     if not (reason or "").strip():
         raise BusinessError(_("Say why, so that colleagues understand it later."))
-    if kind is CloseKind.failed and not _plan(opportunity):
-        raise BusinessError(_("There is no plan step yet. Add one, or terminate the opportunity instead."))
     opportunity.close_kind = kind
     opportunity.close_reason = reason.strip()
     opportunity.closed_by_id = actor.id
     opportunity.closed_at = at
-
-
-def _theirs(opportunity: Opportunity, actor: User) -> None:
-    if actor.id != opportunity.assignee_id and not holds(actor, "can_act_for_others", "Opportunity"):
-        raise NotYours(_("Only the assignee can do this."))
-
-
-def _plan(opportunity: Opportunity) -> list[PlanStep]:
-    return list(
-        db.session.execute(
-            sa.select(PlanStep)
-            .where(PlanStep.opportunity_id == opportunity.id)
-            .order_by(PlanStep.planned_on, PlanStep.id)
-        ).scalars()
-    )
-
-
-def _lock(opportunity: Opportunity) -> None:
-    """Writers of a plan and closers of its opportunity wait for each other (parent before child).
-
-    On SQLite the whole transaction holds the write lock already. Raises `StepRefused` when another was faster.
-    """
-    before = opportunity.status
-    db.session.execute(sa.select(Opportunity.id).where(Opportunity.id == opportunity.id).with_for_update())
-    db.session.refresh(opportunity, ["status", "assignee_id", "version"])
-    db.session.expire(opportunity, ["assignee"])  # the page may have loaded who had it before
-    if opportunity.status != before:
-        raise StepRefused(opportunity.why_not() or str(FASTER))
 
 
 # -- the plan -------------------------------------------------------------------------------------------------
@@ -236,14 +262,24 @@ def _open_plan(opportunity: Opportunity, actor: User) -> None:
     _theirs(opportunity, actor)
 
 
+def _check_day(opportunity: Opportunity, planned_on: date) -> None:
+    entered = local(opportunity.created_at).date()
+    if planned_on < entered:
+        raise BusinessError(
+            _("The opportunity was entered on %(day)s. Plan its steps for that day or later.", day=entered.isoformat())
+        )
+
+
 def add_step(
     opportunity: Opportunity, *, actor: User, planned_on: date, todo: str, at: datetime | None = None
 ) -> PlanStep:
     """Plan one more thing to do. Flushes.
 
-    Raises `BusinessError` when the opportunity is closed, `NotYours` for anybody but the assignee.
+    Raises `BusinessError` when the opportunity is closed or is younger than the planned day, `NotYours` for anybody
+    but the assignee.
     """
     _open_plan(opportunity, actor)
+    _check_day(opportunity, planned_on)
     at = at or utcnow()
     planned = PlanStep(
         opportunity_id=opportunity.id,
@@ -263,6 +299,8 @@ def change_step(planned: PlanStep, *, actor: User, planned_on: date, todo: str, 
     """Change what is planned, or when, until the step has a result. Flushes."""
     _open_plan(planned.opportunity, actor)
     _not_executed(planned)
+    if planned_on != planned.planned_on:
+        _check_day(planned.opportunity, planned_on)
     before = {"planned_on": planned.planned_on.isoformat(), "todo": planned.todo}
     planned.planned_on, planned.todo = planned_on, todo
     _flush()
@@ -294,6 +332,7 @@ def remove_step(planned: PlanStep, *, actor: User, at: datetime | None = None) -
     _open_plan(planned.opportunity, actor)
     _not_executed(planned)
     note_move(planned, "delete", actor=actor, at=at, note=planned.todo)
+    note_move(planned.opportunity, "remove_step", actor=actor, at=at, before=S.assigned, note=planned.todo)
     db.session.delete(planned)
     _flush()
 

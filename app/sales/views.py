@@ -97,6 +97,7 @@ class OpportunityView(CrmView):
     )  # fmt: skip
     tab_of = {"CustomerView": "customer_id"}
     show_template = "sales/opportunity.html"
+    step_template = "sales/step.html"
     empty_text = _l("Opportunities come from fairs, referrals and calls. Enter the first one.")
 
     def create_record(self, record: Opportunity) -> None:
@@ -174,7 +175,7 @@ class OpportunityView(CrmView):
     def reassign(self, pk: Any) -> Any:
         return self.run_step(operations.reassign, pk, assign_form(lambda: self.lookup_url("assignee")))
 
-    @expose("/bulk-assign", methods=["POST"])
+    @expose("/bulk-assign", methods=["GET", "POST"])
     @has_access
     @permission_name("assign")
     def bulk_assign(self) -> Any:

@@ -117,6 +117,7 @@ def remove_record(record: Record, *, actor: User | None, at: datetime | None = N
     done=_l("The case is closed."),
     tone="primary",
     icon="circle-check",
+    guard=check_may_change,
 )
 def close(
     record: Record, *, actor: User | None, at: datetime, remedy: str | None = None, satisfaction: int | None = None
@@ -126,7 +127,6 @@ def close(
     A complaint needs its remedy; `remedy` and `satisfaction` replace what the record says, None keeps it.
     Raises `NotYours` or `BusinessError`.
     """
-    check_may_change(record, actor)
     if satisfaction is not None:
         record.satisfaction = satisfaction
     if isinstance(record, Complaint):
@@ -141,10 +141,10 @@ def close(
     label=_l("Reopen case"),
     done=_l("The case is open again."),
     icon="rotate-clockwise",
+    guard=check_may_change,
 )
 def reopen(record: Record, *, actor: User | None, at: datetime) -> None:
     """Open a closed feedback or complaint again, because it was not settled after all. Raises `NotYours`."""
-    check_may_change(record, actor)
 
 
 RECORD_STEPS: list[Step] = [reopen, close]

@@ -329,6 +329,24 @@ def test_a_step_from_an_ended_case_is_refused_and_recorded(sign_in, wang, path, 
     assert [e.outcome.value for e in rows(AuditEntry)] == ["refused"]
 
 
+@pytest.mark.parametrize("path", STEPS)
+def test_the_page_of_a_decision_that_cannot_be_made_says_why_not(sign_in, case, wang, li, path):
+    ended = builders.churn_case(builders.customer(owner=wang), status=ChurnStatus.recovered)
+    for person, pk, sentence in (
+        (wang, ended.id, "the record is “Recovered”"),
+        (li, case.id, "Only the customer's account manager can do this."),
+    ):
+        answer = sign_in(person).get(f"/churn/{path}/{pk}")
+        page = answer.get_data(as_text=True).replace("&#39;", "'")
+        assert answer.status_code == 200
+        assert sentence in page
+        assert "<textarea" not in page
+        assert 'class="btn btn-primary" type="submit"' not in page
+        assert 'class="btn btn-danger" type="submit"' not in page
+    assert "<textarea" in sign_in(wang).get(f"/churn/{path}/{case.id}").get_data(as_text=True)
+    assert rows(AuditEntry) == []
+
+
 def test_a_step_is_taken_once_by_a_double_click(sign_in, case, wang):
     browser = sign_in(wang)
     given = STEPS["confirm-lost"]

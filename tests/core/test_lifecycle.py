@@ -103,3 +103,36 @@ def test_long_texts_are_cut_to_what_the_history_holds(db, li):
     touch(opportunity, actor=li, text="长" * 5000)
     db.session.commit()
     assert len(rows(AuditEntry)[0].note) == 2000
+
+
+def test_a_guard_is_asked_after_the_lock_and_by_the_page(db, li, wang):
+    asked = []
+
+    def lock(opportunity):
+        asked.append("lock")
+
+    def guard(opportunity, actor):
+        asked.append("guard")
+        if actor != wang:
+            raise BusinessError("Only Wang may.")
+
+    @step(
+        sources={S.unassigned}, target=None, label="Look", done="Looked.", lock=lock, guard=guard,
+        note=lambda opportunity: f"saw {opportunity.customer_name}",
+    )  # fmt: skip
+    def look(opportunity, *, actor, at):
+        asked.append("work")
+
+    opportunity = builders.opportunity(by=li, customer_name="东方纺织")
+    assert look.why_not(opportunity, actor=li) == "Only Wang may."
+    assert look.why_not(opportunity, actor=wang) is None
+    assert asked == ["guard", "guard"]
+    with pytest.raises(BusinessError, match="Only Wang may"):
+        perform(look, opportunity, actor=li)
+    perform(look, opportunity, actor=wang)
+    assert asked[2:] == ["lock", "guard", "lock", "guard", "work"]
+    assert [(e.outcome, e.note) for e in rows(AuditEntry)] == [
+        (Outcome.refused, "Only Wang may."), (Outcome.done, "saw 东方纺织"),
+    ]  # fmt: skip
+    closed = builders.opportunity(by=li, given_to=wang, status=S.won)
+    assert look.why_not(closed, actor=wang) == "“Look” is not possible: the record is “Won”."

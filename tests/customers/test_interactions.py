@@ -16,9 +16,14 @@ from tests.support import rows, text_of
 
 def facts(at, **given):
     return {
-        "customer": at.id, "occurred_at": "2026-11-20T14:30", "place": "客户办公室", "title": "讨论年度采购计划",
+        "customer": at.id, "occurred_at": "2025-01-20T14:30", "place": "客户办公室", "title": "讨论年度采购计划",
         "detail": "客户下季度产量持平。", "next_follow_up_on": "2026-12-01", **given,
     }  # fmt: skip
+
+
+def typed(moment):
+    """A moment as the form takes it."""
+    return f"{local(moment):%Y-%m-%dT%H:%M}"
 
 
 def test_an_interaction_is_kept_with_who_recorded_it_on_the_companys_clock(db, sign_in, wang, moves):
@@ -27,7 +32,7 @@ def test_an_interaction_is_kept_with_who_recorded_it_on_the_companys_clock(db, s
     answer = sign_in(wang).post("/interactions/add", facts(customer, contact=contact.id))
     (made,) = rows(Interaction)
     assert (answer.status_code, answer.location) == (302, f"/customers/show/{customer.id}")
-    assert made.occurred_at == datetime(2026, 11, 20, 6, 30, tzinfo=UTC)  # 14:30 in Shanghai
+    assert made.occurred_at == datetime(2025, 1, 20, 6, 30, tzinfo=UTC)  # 14:30 in Shanghai
     assert (made.contact_id, made.created_by_id, made.next_follow_up_on) == (contact.id, wang.id, date(2026, 12, 1))
     assert [m.action for m in moves(made)] == ["create"]
 
@@ -40,7 +45,7 @@ def test_the_form_begins_with_this_moment_and_the_customer_it_was_opened_from(db
 
 
 @pytest.mark.parametrize(
-    ("column", "typed"),
+    ("column", "sent"),
     [
         ("place", ""), ("place", "址" * 201), ("title", ""), ("title", "要" * 501), ("detail", "细" * 2001),
         ("occurred_at", ""), ("occurred_at", "yesterday"), ("occurred_at", "0001-01-01T00:00"),
@@ -48,12 +53,51 @@ def test_the_form_begins_with_this_moment_and_the_customer_it_was_opened_from(db
         ("customer", ""),
     ],
 )  # fmt: skip
-def test_a_bad_value_is_asked_for_again_with_all_that_was_typed(db, sign_in, wang, column, typed):
+def test_a_bad_value_is_asked_for_again_with_all_that_was_typed(db, sign_in, wang, column, sent):
     customer = builders.customer(owner=wang)
-    answer = sign_in(wang).post("/interactions/add", facts(customer, memo="别丢了我", **{column: typed}))
+    answer = sign_in(wang).post("/interactions/add", facts(customer, memo="别丢了我", **{column: sent}))
     assert answer.status_code == 422
     assert "别丢了我" in answer.get_data(as_text=True)
     assert rows(Interaction) == []
+
+
+def test_an_interaction_has_taken_place(db, sign_in, wang, picture):
+    talk, browser = builders.interaction(by=wang), sign_in(wang)
+    before, customer = picture(talk), talk.customer
+    for address, more in (("/interactions/add", {}), (f"/interactions/edit/{talk.id}", {"version": talk.version})):
+        sent = facts(customer, occurred_at=typed(utcnow() + timedelta(hours=1)), next_follow_up_on="", **more)
+        answer = browser.post(address, sent)
+        assert answer.status_code == 422
+        assert "The time lies in the future." in text_of(answer)
+        assert sent["detail"] in answer.get_data(as_text=True)
+    assert picture(talk) == before
+    assert len(rows(Interaction)) == 1
+    # Clocks may be a few minutes apart.
+    soon = facts(customer, occurred_at=typed(utcnow() + timedelta(minutes=3)), next_follow_up_on="")
+    assert browser.post("/interactions/add", soon).status_code == 302
+
+
+@pytest.mark.parametrize(("minutes", "possible"), [(5, True), (6, False)])
+def test_how_far_clocks_may_be_apart(db, wang, minutes, possible):
+    at = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
+    talk = Interaction(occurred_at=at + timedelta(minutes=minutes))
+    if possible:
+        operations.check_interaction(talk, at=at)
+    else:
+        with pytest.raises(BusinessError, match="lies in the future"):
+            operations.check_interaction(talk, at=at)
+
+
+def test_the_follow_up_is_on_the_day_of_the_interaction_or_later(db, sign_in, wang):
+    customer, browser = builders.customer(owner=wang), sign_in(wang)
+    late = "2025-01-20T23:30"  # still 15:30 in UTC
+    answer = browser.post("/interactions/add", facts(customer, occurred_at=late, next_follow_up_on="2025-01-19"))
+    assert answer.status_code == 422
+    assert "The next follow-up is before the day of the interaction." in text_of(answer)
+    same = facts(customer, occurred_at="2025-01-21T00:30", next_follow_up_on="2025-01-20")
+    assert browser.post("/interactions/add", same).status_code == 422  # though it is the 20th in UTC
+    assert browser.post("/interactions/add", {**same, "next_follow_up_on": "2025-01-21"}).status_code == 302
+    assert len(rows(Interaction)) == 1
 
 
 def test_the_contact_is_one_of_the_customers(db, sign_in, wang):

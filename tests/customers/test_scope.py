@@ -86,7 +86,7 @@ def test_a_customer_out_of_reach_cannot_be_posted(app, company, sign_in, width):
     people, customers = company
     browser, before = sign_in(people["wang"]), (len(rows(Contact)), len(rows(Interaction)))
     contact = {"customer": customers["zhao"].id, "name": "混进来的", "office_phone": "010-555 0101"}
-    talk = {"customer": customers["zhao"].id, "occurred_at": "2026-11-20T10:00", "place": "电话", "title": "混进来的"}
+    talk = {"customer": customers["zhao"].id, "occurred_at": "2025-01-20T10:00", "place": "电话", "title": "混进来的"}
     for address, sent in (("/contacts/add", contact), ("/interactions/add", talk)):
         answer = browser.post(address, sent)
         assert answer.status_code == 422

@@ -54,6 +54,76 @@ def test_the_page_of_a_move_changes_nothing_and_names_it(db, sign_in, admin, wan
     assert picture(opportunity) == before
 
 
+def button(step):
+    """The button of a step's page."""
+    return f'type="submit">{getattr(operations, step).label}</button>'
+
+
+@pytest.mark.parametrize("step", FROM)
+def test_the_page_of_a_move_that_can_be_made_offers_it(db, sign_in, li, wang, step):
+    opportunity = builders.opportunity(by=li, given_to=None if step == "assign" else wang)
+    if step in ("win", "lose"):
+        builders.plan_step(opportunity, result="已完成")
+    page = sign_in(li if "assign" in step else wang).get(f"/opportunities/{step}/{opportunity.id}")
+    assert button(step) in page.get_data(as_text=True)
+
+
+@pytest.mark.parametrize(("step", "status"), WRONG)
+def test_the_page_of_a_move_from_another_state_says_why_not_and_offers_nothing(
+    db, sign_in, admin, wang, step, status, refusals
+):
+    given_to = None if status is S.unassigned else wang
+    opportunity = builders.opportunity(by=admin, given_to=given_to, status=status)
+    answer = sign_in(admin).get(f"/opportunities/{step}/{opportunity.id}")
+    sentence = "Already assigned to 王强." if status is S.assigned else f"the record is “{status.label}”"
+    assert answer.status_code == 200
+    assert sentence in text_of(answer)
+    page = answer.get_data(as_text=True)
+    assert button(step) not in page
+    assert 'name="reason"' not in page
+    assert f'href="/opportunities/show/{opportunity.id}"' in page
+    assert refusals() == []
+
+
+@pytest.mark.parametrize(
+    ("step", "who", "steps", "sentence"),
+    [
+        ("reassign", "li", ["做完了"], "A plan step already has a result"),
+        ("win", "wang", [], "Add at least one plan step and its result first."),
+        ("win", "wang", ["做完了", None, None], "Fill in the results of 2 planned steps first."),
+        ("win", "zhao", ["做完了"], "Only the assignee can do this."),
+        ("lose", "wang", [], "There is no plan step yet."),
+        ("lose", "zhao", [None], "Only the assignee can do this."),
+        ("terminate", "zhao", [], "Only the assignee can do this."),
+    ],
+)
+def test_the_page_of_a_move_that_a_rule_forbids_says_so_before_anything_is_typed(
+    request, db, sign_in, wang, zhao, step, who, steps, sentence
+):
+    opportunity = builders.opportunity(by=zhao, given_to=wang)
+    for result in steps:
+        builders.plan_step(opportunity, result=result)
+    answer = sign_in(request.getfixturevalue(who)).get(f"/opportunities/{step}/{opportunity.id}")
+    assert answer.status_code == 200
+    assert sentence in text_of(answer)
+    assert button(step) not in answer.get_data(as_text=True)
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (S.unassigned, None),
+        (S.assigned, "In development, no longer editable"),
+        (S.won, "Closed, no longer editable"),
+        (S.lost, "Closed, no longer editable"),
+    ],
+)
+def test_the_facts_say_why_they_are_fixed(db, sign_in, wang, status, words):
+    opportunity = builders.opportunity(by=wang, given_to=None if status is S.unassigned else wang, status=status)
+    text = text_of(sign_in(wang).get(f"/opportunities/show/{opportunity.id}"))
+    assert (words or "no longer editable") in text if words else "no longer editable" not in text
+
+
 @pytest.mark.parametrize(
     ("step", "who", "code"),
     [
@@ -245,6 +315,15 @@ def test_a_refused_step_is_kept_on_the_page_with_its_text(db, sign_in, li, wang)
     answer = sign_in(wang).post(f"/opportunities/lose/{opportunity.id}", {"reason": "客户预算被取消，今年不再采购。"})
     assert answer.status_code == 409
     assert "客户预算被取消，今年不再采购。" in answer.get_data(as_text=True)
+    assert "What you typed is kept." in text_of(answer)
+
+
+def test_a_refused_step_without_fields_does_not_speak_of_what_was_typed(db, sign_in, li, wang):
+    opportunity = builders.opportunity(by=li, given_to=wang)
+    answer = sign_in(wang).post(f"/opportunities/win/{opportunity.id}")
+    assert answer.status_code == 409
+    assert "Nothing was changed. Add at least one plan step" in text_of(answer)
+    assert "What you typed is kept." not in text_of(answer)
 
 
 # -- simultaneous -------------------------------------------------------------------------------------------------
@@ -310,6 +389,12 @@ def test_bulk_assignment_first_asks_whom(db, sign_in, li):
     assert answer.status_code == 422
     assert "Fill in this field." in text_of(answer)
     assert rows(Opportunity)[0].status == S.unassigned
+
+
+@pytest.mark.parametrize("screen", ["opportunities", "customers"])
+def test_the_address_of_a_bulk_result_opened_again_leads_to_the_list(db, sign_in, li, screen):
+    answer = sign_in(li).get(f"/{screen}/bulk-assign")
+    assert (answer.status_code, answer.location) == (302, f"/{screen}/list/")
 
 
 def test_bulk_assignment_of_nothing_asks_for_rows(db, sign_in, li):

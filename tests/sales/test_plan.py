@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -14,7 +14,9 @@ from tests import builders
 from tests.support import rows, text_of
 
 S = OpportunityStatus
-STEP = {"planned_on": "2026-12-01", "todo": "上门勘测现场"}
+SOON = date.today() + timedelta(days=9)
+LATER = SOON + timedelta(days=7)
+STEP = {"planned_on": f"{SOON}", "todo": "上门勘测现场"}
 
 
 @pytest.fixture
@@ -35,39 +37,60 @@ def test_a_step_is_planned_changed_and_executed(db, sign_in, wang, plan, moves):
     assert browser.post(url(plan), STEP).status_code == 302
     (step,) = rows(PlanStep)
     assert (step.planned_on, step.todo, step.result, step.created_by_id) == (
-        date(2026, 12, 1),
+        SOON,
         "上门勘测现场",
         None,
         wang.id,
     )
 
     assert browser.get(url(plan, step)).status_code == 200
-    assert browser.post(url(plan, step), {**STEP, "planned_on": "2026-12-08"}).status_code == 302
-    assert rows(PlanStep)[0].planned_on == date(2026, 12, 8)
+    assert browser.post(url(plan, step), {**STEP, "planned_on": f"{LATER}"}).status_code == 302
+    assert rows(PlanStep)[0].planned_on == LATER
 
     assert browser.post(url(plan, step, "/result"), {"result": " 现场条件符合 "}).status_code == 302
     (step,) = rows(PlanStep)
     assert (step.result, step.executed_by_id) == ("现场条件符合", wang.id)
     assert step.executed_at is not None
     assert [m.action for m in moves(step)] == ["create", "edit", "execute"]
-    assert moves(step)[1].changes == {"planned_on": ["2026-12-01", "2026-12-08"]}
+    assert moves(step)[1].changes == {"planned_on": [f"{SOON}", f"{LATER}"]}
 
 
-def test_a_step_without_a_result_is_taken_out_of_the_plan(db, sign_in, wang, plan, moves):
-    step = builders.plan_step(plan)
-    assert sign_in(wang).post(url(plan, step, "/delete")).status_code == 302
+def test_a_step_without_a_result_is_taken_out_of_the_plan_and_the_opportunity_remembers_it(
+    db, sign_in, wang, plan, moves
+):
+    step, browser = builders.plan_step(plan, todo="参观工厂"), sign_in(wang)
+    assert browser.post(url(plan, step, "/delete")).status_code == 302
     assert rows(PlanStep) == []
+    assert [(m.action, m.actor_id, m.note) for m in moves(plan)] == [("remove_step", wang.id, "参观工厂")]
+    assert "王强 removed a planned step" in text_of(browser.get(f"/opportunities/show/{plan.id}"))
 
 
-def test_planning_for_yesterday_is_possible_because_people_write_things_down_later(db, wang, plan):
-    step = operations.add_step(plan, actor=wang, planned_on=date(2020, 1, 1), todo="补记一次拜访")
-    assert step.planned_on == date(2020, 1, 1)
+def test_planning_for_a_day_that_is_past_is_possible_because_people_write_things_down_later(db, li, wang):
+    plan = builders.opportunity(by=li, given_to=wang, created_at=datetime(2026, 1, 4, 16, 30, tzinfo=UTC))
+    step = operations.add_step(plan, actor=wang, planned_on=date(2026, 1, 5), todo="补记一次拜访")
+    assert step.planned_on == date(2026, 1, 5)  # 16:30 UTC is 00:30 on the 5th where the company works
+
+
+def test_nothing_is_planned_for_a_day_before_the_opportunity_was_entered(db, sign_in, li, wang, refusals):
+    plan = builders.opportunity(by=li, given_to=wang, created_at=datetime(2026, 1, 4, 16, 30, tzinfo=UTC))
+    step = builders.plan_step(plan, planned_on=date(2026, 1, 5))
+    old = builders.plan_step(plan, planned_on=date(2025, 12, 31))
+    browser, sent = sign_in(wang), {**STEP, "planned_on": "2026-01-04"}
+    for address in (url(plan), url(plan, step)):
+        answer = browser.post(address, sent)
+        assert answer.status_code == 409
+        assert "The opportunity was entered on 2026-01-05. Plan its steps for that day or later." in text_of(answer)
+        assert sent["todo"] in answer.get_data(as_text=True)
+    assert {s.planned_on for s in rows(PlanStep)} == {date(2026, 1, 5), date(2025, 12, 31)}
+    assert len(refusals(plan)) == 2
+    # What stands there already may stay while the rest is changed.
+    assert browser.post(url(plan, old), {**STEP, "planned_on": "2025-12-31"}).status_code == 302
 
 
 def test_the_page_shows_the_plan_in_the_order_of_its_days(db, sign_in, wang, plan):
-    builders.plan_step(plan, planned_on=date(2026, 12, 9), todo="第三件事")
-    builders.plan_step(plan, planned_on=date(2026, 12, 1), todo="第一件事", result="做完了")
-    builders.plan_step(plan, planned_on=date(2026, 12, 1), todo="第二件事")
+    builders.plan_step(plan, planned_on=LATER, todo="第三件事")
+    builders.plan_step(plan, planned_on=SOON, todo="第一件事", result="做完了")
+    builders.plan_step(plan, planned_on=SOON, todo="第二件事")
     text = text_of(sign_in(wang).get(f"/opportunities/show/{plan.id}"))
     assert text.index("第一件事") < text.index("第二件事") < text.index("第三件事")
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from app.core.clock import local, utcnow
 from app.core.errors import BusinessError
 from app.core.lifecycle import perform
 from app.customers.models import Contact, Customer, CustomerStatus
@@ -49,8 +50,32 @@ def test_winning_creates_the_customer_with_its_primary_contact(db, sign_in, wang
     db.session.refresh(ready)
     assert (ready.status, ready.close_kind, ready.closed_by_id) == (S.won, CloseKind.won, wang.id)
     assert (ready.customer_id, ready.created_customer, ready.close_reason) == (customer.id, True, None)
-    assert [m.action for m in moves(ready)] == ["win"]
-    assert [m.action for m in moves(customer)] == ["create"]
+    assert [(m.action, m.note) for m in moves(ready)] == [("win", f"{customer.number} 杭州云栖智造科技有限公司")]
+    assert [(m.action, m.note) for m in moves(customer)] == [("create", None), ("from_opportunity", "采购新生产线")]
+
+
+def test_both_histories_say_where_the_customer_came_from(db, sign_in, wang, ready):
+    browser = sign_in(wang)
+    win(browser, ready)
+    (customer,) = rows(Customer)
+    text = text_of(browser.get(f"/opportunities/show/{ready.id}"))
+    assert f"王强 marked it as won {local(utcnow()):%Y-%m-%d}" in text
+    assert f"{customer.number} 杭州云栖智造科技有限公司" in text
+    text = text_of(browser.get(f"/customers/show/{customer.id}"))
+    assert "王强 won it with this opportunity" in text
+    assert "采购新生产线" in text
+
+
+def test_the_page_says_what_winning_does(db, sign_in, wang, ready):
+    browser = sign_in(wang)
+    text = text_of(browser.get(f"/opportunities/win/{ready.id}"))
+    assert "When it is won" in text
+    assert "The customer “杭州云栖智造科技有限公司” is created, with 王强 as account manager." in text
+    assert "顾维 becomes its primary contact." in text
+    builders.customer(name=ready.customer_name)
+    for answer in (browser.get(f"/opportunities/win/{ready.id}"), win(browser, ready)):  # now there is a choice
+        assert "is created, with" not in text_of(answer)
+        assert "The plan becomes read-only." in text_of(answer)
 
 
 def test_the_customers_number_and_registration_day_are_the_companys(db, wang, ready):
@@ -180,7 +205,8 @@ def test_attaching_to_a_customer_nobody_owns_gives_it_to_the_assignee(db, wang, 
     operations.win(ready, actor=wang, attach_to=known)
     db.session.commit()
     assert known.owner_id == wang.id
-    assert [m.action for m in moves(known)] == ["assign"]
+    assert [m.action for m in moves(known)] == ["assign", "attach"]
+    assert moves(known)[1].note == "采购新生产线"
 
 
 def test_another_customer_may_be_created_anyway(db, sign_in, wang, ready):

@@ -21,6 +21,7 @@ from flask_appbuilder.security.sqla.models import User
 from sqlalchemy.exc import OperationalError
 
 from app import create_app
+from app.core.clock import today
 from app.core.errors import BusinessError
 from app.core.lifecycle import perform
 from app.core.unit import unit_of_work
@@ -55,7 +56,7 @@ def plan_or_close(opportunity_id: int, number: int) -> None:
         perform(operations.terminate, opportunity, actor=person("wang"), reason="不再跟进")
     else:
         with unit_of_work():
-            operations.add_step(opportunity, actor=person("wang"), planned_on=date(2026, 12, 1), todo="再打一次电话")
+            operations.add_step(opportunity, actor=person("wang"), planned_on=today(), todo="再打一次电话")
 
 
 def take_number(_round: int, _number: int) -> str:

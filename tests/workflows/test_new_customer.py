@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from app.core.clock import today
 from app.core.models import AuditEntry, Outcome
 from app.customers.models import Contact, Customer
 from app.masterdata.models import DictionaryType
@@ -29,9 +32,10 @@ def test_a_prospect_becomes_a_customer(db, sign_in, li, wang, zhao, chen):
     assert "智能仓储一期扩容" in text_of(manager.get("/plans/list/"))
 
     # He plans and works; winning has to wait for every result.
-    for day, todo in (("2026-12-01", "上门勘测现场"), ("2026-12-10", "提交方案和报价")):
+    for day, todo in ((today(), "上门勘测现场"), (today() + timedelta(days=9), "提交方案和报价")):
         assert (
-            manager.post(f"/opportunities/{opportunity.id}/plan", {"planned_on": day, "todo": todo}).status_code == 302
+            manager.post(f"/opportunities/{opportunity.id}/plan", {"planned_on": f"{day}", "todo": todo}).status_code
+            == 302
         )
     first, second = rows(PlanStep)
     manager.post(f"/opportunities/{opportunity.id}/plan/{first.id}/result", {"result": "现场符合条件"})
@@ -45,7 +49,7 @@ def test_a_prospect_becomes_a_customer(db, sign_in, li, wang, zhao, chen):
     (customer,) = rows(Customer)
     assert [(c.name, c.is_primary) for c in rows(Contact)] == [("顾维", True)]
     assert (
-        manager.post(f"/opportunities/{opportunity.id}/plan", {"planned_on": "2026-12-12", "todo": "再说"}).status_code
+        manager.post(f"/opportunities/{opportunity.id}/plan", {"planned_on": f"{today()}", "todo": "再说"}).status_code
         == 409
     )
     assert lead.post(f"/opportunities/reassign/{opportunity.id}", {"assignee": zhao.id}).status_code == 409
@@ -59,7 +63,7 @@ def test_a_prospect_becomes_a_customer(db, sign_in, li, wang, zhao, chen):
         "postcode": "310051", "phone": customer.phone, "version": customer.version,
     }).status_code == 302  # fmt: skip
     assert manager.post("/interactions/add", {
-        "customer": customer.id, "occurred_at": "2026-11-20T14:30", "place": "客户现场", "title": "项目启动会",
+        "customer": customer.id, "occurred_at": "2025-01-20T14:30", "place": "客户现场", "title": "项目启动会",
         "next_follow_up_on": "2026-12-20",
     }).status_code == 302  # fmt: skip
     text = text_of(manager.get(f"/customers/show/{customer.id}"))
