@@ -60,6 +60,7 @@ COLUMNS: dict[str, Any] = {
     "can_delete": _l("Delete"),
 }
 
+# The right to take a step is called what the step's button says.
 RIGHT_LABELS: dict[str, Any] = COLUMNS | {
     "can_see_all": _l("See everybody's, not only one's own"),
     "can_edit_any": _l("Change everybody's"),
@@ -68,18 +69,18 @@ RIGHT_LABELS: dict[str, Any] = COLUMNS | {
     "can_reassign": _l("Reassign"),
     "can_be_assigned": _l("Can be given customers and opportunities"),
     "can_plan": _l("Make and execute the plan"),
-    "can_win": _l("Development succeeded"),
+    "can_win": _l("Mark as won"),
     "can_win_unfinished": _l("Win with planned steps left open"),
-    "can_lose": _l("Development failed"),
-    "can_terminate": _l("Terminate the development"),
+    "can_lose": _l("Mark as failed"),
+    "can_terminate": _l("Terminate"),
     "can_act_for_others": _l("Act for everybody"),
     "can_act_for_absent": _l("Act for a disabled manager"),
-    "can_defer": _l("Defer churn"),
-    "can_confirm_lost": _l("Confirm churn"),
+    "can_defer": _l("Defer"),
+    "can_confirm_lost": _l("Confirm lost"),
     "can_handle": _l("Handle"),
     "can_give_feedback": _l("Give feedback"),
-    "can_close": _l("Close cases"),
-    "can_reopen": _l("Reopen cases"),
+    "can_close": _l("Close case"),
+    "can_reopen": _l("Reopen case"),
     "can_run": _l("Run by hand"),
     "can_preview": _l("Preview"),
     "can_reset_password": _l("Reset passwords"),
@@ -88,7 +89,7 @@ RIGHT_LABELS: dict[str, Any] = COLUMNS | {
 
 # Where the same right means something of its own.
 SPECIAL: dict[tuple[str, str], Any] = {
-    ("can_assign", "Customer"): _l("Give customers to an account manager"),
+    ("can_assign", "Customer"): _l("Assign owner"),
 }
 
 

@@ -6,7 +6,9 @@ import ast
 import re
 
 import pytest
+from flask_babel import force_locale
 
+from app.security.labels import right_label
 from app.security.roles import ROLES, SUPER_ADMIN, grants_of
 from app.security.seed import rights_of_screens
 from tests import builders
@@ -71,6 +73,14 @@ def test_every_step_says_what_it_does_and_what_was_done(arrow):
     assert arrow.step.tone in ("primary", "quiet", "danger")
     assert arrow.step.sources
     assert (arrow.step.work.__doc__ or "").strip()
+
+
+@pytest.mark.parametrize("arrow", [a for a in arrows() if id(a.step) in declared_steps()], ids=str)
+def test_the_right_to_take_a_step_is_called_what_its_button_says(app, arrow):
+    for page in page_of(app, arrow):
+        for language in ("en", "zh"):
+            with app.test_request_context(), force_locale(language):
+                assert str(right_label(*page.right)) == str(arrow.step.label)
 
 
 def filled(url):
