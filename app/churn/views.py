@@ -53,6 +53,7 @@ class ChurnCaseView(CrmView):
         "last_order_at": _l("Last order"),
         "silent_days": _l("Days without order"),
         "rule": _l("Rule"),
+        "rule_months": _l("Rule"),
         "opened_at": _l("Warned as of"),
         "owner": _l("Account manager"),
         "owner_then": _l("Account manager then"),
@@ -63,7 +64,7 @@ class ChurnCaseView(CrmView):
         "resolved_at": _l("Ended at"),
         "run": _l("Opened by run"),
     }
-    list_columns = ["customer", "last_order_at", "silent_days", "rule", "opened_at", "owner", "status"]
+    list_columns = ["customer", "last_order_at", "silent_days", "rule_months", "opened_at", "owner", "status"]
     show_columns = [
         "last_order", "rule", "opened_at", "owner_then", "owner", "reason_type", "reason", "lost_at", "resolved_at",
     ]  # fmt: skip
@@ -176,10 +177,12 @@ def _last_order(case: ChurnCase) -> Any:
     return Markup('{} <span class="t3">{}</span>').format(day_of(case.last_order_at), case.last_order_no)
 
 
-def _rule(case: ChurnCase) -> Any:
-    months = ngettext("%(num)d month", "%(num)d months", case.rule_months)
-    since = _("no order since %(time)s", time=f"{local(case.rule_cutoff):%Y-%m-%d %H:%M}")
-    return Markup('{} · <span class="t3">{}</span>').format(months, since)
+def _months(case: ChurnCase) -> str:
+    return ngettext("%(num)d month", "%(num)d months", case.rule_months)
+
+
+def _since(case: ChurnCase) -> str:
+    return _("no order since %(time)s", time=f"{local(case.rule_cutoff):%Y-%m-%d %H:%M}")
 
 
 def _owner(case: ChurnCase) -> Any:
@@ -191,7 +194,8 @@ CELLS: dict[str, Any] = {
     "last_order": _last_order,
     "last_order_at": _last_order,
     "silent_days": lambda case: amount(silent_days(case, utcnow())),
-    "rule": _rule,
+    "rule": lambda case: Markup('{} · <span class="t3">{}</span>').format(_months(case), _since(case)),
+    "rule_months": lambda case: Markup('<span title="{}">{}</span>').format(_since(case), _months(case)),
     "owner": _owner,
     "owner_then": lambda case: case.owner_name or _("Without owner"),
     "opened_at": lambda case: when(case.opened_at),
