@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -638,7 +638,7 @@ class Move(NamedTuple):
 
 
 def _orders(scene: Scene) -> list[Move]:
-    """Read the sales system's feed. Some orders after a silence come later, with feeds of their own: these are left."""
+    """Read the sales system's first feed. Left are those of some orders after a silence, and that of the last days."""
     rng = scene.rng("orders")
     buyers = [
         Buyer(
@@ -656,30 +656,37 @@ def _orders(scene: Scene) -> list[Move]:
     planned = plan_orders(buyers, scene.now, rng)
     system = SalesSystem(scene.now, rng)
     late = [kept.number for kept in scene.customers if kept.fate and kept.fate.by_sync]
+    scanned = scene.saturdays()
+    latest = [order for order in planned if order.at > scanned[-1]]
+    planned = planned[: len(planned) - len(latest)]
     now = [order for order in planned if not (order.returning and order.buyer.number in late)]
-    _read(system, now, day=scene.today, unowned=unowned)
+    _read(system, now, at=scanned[0] - timedelta(days=7), customers=unowned)
     _give_out(scene, [row["customer_no"] for row in unowned[: BY_FEED // 2]])
     moves = []
     for number in late:
         orders = [order for order in planned if order.returning and order.buyer.number == number]
         if orders:
             at = min(orders[0].at + timedelta(hours=rng.randint(10, 16)), scene.now)
-            moves.append(Move(at, partial(_read, system, orders, day=local(at).date(), at=at)))
-    return moves
+            moves.append(Move(at, partial(_read, system, orders, at=at)))
+    return [*moves, Move(scene.now, partial(_read, system, latest, at=scene.now, customers=()))]
 
 
 def _read(
-    system: SalesSystem, orders: list[Bought], *, day: date, unowned: list[dict[str, str]] | None = None,
-    at: datetime | None = None,
-) -> None:  # fmt: skip
-    """Write these orders as a feed and read it as the nightly job does; with `at` it settles churn cases then."""
+    system: SalesSystem, orders: list[Bought], *, at: datetime, customers: Sequence[dict[str, str]] | None = None
+) -> None:
+    """Write these orders as the feed of that night and read it as the nightly job does, settling churn cases.
+
+    With `customers` the feed also has those, products and stock.
+    """
     with tempfile.TemporaryDirectory(prefix="liuke-") as folder:
-        feed = Path(folder) / f"sales-{day.isoformat()}"
-        system.export(feed, orders, customers=unowned or (), whole=unowned is not None)
-        settle = (lambda ids, _at: churn.settle(ids, at)) if at is not None else None
-        run = sync(feed, on_orders=settle)
+        feed = Path(folder) / "feed"
+        system.export(feed, orders, customers=customers or (), whole=customers is not None)
+        run = sync(feed, on_orders=lambda ids, _at: churn.settle(ids, at))
         if run.status != SyncStatus.done or run.rows_rejected:
             raise RuntimeError(f"the demo feed was not read whole: {run.error or run.counts}")
+    with unit_of_work():  # where such feeds lie in a company, and when they were read
+        run.source, run.started_at, run.finished_at = f"/srv/feed/{local(at).date()}", at - timedelta(seconds=4), at
+        run.high_water = max((order.at for order in orders if order.at <= at), default=None)
 
 
 def _give_out(scene: Scene, numbers: list[str]) -> None:

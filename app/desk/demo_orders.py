@@ -200,6 +200,9 @@ def _cents(value: int) -> str:
 
 
 def _write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """One file of the feed; none without rows, which changes nothing."""
+    if not rows:
+        return
     with path.open("w", encoding="utf-8", newline="") as out:
         writer = csv.DictWriter(out, list(rows[0]))
         writer.writeheader()

@@ -34,11 +34,13 @@ def freshness(now: datetime | None = None) -> Freshness:
     """How old the mirror is on the real clock, in whole days.
 
     Stale when the last sync that succeeded finished more than LIUKE_MIRROR_STALE_DAYS days before `now`, or when
-    there was none. `feed` is the name of its folder, without the path. One statement.
+    there was none. `feed` is the name of its folder, without the path; the newest order may have come with an earlier
+    one. One statement.
     Source: domain.md section 4.
     """
+    newest = sa.select(sa.func.max(Order.ordered_at)).scalar_subquery()
     last = db.session.execute(
-        sa.select(SyncRun.finished_at, SyncRun.source, SyncRun.high_water)
+        sa.select(SyncRun.finished_at, SyncRun.source, newest.label("newest"))
         .where(SyncRun.status == SyncStatus.done, SyncRun.finished_at.is_not(None))
         .order_by(SyncRun.finished_at.desc(), SyncRun.id.desc())
         .limit(1)
@@ -49,7 +51,7 @@ def freshness(now: datetime | None = None) -> Freshness:
     return Freshness(
         last.finished_at,
         PurePath(last.source).name,
-        last.high_water,
+        last.newest,
         max(age.days, 0),
         stale=age > timedelta(days=current_app.config["LIUKE_MIRROR_STALE_DAYS"]),
     )

@@ -12,7 +12,7 @@ from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 from markupsafe import Markup
 
-from app.core.clock import local
+from app.core.clock import local, today
 from app.core.format import NOTHING, amount, money, yes_no
 from app.core.scope import may
 from app.core.views import ReadOnlyView
@@ -36,6 +36,9 @@ def freshness_note() -> str | Markup:
         day = f"{local(seen.newest_order_at):%Y-%m-%d}"
         told = _("As of %(time)s, the feed “%(feed)s” with orders up to %(day)s.", day=day, **given)
     age = ngettext("The data is %(num)d day old.", "The data is %(num)d days old.", seen.days)
+    if not seen.days:
+        read_today = local(seen.finished_at).date() == today()
+        age = _("The data is of today.") if read_today else _("The data is of yesterday.")
     if not seen.stale:
         return f"{told} {age}"
     return Markup('{} <span class="badge-s warn"><i></i>{}</span>').format(told, age)

@@ -197,6 +197,16 @@ def test_the_mirror_is_fresh_and_every_feed_was_read_whole(rows):
     assert len(rows(Stock)) >= 30
 
 
+def test_feeds_are_named_as_in_a_company_and_the_newest_has_the_newest_order(rows):
+    runs = sorted(rows(SyncRun), key=lambda run: run.id)
+    assert len(runs) >= 5
+    assert [run.finished_at for run in runs] == sorted(run.finished_at for run in runs)
+    assert all(run.source == f"/srv/feed/{local(run.finished_at).date()}" for run in runs)
+    assert utcnow() - runs[-1].finished_at < timedelta(hours=1)
+    newest = max(order.ordered_at for order in rows(Order))
+    assert runs[-1].high_water in (None, newest)  # None: nobody has ordered since Saturday
+
+
 # -- every state, by the moves that lead there -------------------------------------------------------------------
 
 

@@ -7,8 +7,11 @@ from decimal import Decimal
 
 import pytest
 
+from app.core import clock
 from app.core.clock import utcnow
+from app.mirror import queries
 from app.mirror.models import Order, OrderStatus, SyncStatus
+from app.mirror.views import freshness_note
 from tests import builders
 from tests.mirror.conftest import SMALL
 from tests.support import rows, statements, text_of
@@ -20,12 +23,12 @@ SCREENS = ["orders", "order-lines", "products", "stock", "syncs"]
 def filled(db, wang, zhao):
     """One row for every screen; the order is a customer's of wang."""
     customer = builders.customer(owner=wang, name="北方机械有限公司")
-    order = builders.order(customer, external_id="DD-1", amount="120.00")
+    order = builders.order(customer, external_id="DD-1", amount="120.00", at=datetime(2026, 4, 1, 16, tzinfo=UTC))
     product = builders.product(name="轴承")
     builders.order_line(order, line_no=1, product=product, amount=Decimal("100.00"))
     builders.order_line(order, line_no=2, product=product, amount=Decimal("19.00"))
     builders.stock(product, quantity="12.50", warehouse="北京一库")
-    builders.sync_run(high_water=datetime(2026, 4, 1, 16, tzinfo=UTC), source="/srv/feeds/nightly")
+    builders.sync_run(source="/srv/feeds/nightly")
     return order
 
 
@@ -161,7 +164,24 @@ def test_products_are_found_by_name_model_and_batch_and_stock_by_product_and_war
 )
 def test_every_screen_says_how_old_what_it_shows_is(app, db, filled, sign_in, admin, address):
     text = text_of(sign_in(admin).get(f"/{address.format(id=filled.id)}"))
-    assert "the feed “nightly” with orders up to 2026-04-02. The data is 0 days old." in text
+    assert "the feed “nightly” with orders up to 2026-04-02. The data is of today." in text
+
+
+@pytest.mark.parametrize(
+    ("read", "said"),
+    [
+        (datetime(2026, 11, 21, 16, tzinfo=UTC), "The data is of today."),  # midnight in Shanghai
+        (datetime(2026, 11, 21, 15, 59, 59, tzinfo=UTC), "The data is of yesterday."),
+        (datetime(2026, 11, 21, 4, tzinfo=UTC), "The data is 1 day old."),
+        (datetime(2026, 11, 20, 4, tzinfo=UTC), "The data is 2 days old."),
+    ],
+)
+def test_the_age_is_told_in_the_companys_days(db, monkeypatch, read, said):
+    now = datetime(2026, 11, 22, 4, tzinfo=UTC)  # noon in Shanghai
+    for module in (clock, queries):
+        monkeypatch.setattr(module, "utcnow", lambda: now)
+    builders.sync_run(finished_at=read, source="nightly")
+    assert said in freshness_note()
 
 
 def test_old_data_is_marked_and_a_failed_sync_makes_nothing_fresh(db, sign_in, li):
