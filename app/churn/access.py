@@ -11,7 +11,7 @@ from app.churn.models import ChurnCase, RetentionMeasure
 from app.core.choosing import Choices
 from app.core.scope import RowScope, may, reader_id
 from app.customers.models import Customer, CustomerStatus
-from app.security.access import SEARCHED_NAMES
+from app.security.access import People
 
 
 def of_the_absent() -> sa.ColumnElement[bool]:
@@ -85,4 +85,4 @@ def owners_to_choose() -> Choices:
     def where() -> Any:
         return sa.select(Customer.id).where(Customer.owner_id == User.id).exists()
 
-    return Choices(User, where=where, search=SEARCHED_NAMES, order=(User.last_name, User.first_name, User.id))
+    return People(where)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
+from urllib.parse import quote
 
 import pytest
 
@@ -14,7 +15,7 @@ from app.customers import operations
 from app.customers.models import Customer, CustomerStatus
 from app.masterdata.models import DictionaryType
 from tests import builders
-from tests.support import rows, text_of
+from tests.support import rows, statements, text_of
 
 T = DictionaryType
 
@@ -104,6 +105,37 @@ def test_phones_are_written_as_people_write_them(db, sign_in, wang, typed):
 def test_money_keeps_its_cents(db, sign_in, wang):
     assert sign_in(wang).post("/customers/add", facts(wang, annual_turnover="¥12,345.60")).status_code == 302
     assert rows(Customer)[0].annual_turnover == Decimal("12345.60")
+
+
+@pytest.mark.parametrize(
+    ("typed", "names"),
+    [
+        ("晓雯", ["林晓雯"]), ("xiaowen", ["林晓雯"]), ("LXW", ["林晓雯"]), ("zengq", ["曾强"]), ("zq", ["曾强"]),
+        ("anna li", ["Anna Li"]), ("liann", ["Anna Li"]), ("account7", ["Anna Li"]), ("%", []), ("王 ", ["王强"]),
+        ("wang", ["王强"]),
+    ],
+)  # fmt: skip
+def test_account_managers_are_found_by_name_pinyin_initials_and_account(app, db, sign_in, li, typed, names):
+    for family, given, account in (("林", "晓雯", "account1"), ("曾", "强", "account2"), ("Li", "Anna", "account7")):
+        builders.user(last_name=family, first_name=given, username=account)
+    builders.user(last_name="林", first_name="晓雯", username="account3", role_code="executive")
+    browser = sign_in(li)
+    browser.get("/customers/lookup/owner")
+    with statements(app) as seen:
+        found = browser.get(f"/customers/lookup/owner?q={quote(typed)}").get_json()
+    assert [row["text"] for row in found["results"]] == names
+    assert sum("FROM ab_user" in statement and "last_name" in statement for statement in seen) <= 2  # reader, people
+
+
+def test_people_are_looked_up_a_page_at_a_time(db, sign_in, li):
+    for n in range(41):
+        builders.user(last_name="欧", first_name=f"阳{n:02}", username=f"ouyang{n:02}")
+    browser, pages = sign_in(li), []
+    for page in range(4):
+        pages.append(browser.get(f"/customers/lookup/owner?q=ouyang&page={page}").get_json())
+    assert [len(page["results"]) for page in pages] == [20, 20, 1, 0]
+    assert [page["more"] for page in pages] == [True, True, False, False]
+    assert len({row["id"] for page in pages for row in page["results"]}) == 41
 
 
 def test_only_people_who_may_be_given_customers_are_offered_as_owners(db, sign_in, admin, li, wang, zhao, chen):
