@@ -130,9 +130,8 @@ def test_account_managers_are_found_by_name_pinyin_initials_and_account(app, db,
 def test_people_are_looked_up_a_page_at_a_time(db, sign_in, li):
     for n in range(41):
         builders.user(last_name="欧", first_name=f"阳{n:02}", username=f"ouyang{n:02}")
-    browser, pages = sign_in(li), []
-    for page in range(4):
-        pages.append(browser.get(f"/customers/lookup/owner?q=ouyang&page={page}").get_json())
+    browser = sign_in(li)
+    pages = [browser.get(f"/customers/lookup/owner?q=ouyang&page={page}").get_json() for page in range(4)]
     assert [len(page["results"]) for page in pages] == [20, 20, 1, 0]
     assert [page["more"] for page in pages] == [True, True, False, False]
     assert len({row["id"] for page in pages for row in page["results"]}) == 41
