@@ -28,11 +28,14 @@ def init() -> None:
 
     Run it after every `flask db upgrade`, before the web processes start.
     """
+    from app.core.clock import utcnow
     from app.core.unit import unit_of_work
     from app.masterdata.seed import seed_dictionary
+    from app.runs.operations import install
     from app.security.seed import seed_rights, seed_roles
 
     with unit_of_work():
+        install(demo=False, now=utcnow())
         items = seed_dictionary()
         rights = seed_rights()
         granted = seed_roles(rights)

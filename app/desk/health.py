@@ -16,7 +16,7 @@ from app.core.redis import connect
 from app.extensions import db
 from app.mirror.queries import freshness
 from app.runs.periodic import CHURN_SCAN
-from app.runs.queries import last_done, parts
+from app.runs.queries import installed_at, last_done, parts
 from app.security.door import open_to_all
 
 PATIENCE = 1.0  # seconds for Redis; a monitor asks often and must not pile up
@@ -36,8 +36,9 @@ def install(app: Flask) -> None:
 def healthz() -> tuple[Any, int]:
     """200 while web and database work, else 503; ok, late or down and an age in seconds for each part.
 
-    `age` is how long ago the part gave a sign of life, was run or was synced; null if never or not known. A late or
-    dead worker, scheduler or Redis stops no page, so it does not take the web process out of service.
+    `age` is how long ago the part gave a sign of life, was run or was synced; null if never or not known. A new
+    company has eight days for its first feed and scan; until then they are ok without an age. A late or dead worker,
+    scheduler or Redis stops no page, so it does not take the web process out of service.
     """
     found = health(utcnow())
     states = {part["state"] for part in found.values()}
@@ -53,7 +54,7 @@ def health(now: datetime) -> dict[str, dict[str, Any]]:
         db.session.execute(sa.select(1))
         found["database"] = _part(OK, 0)
         seen = parts()
-        scanned, mirrored = last_done(CHURN_SCAN.id), freshness(now)
+        scanned, mirrored, began = last_done(CHURN_SCAN.id), freshness(now), installed_at()
     except SQLAlchemyError:
         _let_go()
         return found | {name: _part(GONE) for name in ("worker", "scheduler", "churn_run", "mirror")}
@@ -61,9 +62,11 @@ def health(now: datetime) -> dict[str, dict[str, Any]]:
         age = _age(seen.get(name), now)
         state = GONE if age is None or age > DOWN else TARDY if age > LATE else OK
         found[name] = _part(state, age)
+    new = began is not None and now - began <= WEEK
     age = _age(scanned, now)
-    found["churn_run"] = _part(TARDY if age is None or age > WEEK else OK, age)
-    found["mirror"] = _part(TARDY if mirrored.stale else OK, _age(mirrored.finished_at, now))
+    found["churn_run"] = _part(OK if (new if age is None else age <= WEEK) else TARDY, age)
+    unread = mirrored.finished_at is None
+    found["mirror"] = _part(OK if not mirrored.stale or (unread and new) else TARDY, _age(mirrored.finished_at, now))
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from flask import current_app, flash, g, redirect, render_template, url_for
@@ -15,7 +15,7 @@ from flask_babel import lazy_gettext as _l
 from redis.exceptions import RedisError
 
 from app.churn.operations import ScanResult, scan
-from app.core.clock import company_zone, utcnow
+from app.core.clock import company_zone, local, utcnow
 from app.core.errors import BusinessError
 from app.core.forms import CrmForm, Filled, MomentField, sensible_date
 from app.core.redis import connect, enqueue, job_id
@@ -108,16 +108,18 @@ class JobsView(BaseView):
     def page(self, form: PreviewForm, result: ScanResult | None = None) -> str:
         """The page, with the result of a preview if there is one."""
         now, zone = utcnow(), company_zone()
+        mirror = freshness(now)
         return render_template(
             "desk/jobs.html",
             title=_("Background jobs"),
             jobs=[JobLine(p, instant(p.rule.next(now, zone), zone), last_run(p.id)) for p in PERIODIC],
             late=self._late(now),
-            mirror=freshness(now),
+            mirror=mirror,
             zone=current_app.config["LIUKE_TIMEZONE"],
             form=form,
             result=result,
             as_of=form.as_of.data if result else None,
+            ahead=_ahead(form.moment, mirror) if result else None,
             may_run=may("can_run", "JobRun"),
             may_preview=may("can_preview", "JobRun"),
             counts=counts_label,
@@ -138,6 +140,18 @@ class JobsView(BaseView):
         if mirror.stale:
             late.append(_stale(mirror))
         return late
+
+
+def _ahead(as_of: datetime, mirror: Freshness) -> str | None:
+    """What to think of figures for a moment that the mirror has not reached."""
+    if mirror.finished_at is None:
+        return _("No sales feed has been read yet, so every customer counts as one who never ordered.")
+    if as_of <= mirror.finished_at + timedelta(days=1):
+        return None  # a feed comes every night
+    return _(
+        "The orders are known up to %(time)s only. These figures are what would be if nobody ordered after that.",
+        time=f"{local(mirror.finished_at):%Y-%m-%d %H:%M}",
+    )
 
 
 def _stale(mirror: Freshness) -> str:

@@ -40,6 +40,11 @@ def is_demo() -> bool:
     return bool(db.session.execute(sa.select(Installation.demo).where(Installation.id == 1)).scalar_one_or_none())
 
 
+def installed_at() -> datetime | None:
+    """When this database was set up, UTC; None for one that is older than the question."""
+    return db.session.execute(sa.select(Installation.created_at).where(Installation.id == 1)).scalar_one_or_none()
+
+
 def is_loading() -> bool:
     """Whether loading the demo company was begun here and did not come to its end."""
     return bool(db.session.execute(sa.select(Installation.loading).where(Installation.id == 1)).scalar_one_or_none())

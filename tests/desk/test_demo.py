@@ -361,14 +361,14 @@ def test_a_database_with_customers_is_refused(db, admin):
     with pytest.raises(BusinessError, match="has customers already"):
         demo.load_demo()
     assert db.session.query(Customer).count() == 1
-    assert db.session.query(Installation).count() == 0
+    assert not db.session.query(Installation).one().demo
 
 
 def test_a_database_that_somebody_can_sign_in_to_is_refused(db, admin):
     with pytest.raises(BusinessError, match="already has an account “admin”"):
         demo.load_demo()
     assert db.session.query(Customer).count() == 0
-    assert db.session.query(Installation).count() == 0
+    assert not db.session.query(Installation).one().demo
 
 
 # -- broken off -------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from app.core.clock import utcnow
 from app.core.unit import unit_of_work
 from app.desk.health import DOWN, LATE
 from app.runs import demo as demo_guard
-from app.runs.models import RunStatus
+from app.runs.models import Installation, RunStatus
 from app.runs.operations import beat, install
 from tests import builders
 
@@ -66,11 +66,22 @@ def test_a_silent_part_is_late_and_then_down_and_pages_stay_up(client, all_well,
     assert told["parts"][part]["age"] == pytest.approx(age.total_seconds(), abs=3)
 
 
-def test_a_new_installation_has_parts_without_an_age(client, redis):
+@pytest.mark.parametrize(("days", "state"), [(0, "ok"), (7.9, "ok"), (8.1, "late")])
+def test_a_new_company_has_eight_days_for_its_first_feed_and_scan(client, db, redis, days, state):
+    db.session.execute(sa.update(Installation).values(created_at=utcnow() - timedelta(days=days)))
+
     code, told = asked(client)
 
     assert code == 200
     assert told["parts"]["worker"] == told["parts"]["scheduler"] == {"state": "down", "age": None}
+    assert told["parts"]["churn_run"] == told["parts"]["mirror"] == {"state": state, "age": None}
+
+
+def test_a_database_of_before_that_was_asked_is_late_without_a_feed(client, db, redis):
+    db.session.execute(sa.delete(Installation))
+
+    _code, told = asked(client)
+
     assert told["parts"]["churn_run"] == told["parts"]["mirror"] == {"state": "late", "age": None}
 
 

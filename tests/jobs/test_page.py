@@ -122,6 +122,21 @@ def test_a_preview_counts_and_writes_nothing(page, db, wang):
     assert silent.status == ordered.status == "active"
 
 
+def test_a_preview_beyond_what_is_known_says_that_it_supposes(page):
+    def said(at):
+        return text_of(page.post("/jobs/preview", {"as_of": local(at).strftime("%Y-%m-%dT%H:%M")}))
+
+    assert "every customer counts as one who never ordered" in said(utcnow())
+
+    read = utcnow() - timedelta(days=2)
+    builders.sync_run(finished_at=read)
+
+    assert "if nobody ordered after that" not in said(read + timedelta(hours=23))
+    supposed = f"known up to {local(read):%Y-%m-%d %H:%M} only. These figures are what would be if nobody ordered after"
+    assert supposed in said(read + timedelta(hours=25))
+    assert supposed in said(utcnow() + timedelta(days=365))
+
+
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
