@@ -27,6 +27,7 @@ from app.core.lifecycle import Step
 from app.core.scope import may
 from app.core.views import CrmView, ReadOnlyView
 from app.customers.models import Customer
+from app.customers.views import NOTES
 from app.mirror.queries import freshness
 from app.runs.models import RunStatus
 from app.runs.periodic import CHURN_SCAN
@@ -129,6 +130,7 @@ class ChurnCaseView(CrmView):
             shows_contact=may("can_list", "Interaction"),
             customer_url=url_for("CustomerView.show", pk=record.customer_id) if may("can_show", "Customer") else None,
             history=history_of(record),
+            notes=[note for made in NOTES if made is not note_for and (note := made(record.customer)) is not None],
         )
         return page
 

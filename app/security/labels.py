@@ -79,6 +79,9 @@ RIGHT_LABELS: dict[str, Any] = COLUMNS | {
     "can_confirm_lost": _l("Confirm lost"),
     "can_handle": _l("Handle"),
     "can_give_feedback": _l("Give feedback"),
+    "can_give_any_feedback": _l("Give feedback on everybody's tickets"),
+    "can_search_archive": _l("Search the whole archive"),
+    "can_open_ticket": _l("Open a ticket"),
     "can_close": _l("Close case"),
     "can_reopen": _l("Reopen case"),
     "can_run": _l("Run by hand"),
@@ -90,6 +93,8 @@ RIGHT_LABELS: dict[str, Any] = COLUMNS | {
 # Where the same right means something of its own.
 SPECIAL: dict[tuple[str, str], Any] = {
     ("can_assign", "Customer"): _l("Assign owner"),
+    ("can_assign", "Ticket"): _l("Assign ticket"),
+    ("can_reassign", "Ticket"): _l("Reassign ticket"),
 }
 
 

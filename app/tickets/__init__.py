@@ -12,13 +12,24 @@ def register(appbuilder: Any) -> None:
     from app.core import nav
     from app.core.history import tell
     from app.core.views import CHOICES
+    from app.core.web import COUNTERS
+    from app.customers.views import NOTES
     from app.tickets.access import tickets_to_choose
-    from app.tickets.views import ComplaintView, FeedbackView, TicketStepView, TicketView
+    from app.tickets.queries import waiting
+    from app.tickets.views import ComplaintView, FeedbackView, TicketStepView, TicketView, note_of_complaint
 
     CHOICES["ticket"] = tickets_to_choose
     for kind in ("feedback", "complaint"):
         tell(kind, "close", _l("closed it"), "circle-check")
         tell(kind, "reopen", _l("opened it again"), "rotate-clockwise")
+    tell("ticket", "assign", _l("assigned it"), "user-share")
+    tell("ticket", "reassign", _l("reassigned it"), "user-share")
+    tell("ticket", "handle", _l("handled it"), "tool")
+    tell("ticket", "give_feedback", _l("wrote down the customer's answer"), "message-2")
+    tell("complaint", "open_ticket", _l("opened a ticket"), "headset", attempt=_l("Open a ticket"))
+    COUNTERS["Ticket"] = waiting
+    if note_of_complaint not in NOTES:
+        NOTES.append(note_of_complaint)
     nav.add(appbuilder, TicketView, group="service", icon="headset", label=_l("Tickets"))
     nav.add(appbuilder, FeedbackView, group="service", icon="messages", label=_l("Customer feedback"))
     nav.add(appbuilder, ComplaintView, group="service", icon="message-report", label=_l("Customer complaints"))

@@ -9,11 +9,14 @@ from app.core.scope import RowScope, may, reader_id
 from app.customers.access import of_visible_customer
 from app.customers.models import Customer
 from app.security.access import PeopleWho
-from app.tickets.models import Complaint, Feedback, Ticket, TicketStep
+from app.tickets.models import Complaint, Feedback, Ticket, TicketStatus, TicketStep
 
 
 class VisibleTickets(RowScope):
-    """Those the reader entered or was given, and those of his own customers; all with the right can_see_all."""
+    """Those the reader entered or was given, and those of his own customers; all with the right can_see_all.
+
+    The archive is for whoever may search it: what helped one customer helps the next.
+    """
 
     rows = Ticket
 
@@ -23,9 +26,22 @@ class VisibleTickets(RowScope):
             return None
         person = reader_id()
         own_customers = sa.select(Customer.id).where(Customer.owner_id == person)
-        return sa.or_(
-            Ticket.created_by_id == person, Ticket.assignee_id == person, Ticket.customer_id.in_(own_customers)
-        )
+        theirs = [Ticket.created_by_id == person, Ticket.assignee_id == person, Ticket.customer_id.in_(own_customers)]
+        if may("can_search_archive", "Ticket"):
+            theirs.append(sa.and_(Ticket.status == TicketStatus.archived, of_visible_customer(Ticket.customer_id)))
+        return sa.or_(*theirs)
+
+
+def waits_for_reader() -> list[sa.ColumnElement[bool]]:
+    """WHEREs of the tickets at a step that is the reader's to take: to assign, to handle, to ask about."""
+    person, waiting = reader_id(), []
+    if may("can_assign", "Ticket"):
+        waiting.append(Ticket.status == TicketStatus.created)
+    if may("can_handle", "Ticket"):
+        waiting.append(sa.and_(Ticket.status == TicketStatus.assigned, Ticket.assignee_id == person))
+    if may("can_give_feedback", "Ticket"):
+        waiting.append(sa.and_(Ticket.status == TicketStatus.handled, Ticket.assignee_id == person))
+    return waiting
 
 
 class VisibleTicketSteps(RowScope):

@@ -7,6 +7,7 @@ from datetime import date, datetime
 import sqlalchemy as sa
 from flask_appbuilder import Model
 from flask_appbuilder.security.sqla.models import User
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -80,9 +81,22 @@ class Ticket(HasStatus, SoftDeleted, Model):
     type: Mapped[DictionaryItem] = relationship(foreign_keys=[type_id], info={"dictionary": DictionaryType.ticket_type})
     customer: Mapped[Customer] = relationship()
     assignee: Mapped[User | None] = relationship(User, foreign_keys=[assignee_id])
+    assigned_by: Mapped[User | None] = relationship(User, foreign_keys=[assigned_by_id])
+    handled_by: Mapped[User | None] = relationship(User, foreign_keys=[handled_by_id])
 
     def __repr__(self) -> str:
         return self.number
+
+    def why_not(self) -> str:
+        """Why the step somebody asked for cannot be taken, judged by where the ticket is now."""
+        who = self.assignee.get_full_name() if self.assignee is not None else ""
+        if self.status == TicketStatus.created:
+            return _("The ticket was not assigned to anybody yet.")
+        if self.status == TicketStatus.assigned:
+            return _("The ticket is already assigned to %(name)s.", name=who)
+        if self.status == TicketStatus.handled:
+            return _("The ticket was already handled by %(name)s.", name=who)
+        return _("The ticket is archived and can no longer be changed.")
 
 
 class TicketStep(Model):

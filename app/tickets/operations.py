@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import sqlalchemy as sa
 from flask_appbuilder.security.sqla.models import User
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from app.core.clock import local, utcnow
 from app.core.errors import BusinessError, NotYours
-from app.core.lifecycle import Step, step
+from app.core.lifecycle import Step, note_move, step
 from app.customers.numbers import next_number
 from app.extensions import db
+from app.masterdata.models import DictionaryItem, DictionaryType
 from app.security.rights import holds
 from app.tickets.models import Complaint, Feedback, RecordStatus, Ticket, TicketStatus, TicketStep
 
 R = RecordStatus
+
+S = TicketStatus
+SATISFIED = 3  # stars from which a ticket is archived; below it goes back to its assignee (spec: the moves of a ticket)
 
 Record = Feedback | Complaint
 
@@ -34,6 +39,7 @@ def create_ticket(ticket: Ticket, *, actor: User | None, at: datetime | None = N
     db.session.add(ticket)
     db.session.flush()
     note_step(ticket, "created", actor=actor, at=at)
+    db.session.flush()
     return ticket
 
 
@@ -46,10 +52,9 @@ def note_step(
     text: str | None = None,
     satisfaction: int | None = None,
 ) -> TicketStep:
-    """Add one line to a ticket's history. Flushes."""
+    """Add one line to a ticket's history. Flushed with the caller's unit of work."""
     line = TicketStep(ticket=ticket, step=name, actor=actor, at=at, text=text, satisfaction=satisfaction)
     db.session.add(line)
-    db.session.flush()
     return line
 
 
@@ -59,14 +64,202 @@ def check_open(ticket: Ticket) -> None:
         raise BusinessError(_("Only tickets that nobody was assigned to yet can be edited or deleted."))
 
 
+def check_removable(ticket: Ticket) -> None:
+    """Raises `BusinessError` unless the ticket is still new and no complaint is worked off by it."""
+    check_open(ticket)
+    complaint = complaint_of(ticket)
+    if complaint is not None:
+        raise BusinessError(
+            _("It belongs to the complaint “%(subject)s” and stays with it.", subject=complaint.subject)
+        )
+
+
 def remove_ticket(ticket: Ticket, *, at: datetime | None = None) -> None:
     """Hide a ticket that is still new; its number is not given out again. Flushes.
 
-    Raises `BusinessError` once it is assigned, `StaleDataError` when somebody assigned it meanwhile.
+    Raises `BusinessError` once it is assigned or when it belongs to a complaint, `StaleDataError` when somebody
+    assigned it meanwhile.
     """
-    check_open(ticket)
+    check_removable(ticket)
     ticket.deleted_at = at or utcnow()
     db.session.flush()
+
+
+# -- the steps of a ticket ----------------------------------------------------------------------------------------
+
+
+def _theirs(ticket: Ticket, actor: User | None) -> None:
+    mine = actor is not None and actor.id == ticket.assignee_id
+    if not mine and not holds(actor, "can_act_for_others", "Ticket"):
+        raise NotYours(_("Only the person it is assigned to can do this."))
+
+
+def _may_ask(ticket: Ticket, actor: User | None) -> None:
+    """Who handled it asks the customer, or whoever may ask about anybody's tickets (a lead)."""
+    if not holds(actor, "can_give_any_feedback", "Ticket"):
+        _theirs(ticket, actor)
+
+
+def _untouched(ticket: Ticket, _actor: User | None) -> None:
+    if ticket.times_returned:
+        raise BusinessError(_("The ticket was handled before, so it stays with its assignee."))
+
+
+@step(
+    sources={S.created},
+    target=S.assigned,
+    label=_l("Assign ticket"),
+    done=_l("The ticket was assigned."),
+    tone="primary",
+    icon="user-share",
+)
+def assign(ticket: Ticket, *, actor: User, at: datetime, assignee: User) -> None:
+    """Give a new ticket to the account manager who shall handle it (lead).
+
+    The assignee must be an active holder of can_be_assigned. Of two simultaneous assigners one is refused.
+    """
+    _give(ticket, assignee, actor=actor, at=at)
+    note_step(ticket, "assigned", actor=actor, at=at, text=assignee.get_full_name())
+
+
+@step(
+    sources={S.assigned},
+    target=S.assigned,
+    label=_l("Reassign ticket"),
+    done=_l("The ticket was reassigned."),
+    icon="user-share",
+    guard=_untouched,
+)
+def reassign(ticket: Ticket, *, actor: User, at: datetime, assignee: User) -> None:
+    """Give an assigned ticket to somebody else, while nobody has handled it (lead)."""
+    if assignee.id == ticket.assignee_id:
+        raise BusinessError(_("%(name)s is already the assignee.", name=assignee.get_full_name()))
+    _give(ticket, assignee, actor=actor, at=at)
+    note_step(ticket, "reassigned", actor=actor, at=at, text=assignee.get_full_name())
+
+
+def _give(ticket: Ticket, assignee: User, *, actor: User, at: datetime) -> None:
+    if not holds(assignee, "can_be_assigned", "Customer"):
+        raise BusinessError(
+            _("%(name)s cannot be given tickets. Choose an account manager.", name=assignee.get_full_name())
+        )
+    ticket.assignee = assignee
+    ticket.assigned_by_id = actor.id
+    ticket.assigned_at = at
+
+
+@step(
+    sources={S.assigned},
+    target=S.handled,
+    label=_l("Handle"),
+    done=_l("The handling was kept. Now ask the customer."),
+    tone="primary",
+    icon="tool",
+    guard=_theirs,
+)
+def handle(ticket: Ticket, *, actor: User, at: datetime, handling: str) -> None:
+    """Write down what was done about the request (assignee); the customer is asked next."""
+    ticket.handling = (handling or "").strip()
+    if not ticket.handling:
+        raise BusinessError(_("Write down what was done about the request."))
+    ticket.handled_by_id = actor.id
+    ticket.handled_at = at
+    note_step(ticket, "handled", actor=actor, at=at, text=ticket.handling)
+
+
+@step(
+    sources={S.handled},
+    target=None,
+    label=_l("Give feedback"),
+    done=_l("The customer's answer was kept."),
+    tone="primary",
+    icon="message-2",
+    guard=_may_ask,
+)
+def give_feedback(ticket: Ticket, *, actor: User, at: datetime, result: str, satisfaction: int) -> None:
+    """Write down what the customer said (assignee or lead): feedback and archive are one move.
+
+    With `satisfaction` (1 to 5 stars) of 3 or more the ticket is archived for good, and the complaint that opened it
+    is closed. With less it goes back to the same assignee: the handling stays in its history, the return is counted.
+    """
+    result = (result or "").strip()
+    if not result:
+        raise BusinessError(_("Write down what the customer said."))
+    if satisfaction not in range(1, 6):
+        raise BusinessError(_("Give 1 to 5 stars."))
+    if satisfaction >= SATISFIED:
+        ticket.result, ticket.satisfaction = result, satisfaction
+        ticket.archived_at = at
+        ticket.status = S.archived
+        note_step(ticket, "archived", actor=actor, at=at, text=result, satisfaction=satisfaction)
+        _settle(ticket, actor=actor, at=at)
+        return
+    note_step(ticket, "returned", actor=actor, at=at, text=result, satisfaction=satisfaction)
+    ticket.handling = ticket.handled_by_id = ticket.handled_at = None
+    ticket.times_returned += 1
+    ticket.status = S.assigned
+
+
+STEPS: list[Step] = [assign, reassign, handle, give_feedback]
+
+
+# -- a complaint and its ticket -----------------------------------------------------------------------------------
+
+
+def complaint_of(ticket: Ticket) -> Complaint | None:
+    """The complaint that opened this ticket, if one did."""
+    return db.session.execute(
+        sa.select(Complaint).where(Complaint.ticket_id == ticket.id, Complaint.deleted_at.is_(None))
+    ).scalar_one_or_none()
+
+
+def open_ticket(complaint: Complaint, *, actor: User | None, at: datetime | None = None) -> Ticket:
+    """Open the ticket by which a complaint is worked off; when that is archived, the complaint is closed. Flushes.
+
+    Raises `NotYours`, or `BusinessError` when the complaint is closed or has its ticket already.
+    """
+    at = at or utcnow()
+    check_may_change(complaint, actor)
+    db.session.refresh(complaint, ["status", "ticket_id", "version"], with_for_update=True)
+    if complaint.status != R.open:
+        raise BusinessError(_("The complaint is closed."))
+    if complaint.ticket_id is not None:
+        raise BusinessError(_("The complaint already has the ticket %(ticket)s.", ticket=str(complaint.ticket)))
+    kind = db.session.execute(
+        sa.select(DictionaryItem).where(
+            DictionaryItem.type == DictionaryType.ticket_type, DictionaryItem.code == "complaint"
+        )
+    ).scalar_one()
+    ticket = Ticket(
+        type=kind, title=complaint.subject, customer_id=complaint.customer_id,
+        request=complaint.content or complaint.subject,
+    )  # fmt: skip
+    create_ticket(ticket, actor=actor, at=at)
+    complaint.ticket = ticket
+    complaint.changed_at = at
+    db.session.flush()
+    note_move(ticket, "create", actor=actor, at=at, note=complaint.subject)
+    note_move(complaint, "open_ticket", actor=actor, at=at, before=complaint.status, note=ticket.number)
+    return ticket
+
+
+def _settle(ticket: Ticket, *, actor: User | None, at: datetime) -> None:
+    """The complaint that opened the ticket ends with it: what was done is its remedy."""
+    complaint = complaint_of(ticket)
+    if complaint is None or complaint.status != R.open:
+        return
+    complaint.remedy = complaint.remedy or (ticket.handling or "")[:2000]
+    complaint.satisfaction = ticket.satisfaction
+    complaint.status = R.closed
+    complaint.changed_at = at
+    note_move(complaint, "close", actor=actor, at=at, before=R.open, note=ticket.number)
+
+
+def _without_ticket(record: Record, actor: User | None) -> None:
+    check_may_change(record, actor)
+    ticket = record.ticket if isinstance(record, Complaint) else None
+    if ticket is not None and ticket.status != S.archived:
+        raise BusinessError(_("Its ticket %(ticket)s is still open. The complaint closes with it.", ticket=str(ticket)))
 
 
 # -- feedback and complaints --------------------------------------------------------------------------------------
@@ -117,7 +310,7 @@ def remove_record(record: Record, *, actor: User | None, at: datetime | None = N
     done=_l("The case is closed."),
     tone="primary",
     icon="circle-check",
-    guard=check_may_change,
+    guard=_without_ticket,
 )
 def close(
     record: Record, *, actor: User | None, at: datetime, remedy: str | None = None, satisfaction: int | None = None

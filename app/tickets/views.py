@@ -5,21 +5,60 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from flask import abort, g, request
+import sqlalchemy as sa
+from flask import abort, flash, g, redirect, request, url_for
 from flask_appbuilder import expose
 from flask_appbuilder.models.sqla.interface import SQLAInterface
-from flask_appbuilder.security.decorators import has_access
+from flask_appbuilder.security.decorators import has_access, permission_name
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from sqlalchemy.orm import joinedload
 
 from app.core.errors import BusinessError
+from app.core.lifecycle import note_refusal
+from app.core.scope import may, reader_id
+from app.core.unit import unit_of_work
 from app.core.views import CrmView, ReadOnlyView
+from app.customers.queries import primary_contact
+from app.customers.views import NOTES
+from app.extensions import db
+from app.security.access import account_managers
 from app.tickets import operations
-from app.tickets.access import VisibleComplaints, VisibleFeedback, VisibleTickets, VisibleTicketSteps, acceptors
-from app.tickets.forms import CloseComplaintForm, CloseFeedbackForm
-from app.tickets.models import Complaint, Feedback, Ticket, TicketStatus, TicketStep
+from app.tickets.access import (
+    VisibleComplaints,
+    VisibleFeedback,
+    VisibleTickets,
+    VisibleTicketSteps,
+    acceptors,
+    waits_for_reader,
+)
+from app.tickets.forms import CloseComplaintForm, CloseFeedbackForm, GiveFeedbackForm, HandleForm, assign_form
+from app.tickets.models import Complaint, Feedback, RecordStatus, Ticket, TicketStatus, TicketStep
 
-STEP_LABELS: dict[str, Any] = {"created": _l("Created")}
-"""How the steps of a ticket's history are called; the workflow adds its own."""
+STEP_LABELS: dict[str, tuple[Any, str]] = {
+    "created": (_l("created it"), "plus"),
+    "assigned": (_l("assigned it"), "user-share"),
+    "reassigned": (_l("reassigned it"), "user-share"),
+    "handled": (_l("handled it"), "tool"),
+    "returned": (_l("sent it back: the customer is not satisfied"), "rotate-clockwise"),
+    "archived": (_l("asked the customer and archived it"), "archive"),
+}
+"""How the lines of a ticket's history read: (words, icon)."""
+
+TABS = {
+    "waiting": _l("Waiting for me"),
+    "unassigned": _l("Unassigned"),
+    "handle": _l("Mine to handle"),
+    "ask": _l("Mine to ask about"),
+    "archive": _l("Archive"),
+}
+"""The worklists, each a step of somebody's."""
+
+
+FORMS: dict[str, Any] = {"handle": HandleForm, "give_feedback": GiveFeedbackForm}
+"""The steps that are taken on the ticket's own page."""
+
+FACTS = ("type", "assignee", "assigned_at", "created_by", "created_at", "times_returned", "satisfaction", "archived_at")
 
 
 class OfCustomer(CrmView):
@@ -62,17 +101,122 @@ class TicketView(OfCustomer):
         "times_returned": _l("Times returned"),
         "archived_at": _l("Archived at"),
     }
-    list_columns = ["number", "title", "customer", "type", "assignee", "created_at", "status"]
+    list_columns = ["title", "number", "customer", "type", "assignee", "created_at", "status"]
     show_columns = [
         "title", "type", "customer", "request", "created_by", "created_at", "assignee", "assigned_at", "handling",
         "handled_at", "result", "satisfaction", "times_returned", "archived_at",
     ]  # fmt: skip
-    search_columns = ["customer", "title", "type", "created_at", "status", "satisfaction"]
+    search_columns = ["customer", "title", "type", "assignee", "created_at", "status", "satisfaction"]
     order_columns = ["number", "created_at"]
     base_order = ("created_at", "desc")
     add_columns = edit_columns = ["customer", "type", "title", "request"]
-    extra_rights = ("can_see_all",)
+    choices = {"assignee": account_managers}
+    steps = operations.STEPS
+    bulk = [("bulk_assign", _l("Assign ticket"), "can_assign")]
+    extra_rights = ("can_see_all", "can_search_archive", "can_act_for_others", "can_give_any_feedback")
+    list_template = "tickets/list.html"
+    show_template = "tickets/ticket.html"
+    step_template = "tickets/step.html"
     empty_text = _l("A ticket keeps what a customer asked for until it is settled.")
+
+    # -- worklists --------------------------------------------------------------------------------------------
+
+    def _tabs(self) -> dict[str, list[Any]]:
+        """The worklists the reader has something to do with: name -> its WHERE."""
+        mine = Ticket.assignee_id == reader_id()
+        found: dict[str, list[Any]] = {"waiting": [sa.or_(sa.false(), *waits_for_reader())]}
+        if may("can_assign", "Ticket"):
+            found["unassigned"] = [Ticket.status == TicketStatus.created]
+        if may("can_handle", "Ticket"):
+            found["handle"] = [Ticket.status == TicketStatus.assigned, mine]
+        if may("can_give_feedback", "Ticket"):
+            found["ask"] = [Ticket.status == TicketStatus.handled]
+            if not may("can_give_any_feedback", "Ticket"):
+                found["ask"].append(mine)
+        found["archive"] = [Ticket.status == TicketStatus.archived]
+        return found
+
+    def extra_criteria(self) -> list[Any]:
+        return self._tabs().get(request.args.get("tab", ""), [])
+
+    def list_page(self) -> dict[str, Any]:
+        page, tabs = super().list_page(), self._tabs()
+        given = request.args.get("tab", "")
+        page.update(tab=given if given in tabs else "", tabs=[(name, TABS[name]) for name in tabs])
+        return page
+
+    # -- one ticket -------------------------------------------------------------------------------------------
+
+    def open_steps(self, record: Ticket) -> list[Any]:
+        """What the reader may do now; a step whose guard already says no is not offered."""
+        person = g.user._get_current_object()
+        return [s for s in super().open_steps(record) if s.why_not(record, actor=person) is None]
+
+    def ticket_page(self, record: Ticket) -> dict[str, Any]:
+        """What the page of a ticket shows beside its facts, as its own page and while a step is taken."""
+        lines = list(
+            db.session.execute(
+                sa.select(TicketStep)
+                .where(TicketStep.ticket_id == record.id)
+                .options(joinedload(TicketStep.actor))
+                .order_by(TicketStep.id)
+            ).scalars()
+        )
+        now = next((s for s in self.open_steps(record) if s.name in FORMS), None)
+        return {
+            "progress": _progress(record, lines),
+            "lines": lines[::-1] if may("can_list", "TicketStep") else [],
+            "words": STEP_LABELS,
+            "now": now,
+            "form": FORMS[now.name](formdata=None) if now is not None else None,
+            "others": [s for s in self.open_steps(record) if s is not now],
+            "complaint": operations.complaint_of(record) if may("can_show", "Complaint") else None,
+            "notes": [note for made in NOTES if (note := made(record.customer)) is not None],
+            "customer_url": url_for("CustomerView.show", pk=record.customer_id)
+            if may("can_show", "Customer")
+            else None,
+            "contact": primary_contact(record.customer_id) if may("can_list", "Contact") else None,
+            "facts": [(self.label_columns[c], self.cell(record, c)) for c in FACTS],
+            "can_edit": self.allows("edit") and self.may_edit(record),
+            "can_delete": self.allows("delete") and self.may_delete(record),
+        }
+
+    def related_lists(self, record: Ticket) -> list[Any]:
+        """The history is told on the page itself."""
+        return []
+
+    @expose("/assign/<pk>", methods=["GET", "POST"])
+    @has_access
+    def assign(self, pk: Any) -> Any:
+        return self.run_step(operations.assign, pk, assign_form(lambda: self.lookup_url("assignee")))
+
+    @expose("/reassign/<pk>", methods=["GET", "POST"])
+    @has_access
+    def reassign(self, pk: Any) -> Any:
+        return self.run_step(operations.reassign, pk, assign_form(lambda: self.lookup_url("assignee")))
+
+    @expose("/bulk-assign", methods=["GET", "POST"])
+    @has_access
+    @permission_name("assign")
+    def bulk_assign(self) -> Any:
+        return self.run_bulk(
+            operations.assign,
+            assign_form(lambda: self.lookup_url("assignee")),
+            title=_("Assign tickets"),
+            label=_("Assign ticket"),
+        )
+
+    @expose("/handle/<pk>", methods=["GET", "POST"])
+    @has_access
+    def handle(self, pk: Any) -> Any:
+        return self.run_step(operations.handle, pk, HandleForm)
+
+    @expose("/give-feedback/<pk>", methods=["GET", "POST"])
+    @has_access
+    def give_feedback(self, pk: Any) -> Any:
+        return self.run_step(operations.give_feedback, pk, GiveFeedbackForm)
+
+    # -- entering, changing, deleting --------------------------------------------------------------------------
 
     def create_record(self, record: Ticket) -> None:
         operations.create_ticket(record, actor=g.user._get_current_object())
@@ -87,13 +231,31 @@ class TicketView(OfCustomer):
         return record.status == TicketStatus.created
 
     def may_delete(self, record: Ticket) -> bool:
-        return record.status == TicketStatus.created
+        return record.status == TicketStatus.created and operations.complaint_of(record) is None
 
     def why_not_edit(self, record: Ticket) -> str:
         return _why(operations.check_open, record)
 
     def why_not_delete(self, record: Ticket) -> str:
-        return _why(operations.check_open, record)
+        return _why(operations.check_removable, record)
+
+
+def _progress(ticket: Ticket, lines: list[TicketStep]) -> list[tuple[Any, str, TicketStep | None]]:
+    """The five steps of a ticket: what it is called, done, now or later, and the line that tells who and when."""
+    last = {line.step: line for line in lines}
+    given = max((last[s] for s in ("assigned", "reassigned") if s in last), key=lambda line: line.id, default=None)
+    steps = [
+        (_("Create"), last.get("created")),
+        (_("Assign"), given),
+        (_("Handle"), last.get("handled") if ticket.handled_at is not None else None),
+        (_("Feedback"), last.get("archived")),
+        (_("Archive"), last.get("archived")),
+    ]
+    reached = {"created": 1, "assigned": 2, "handled": 3, "archived": 5}[ticket.status.value]
+    return [
+        (label, "done" if n < reached else "now" if n == reached else "", line if n < reached else None)
+        for n, (label, line) in enumerate(steps)
+    ]
 
 
 class TicketStepView(ReadOnlyView):
@@ -120,7 +282,7 @@ class TicketStepView(ReadOnlyView):
     search_columns = []
     order_columns = ["id"]
     base_order = ("id", "asc")
-    formatters_columns = {"step": lambda name: STEP_LABELS.get(name, name)}
+    formatters_columns = {"step": lambda name: STEP_LABELS.get(name, (name, ""))[0]}
 
 
 class RecordView(OfCustomer):
@@ -249,6 +411,38 @@ class ComplaintView(RecordView):
     choices = {"accepted_by": partial(acceptors, "Complaint")}
     empty_text = _l("A complaint is kept here until its remedy is written down.")
 
+    show_template = "tickets/complaint.html"
+
+    def ticket_progress(self, record: Complaint) -> list[Any]:
+        """How far the ticket is that works the complaint off."""
+        lines = sa.select(TicketStep).where(TicketStep.ticket_id == record.ticket_id).options(
+            joinedload(TicketStep.actor)
+        )  # fmt: skip
+        ticket = record.ticket
+        return _progress(ticket, list(db.session.execute(lines).scalars())) if ticket is not None else []
+
+    def may_open_ticket(self, record: Complaint) -> bool:
+        """Whether the reader may open a ticket for this complaint now."""
+        free = record.status == RecordStatus.open and record.ticket_id is None
+        return free and self.allows("open_ticket") and may("can_add", "Ticket") and self.may_edit(record)
+
+    @expose("/open-ticket/<pk>", methods=["POST"])
+    @has_access
+    def open_ticket(self, pk: Any) -> Any:
+        record = self.load(pk)
+        actor, before = g.user._get_current_object(), record.status
+        if not may("can_add", "Ticket"):
+            abort(403)
+        try:
+            with unit_of_work():
+                ticket = operations.open_ticket(record, actor=actor)
+        except BusinessError as refusal:
+            note_refusal("complaint", record.id, "open_ticket", actor_id=actor.id, before=before, why=str(refusal))
+            flash(str(refusal), "warning")
+            return redirect(url_for("ComplaintView.show", pk=pk))
+        flash(_("Ticket %(number)s was opened.", number=ticket.number), "success")
+        return redirect(url_for("TicketView.show", pk=ticket.id))
+
     @expose("/close/<pk>", methods=["GET", "POST"])
     @has_access
     def close(self, pk: Any) -> Any:
@@ -262,3 +456,19 @@ def _why(check: Any, record: Any) -> str:
     except BusinessError as refusal:
         return str(refusal)
     raise AssertionError("asked why not, but it is allowed")
+
+
+def note_of_complaint(customer: Any) -> tuple[str, str, list[tuple[str, str]]] | None:
+    """The note about a customer's open complaint, for readers who may open it."""
+    if not may("can_show", "Complaint"):
+        return None
+    found = db.session.execute(
+        VisibleComplaints.select()
+        .where(Complaint.customer_id == customer.id, Complaint.status == RecordStatus.open)
+        .order_by(Complaint.id.desc())
+        .limit(1)
+    ).scalar_one_or_none()
+    if found is None:
+        return None
+    sentence = _("Open complaint since %(day)s: %(subject)s", day=found.received_on.isoformat(), subject=found.subject)
+    return "bad", sentence, [(_("Open the complaint"), url_for("ComplaintView.show", pk=found.id))]

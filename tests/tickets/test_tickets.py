@@ -189,7 +189,7 @@ def test_the_history_is_read_on_the_tickets_page_by_who_sees_the_ticket(db, wang
     ticket = builders.ticket(by=zhao)
     operations.note_step(ticket, "created", actor=zhao, at=ticket.created_at)
     db.session.commit()
-    assert "Ticket history Step By At Text" in text_of(sign_in(li).get(f"/tickets/show/{ticket.id}"))
+    assert "History 赵敏 created it" in text_of(sign_in(li).get(f"/tickets/show/{ticket.id}"))
     assert ticket.number not in text_of(sign_in(wang).get("/ticket-steps/list/"))
     assert ticket.number in text_of(sign_in(zhao).get("/ticket-steps/list/"))
 
