@@ -16,6 +16,7 @@ from app.security.models import UserSession
 from jobs.context import Counts, job_context, run_job
 
 KEEP = timedelta(days=30)
+KEEP_TYPED = timedelta(days=1)  # what somebody typed when his session was over
 
 
 def run(period: str | None = None, requested_by: int | None = None) -> Counts | None:
@@ -25,9 +26,16 @@ def run(period: str | None = None, requested_by: int | None = None) -> Counts | 
 
 
 def sweep(_run: JobRun) -> Counts:
-    """Delete sessions that ended or ran out more than 30 days ago, and signs of life as old. Commits."""
+    """Delete sessions that ended or ran out more than 30 days ago, signs of life as old, and typed text nobody came
+    back for within a day. Commits."""
     before = utcnow() - KEEP
     with unit_of_work():
+        db.session.execute(
+            sa.update(UserSession)
+            .where(UserSession.kept_at.is_not(None), UserSession.seen_at < utcnow() - KEEP_TYPED)
+            .values(kept_at=None, kept=None)
+            .execution_options(synchronize_session=False)
+        )
         sessions = _delete(UserSession, sa.or_(UserSession.ended_at < before, UserSession.expires_at < before))
         heartbeats = _delete(Heartbeat, Heartbeat.seen_at < before)
     return {"sessions": sessions, "heartbeats": heartbeats}

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
+from flask import flash, g
 from flask_appbuilder.forms import DynamicForm
 from flask_babel import gettext as _
 from markupsafe import Markup
@@ -309,7 +310,20 @@ def form_class(view: Any, columns: list[str], required: set[str] | frozenset[str
 class CrmForm(DynamicForm):
     """Base of every form: one error sentence per field, and form-wide ones for refusals."""
 
+    kept = False
+    """Whether it shows what somebody typed before he had to sign in again."""
+
     class Meta(DynamicForm.Meta):
+        def wrap_formdata(self, form: CrmForm, formdata: Any) -> Any:
+            given = super().wrap_formdata(form, formdata)
+            if given is None and formdata is not None and "kept_form" in g:
+                form.kept, given = True, g.pop("kept_form")
+                flash(
+                    _("Not saved yet. This is what you typed before you signed in again: look it over and save."),
+                    "warning",
+                )
+            return given
+
         def render_field(self, field: Field, render_kw: dict[str, Any]) -> Any:
             if isinstance(field, BooleanField):
                 render_kw.setdefault("class", "form-check-input")

@@ -390,7 +390,7 @@ class CrmView(TakesSteps, ModelView):
         if record is not None and hasattr(record, "version"):
             made.version = HiddenField(default=str(record.version), name="version")
         form = made(obj=record)
-        if record is not None and hasattr(record, "version") and request.method == "GET":
+        if record is not None and hasattr(record, "version") and request.method == "GET" and not form.kept:
             form.version.data = str(record.version)
         return form
 
@@ -403,7 +403,8 @@ class CrmView(TakesSteps, ModelView):
         form = self.make_form(self.add_columns)
         record = self.datamodel.obj()
         if request.method == "GET":
-            self.prefill(form)
+            if not form.kept:
+                self.prefill(form)
         elif form.validate() and self.save(form, record, "create"):
             flash(_("Saved: %(record)s", record=str(record)), "success")
             return redirect(self.after_save(record))

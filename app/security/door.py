@@ -11,11 +11,12 @@ from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from flask import Flask, current_app, g, jsonify, redirect, request, url_for
+from flask import Flask, current_app, flash, g, jsonify, redirect, request, session, url_for
 from flask_babel import gettext as _
 from flask_login import current_user
 
 from app.core.clock import local, today
+from app.security import kept
 from app.security.sessions import Ended
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -39,9 +40,17 @@ def _ask() -> Any:
     endpoint = request.endpoint
     if endpoint is None or endpoint in OPEN:
         return None  # no such page, or one for everybody
-    if getattr(current_app.view_functions[endpoint], "open_to_all", False) or current_user.is_authenticated:
+    if getattr(current_app.view_functions[endpoint], "open_to_all", False):
         return None
-    login = url_for(LOGIN, next=page_asked_for())
+    token = session.get("_user_id")
+    if current_user.is_authenticated:
+        kept.offer(token)
+        return None
+    page = page_asked_for()
+    typed = kept.keep(token, page) if wants_page() else None
+    if typed is not None:
+        flash(_("What you typed is kept. Sign in with the same account, and it is there again."), "info")
+    login = url_for(LOGIN, next=own_page(typed) or page)
     if not wants_page():
         answer = jsonify(error=notice() or _("Sign in first."), login=login)
         answer.status_code = 401

@@ -12,7 +12,7 @@ from flask_login import current_user
 
 from app.core.unit import unit_of_work
 from app.core.web import language
-from app.security import door, sessions, throttle
+from app.security import door, kept, sessions, throttle
 from app.security.forms import LoginForm
 from app.security.manager import token_of_request
 from app.security.models import LoginResult
@@ -86,6 +86,7 @@ class CrmAuthView(BaseView):
             user_agent=request.user_agent.string,
             replace=replace,
         )
+        kept.hand_over(token_of_request(), token, user.id)
         _forget_all_but_messages()
         session["_user_id"] = token
         session.permanent = remember

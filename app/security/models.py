@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from flask_appbuilder import Model
@@ -123,6 +124,10 @@ class UserSession(Model):
     user_agent: Mapped[str | None] = mapped_column(sa.String(300))
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="UTC")
     end_reason: Mapped[str | None] = mapped_column(sa.String(20), comment="superseded, logout, password ...")
+    kept_at: Mapped[str | None] = mapped_column(sa.String(500), comment="address of the form's page")
+    kept: Mapped[dict[str, Any] | None] = mapped_column(
+        sa.JSON(none_as_null=True), deferred=True, comment="its fields, without secrets"
+    )
 
     user: Mapped[User] = relationship(User, foreign_keys=[user_id])
 

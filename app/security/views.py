@@ -185,7 +185,7 @@ class UserView(CrmView):
             return NewAccountForm()
         profile = record.profile
         form = AccountForm(obj=record, phone=profile.phone if profile else None, team=profile.team if profile else None)
-        if request.method == "GET":
+        if request.method == "GET" and not form.kept:
             form.stamp.data = operations.stamp_of_user(record)
         if record.id == g.user.id:  # nobody changes his own roles or disables himself
             del form.roles, form.active
@@ -344,7 +344,7 @@ class RoleView(CrmView):
                 active=profile.active if profile else True,
                 rights=operations.rights_of_role(record),
             )
-            if request.method == "GET":
+            if request.method == "GET" and not form.kept:
                 form.stamp.data = operations.stamp_of_role(record)
         if self.rights_are_fixed(record):
             del form.rights, form.active
