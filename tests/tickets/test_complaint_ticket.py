@@ -74,7 +74,7 @@ def test_only_who_accepted_it_or_a_lead_opens_the_ticket(db, sign_in, li, zhao, 
 
 def test_a_closed_complaint_opens_no_ticket(db, wang, complaint):
     operations.close(complaint, actor=wang, remedy="已换货")
-    with pytest.raises(BusinessError, match="The complaint is closed."):
+    with pytest.raises(BusinessError, match=r"The complaint is closed\."):
         operations.open_ticket(complaint, actor=wang)
 
 

@@ -29,6 +29,8 @@ from app.customers.numbers import next_number
 from app.extensions import db
 from app.sales import operations
 from app.sales.models import Opportunity
+from app.tickets import operations as service
+from app.tickets.models import Ticket
 
 PATIENCE = 20  # tries while SQLite is busy; a person would click again, too
 
@@ -65,8 +67,26 @@ def take_number(_round: int, _number: int) -> str:
         return next_number("KH", date(2007, 12, 2))
 
 
+def assign_ticket(ticket_id: int, number: int) -> None:
+    """Give the ticket to one of the two account managers."""
+    given_to = person(("wang", "zhao")[number % 2])
+    perform(service.assign, db.session.get_one(Ticket, ticket_id), actor=person("li"), assignee=given_to)
+
+
+def handle_ticket(ticket_id: int, _number: int) -> None:
+    """Handle the ticket."""
+    perform(service.handle, db.session.get_one(Ticket, ticket_id), actor=person("wang"), handling="更换了轴承。")
+
+
+def ask_about_ticket(ticket_id: int, number: int) -> None:
+    """Half of the processes heard that the customer is satisfied, the others that he is not."""
+    ticket, who = db.session.get_one(Ticket, ticket_id), person(("wang", "li")[number % 2])
+    perform(service.give_feedback, ticket, actor=who, result="问过了", satisfaction=4 if number % 2 else 2)
+
+
 RACES: dict[str, Callable[[int, int], Any]] = {
     "assign": assign, "win": win, "plan or close": plan_or_close, "take number": take_number,
+    "assign ticket": assign_ticket, "handle ticket": handle_ticket, "ask about ticket": ask_about_ticket,
 }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from app.core.models import AuditEntry, Outcome
 from app.core.models import Counter as CounterRow
 from app.customers.models import Contact, Customer
 from app.sales.models import Opportunity, OpportunityStatus, PlanStep
+from app.tickets.models import Ticket, TicketStatus, TicketStep
 from tests import builders
 from tests.support import rows
 from tests.world import ROOT
@@ -96,6 +97,33 @@ def test_no_step_is_planned_after_the_end(race, li, wang):
     steps = rows(PlanStep)
     assert ended["done"] == 60 + len(steps)
     assert [step.id for step in steps if planned[step.id] > ends[step.opportunity_id]] == []
+
+
+def told(step):
+    return len(rows(TicketStep, TicketStep.step == step))
+
+
+def test_40_tickets_worked_on_by_six_are_each_taken_through_every_step_once(race, li, wang, zhao):
+    ids = [builders.ticket(by=li).id for _ in range(40)]
+    ended, _results = race("assign ticket", people=6, ids=ids)
+    assert (ended["done"], ended["busy"], told("assigned")) == (40, 0, 40)
+    assert (history("assign", Outcome.done), history("assign", Outcome.refused)) == (40, 200)
+
+    for ticket in rows(Ticket, Ticket.assignee_id != wang.id):
+        ticket.assignee = wang
+    ended, _results = race("handle ticket", people=6, ids=ids)
+    assert (ended["done"], ended["busy"], told("handled")) == (40, 0, 40)
+    assert (history("handle", Outcome.done), history("handle", Outcome.refused)) == (40, 200)
+
+    ended, _results = race("ask about ticket", people=6, ids=ids)
+    assert (ended["done"], ended["busy"]) == (40, 0)
+    tickets = rows(Ticket)
+    archived = [t for t in tickets if t.status is TicketStatus.archived]
+    returned = [t for t in tickets if t.status is TicketStatus.assigned]
+    assert (len(archived) + len(returned), told("archived"), told("returned")) == (40, len(archived), len(returned))
+    assert {t.times_returned for t in returned} <= {1}
+    assert {t.satisfaction for t in archived} <= {4}
+    assert (history("give_feedback", Outcome.done), history("give_feedback", Outcome.refused)) == (40, 200)
 
 
 def test_eight_processes_take_1600_different_numbers(race):
