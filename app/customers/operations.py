@@ -12,8 +12,8 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy import event
 
 from app.core.clock import local, utcnow
-from app.core.errors import BusinessError, NotYours
-from app.core.lifecycle import Step, note_move, step
+from app.core.errors import BusinessError, NotYours, StepRefused
+from app.core.lifecycle import FASTER, Step, note_move, step
 from app.core.text import name_key, search_key
 from app.customers.models import Contact, Customer, CustomerStatus, Interaction
 from app.customers.numbers import next_number
@@ -125,16 +125,21 @@ def _contacts(customer_id: int) -> list[Contact]:
     )
 
 
-def _lock(customer_id: int) -> None:
-    """Two people changing contacts of one customer wait for each other (parent before child)."""
-    db.session.execute(sa.select(Customer.id).where(Customer.id == customer_id).with_for_update())
+def claim(customer_id: int) -> None:
+    """Two people changing what hangs on one customer wait for each other (parent before child).
+
+    Raises `StepRefused` when the customer was deleted meanwhile.
+    """
+    status = db.session.execute(sa.select(Customer.status).where(Customer.id == customer_id).with_for_update())
+    if status.scalar_one() == CustomerStatus.deleted:
+        raise StepRefused(str(FASTER))
 
 
 def add_contact(contact: Contact, *, actor: User | None, at: datetime | None = None) -> Contact:
     """Add a contact; the first of a customer becomes the primary one, a new primary replaces the old. Flushes."""
     customer = contact.customer
     with db.session.no_autoflush:
-        _lock(customer.id)
+        claim(customer.id)
         others = [c for c in _contacts(customer.id) if c is not contact]
     wants = bool(contact.is_primary) or not others
     contact.is_primary = False
@@ -161,7 +166,7 @@ def change_contact(contact: Contact, *, was_primary: bool) -> None:
 
     Raises `BusinessError` when the primary mark was taken off: another contact is made primary instead.
     """
-    _lock(contact.customer_id)
+    claim(contact.customer_id)
     if was_primary and not contact.is_primary:
         raise BusinessError(_("A customer needs a primary contact. Open another contact and mark that one instead."))
     if contact.is_primary and not was_primary:
@@ -172,7 +177,7 @@ def change_contact(contact: Contact, *, was_primary: bool) -> None:
 
 def remove_contact(contact: Contact, *, at: datetime | None = None) -> Contact | None:
     """Hide a contact; when it was the primary one, the oldest remaining takes its place and is returned. Flushes."""
-    _lock(contact.customer_id)
+    claim(contact.customer_id)
     was_primary = contact.is_primary
     contact.is_primary = False
     contact.deleted_at = at or utcnow()

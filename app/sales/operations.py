@@ -15,7 +15,7 @@ from app.core.clock import local, utcnow
 from app.core.errors import BusinessError, NotYours, StepRefused
 from app.core.lifecycle import FASTER, Step, note_move, step
 from app.customers.models import Contact, Customer, CustomerStatus
-from app.customers.operations import add_contact, open_account, same_name
+from app.customers.operations import add_contact, claim, open_account, same_name
 from app.extensions import db
 from app.sales.models import CloseKind, Opportunity, OpportunityStatus, PlanStep
 from app.security.rights import holders, holds
@@ -40,13 +40,14 @@ def create(opportunity: Opportunity, *, actor: User | None, at: datetime | None 
 def _lock(opportunity: Opportunity) -> None:
     """Writers of a plan and closers of its opportunity wait for each other (parent before child).
 
-    On SQLite the whole transaction holds the write lock already. Raises `StepRefused` when another was faster.
+    On SQLite the whole transaction holds the write lock already. Raises `StepRefused` when another was faster, also
+    by deleting it.
     """
     before = opportunity.status
     db.session.execute(sa.select(Opportunity.id).where(Opportunity.id == opportunity.id).with_for_update())
-    db.session.refresh(opportunity, ["status", "assignee_id", "version"])
+    db.session.refresh(opportunity, ["status", "assignee_id", "deleted_at", "version"])
     db.session.expire(opportunity, ["assignee"])  # the page may have loaded who had it before
-    if opportunity.status != before:
+    if opportunity.status != before or opportunity.deleted_at is not None:
         raise StepRefused(opportunity.why_not() or str(FASTER))
 
 
@@ -200,6 +201,7 @@ def win(
 
 def _attach(customer: Customer, opportunity: Opportunity, *, actor: User, at: datetime) -> None:
     """A customer that nobody owns goes to the assignee; the opportunity's contact is added if it is new."""
+    claim(customer.id)
     if customer.owner_id is None and customer.status == CustomerStatus.active:
         customer.owner = opportunity.assignee
         note_move(customer, "assign", actor=actor, at=at, before=customer.status)

@@ -10,8 +10,8 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from app.core.clock import local, utcnow
-from app.core.errors import BusinessError, NotYours
-from app.core.lifecycle import Step, note_move, step
+from app.core.errors import BusinessError, NotYours, StepRefused
+from app.core.lifecycle import FASTER, Step, note_move, step
 from app.customers.numbers import next_number
 from app.extensions import db
 from app.masterdata.models import DictionaryItem, DictionaryType
@@ -220,7 +220,9 @@ def open_ticket(complaint: Complaint, *, actor: User | None, at: datetime | None
     """
     at = at or utcnow()
     check_may_change(complaint, actor)
-    db.session.refresh(complaint, ["status", "ticket_id", "version"], with_for_update=True)
+    db.session.refresh(complaint, ["status", "ticket_id", "deleted_at", "version"], with_for_update=True)
+    if complaint.deleted_at is not None:
+        raise StepRefused(str(FASTER))
     if complaint.status != R.open:
         raise BusinessError(_("The complaint is closed."))
     if complaint.ticket_id is not None:

@@ -6,11 +6,11 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
-from app.core.clock import today
+from app.core.clock import today, utcnow
 from app.core.errors import NotYours, StepRefused
 from app.core.lifecycle import perform
 from app.core.taking import TakesSteps
-from app.customers.models import Customer
+from app.customers.models import Customer, CustomerStatus
 from app.sales import operations
 from app.sales.models import Opportunity, OpportunityStatus
 from tests import builders
@@ -50,6 +50,28 @@ def test_who_was_the_assignee_a_moment_ago_wins_nothing(db, wang, zhao, ready, m
     db.session.rollback()
     assert {o.status for o in rows(Opportunity)} == {S.assigned}
     assert rows(Customer) == []
+
+
+def test_what_was_deleted_a_moment_ago_is_not_assigned(db, li, wang, meanwhile):
+    opportunity = builders.opportunity(by=li)
+    assert opportunity.deleted_at is None
+    meanwhile(opportunity, deleted_at=utcnow())
+    with pytest.raises(StepRefused, match=FASTER):
+        operations.assign(opportunity, actor=li, assignee=wang)
+    db.session.rollback()
+    assert [o.assignee_id for o in rows(Opportunity)] == [None]
+
+
+@pytest.mark.parametrize("contact_name", ["顾维", None])
+def test_a_customer_that_was_deleted_a_moment_ago_is_not_attached_to(db, li, wang, ready, meanwhile, contact_name):
+    customer = builders.customer(owner=wang, name=ready.customer_name)
+    ready.contact_name = contact_name
+    namesakes = operations.same_name(ready.customer_name)
+    meanwhile(customer, status=CustomerStatus.deleted)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(operations, "same_name", lambda _name: namesakes)
+        with pytest.raises(StepRefused, match=FASTER):
+            operations.win(ready, actor=wang, attach_to=customer)
 
 
 def test_attaching_to_a_customer_that_changed_is_refused_in_words(db, wang, ready, meanwhile):
