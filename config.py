@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -69,6 +70,25 @@ def status_codes(text: str) -> dict[str, str]:
     return {code.strip(): meaning.strip() for code, _sign, meaning in pairs}
 
 
+def work_hours(text: str) -> tuple[tuple[int, int], ...]:
+    """LIUKE_WORK_HOURS: "09:00-18:00", or with a break "09:00-12:00,13:00-18:00"; in minutes from midnight."""
+    try:
+        spans = tuple(tuple(map(_minutes, span.split("-"))) for span in text.split(","))
+        walls = [minute for begin, end in spans for minute in (begin, end)]
+    except ValueError:
+        walls = []
+    if not walls or any(late <= early for early, late in pairwise(walls)):
+        raise SystemExit("LIUKE_WORK_HOURS reads like 09:00-18:00 or 09:00-12:00,13:00-18:00.")
+    return tuple(zip(walls[::2], walls[1::2], strict=True))
+
+
+def _minutes(wall: str) -> int:
+    hours, minutes = wall.strip().split(":")
+    if not (0 <= int(minutes) < 60 and 0 <= int(hours) * 60 + int(minutes) <= 24 * 60):
+        raise ValueError(wall)
+    return int(hours) * 60 + int(minutes)
+
+
 class Config:
     """Everything an installation can set, with its default."""
 
@@ -82,6 +102,7 @@ class Config:
     LIUKE_CHURN_MONTHS_BY_LEVEL = months_by_level(os.environ.get("LIUKE_CHURN_MONTHS_BY_LEVEL", ""))
     LIUKE_MIRROR_STALE_DAYS = number("LIUKE_MIRROR_STALE_DAYS", 8)
     LIUKE_SYNC_STATUS = status_codes(os.environ.get("LIUKE_SYNC_STATUS", ""))  # beside the codes it knows
+    LIUKE_WORK_HOURS = work_hours(os.environ.get("LIUKE_WORK_HOURS") or "09:00-18:00")  # of a working day
     LIUKE_CUSTOMERS_SHARED = os.environ.get("LIUKE_CUSTOMERS_SHARED", "all")  # all | team | own
     LIUKE_SECOND_LOGIN = os.environ.get("LIUKE_SECOND_LOGIN", "replace")  # replace | refuse
     LIUKE_IDLE_MINUTES = number("LIUKE_IDLE_MINUTES", 30)

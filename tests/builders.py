@@ -20,7 +20,7 @@ from app.core.clock import months_before, today, utcnow
 from app.customers.models import Contact, Customer, CustomerStats, Interaction
 from app.extensions import db
 from app.marketing.models import Activity, ActivityKind, Participant
-from app.masterdata.models import DictionaryItem, DictionaryType
+from app.masterdata.models import CalendarDay, DictionaryItem, DictionaryType
 from app.mirror.models import Order, OrderLine, OrderStatus, Product, Stock, SyncRun, SyncStatus
 from app.runs.models import JobRun, RunStatus
 from app.sales.models import CloseKind, Opportunity, OpportunityStatus, PlanStep
@@ -53,6 +53,11 @@ def dictionary_item(
     """An item of a company's own."""
     given = {"code": f"own-{next(_numbers)}", "label_zh": label, "label_en": label, **given}
     return _kept(DictionaryItem(type=type, **given))
+
+
+def calendar_day(*, day: date | None = None, working: bool = False, **given: Any) -> CalendarDay:
+    """A day the company is off, or works when `working`."""
+    return _kept(CalendarDay(day=day or today() + timedelta(days=next(_numbers)), working=working, **given))
 
 
 # -- people -----------------------------------------------------------------------------------------------------

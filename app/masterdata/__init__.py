@@ -1,4 +1,4 @@
-"""数据字典: the closed lists a company words for itself."""
+"""数据字典 and 工作日历: the closed lists a company words for itself, and the days it works."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from typing import Any
 
 
 def register(appbuilder: Any) -> None:
-    """Make the dictionary's screen and the choices of every other domain known."""
+    """Make the dictionary's and the calendar's screens and the choices of every other domain known."""
     from flask_babel import lazy_gettext as _l
 
     from app.core import nav
     from app.core.views import CHOICES
     from app.masterdata.access import items_of
-    from app.masterdata.views import DictionaryItemView
+    from app.masterdata.views import CalendarDayView, DictionaryItemView
 
     CHOICES["dictionary"] = items_of
     nav.add(appbuilder, DictionaryItemView, group="system", icon="list-details", label=_l("Data dictionary"))
+    nav.add(appbuilder, CalendarDayView, group="system", icon="calendar", label=_l("Business calendar"))

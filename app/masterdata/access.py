@@ -1,4 +1,4 @@
-"""Which dictionary items may be seen and chosen."""
+"""Which dictionary items may be seen and chosen; the calendar is everybody's who may open it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import sqlalchemy as sa
 
 from app.core.choosing import Choices
 from app.core.scope import scope_for
-from app.masterdata.models import DictionaryItem, DictionaryType
+from app.masterdata.models import CalendarDay, DictionaryItem, DictionaryType
 
 AllItems = scope_for(DictionaryItem)
+AllDays = scope_for(CalendarDay)
 
 
 def items_of(kind: DictionaryType) -> Choices:

@@ -1,6 +1,8 @@
-"""数据字典: the closed lists a company words for itself."""
+"""数据字典 and 工作日历: the closed lists a company words for itself, and the days it works."""
 
 from __future__ import annotations
+
+from datetime import date
 
 import sqlalchemy as sa
 from flask_appbuilder import Model
@@ -56,3 +58,18 @@ class DictionaryItem(Stamped, Model):
 
     def __repr__(self) -> str:
         return self.label
+
+
+class CalendarDay(Stamped, Model):
+    """工作日历: a day on which the company works or not, whatever is announced for it."""
+
+    __tablename__ = "calendar_day"
+    __table_args__ = (sa.UniqueConstraint("day", name="uq_calendar_day_day"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    day: Mapped[date] = mapped_column(comment="company-local date")
+    working: Mapped[bool] = mapped_column(default=False, comment="the company works on it")
+    note: Mapped[str | None] = mapped_column(sa.String(100), comment="why: which holiday, which make-up day")
+
+    def __repr__(self) -> str:
+        return self.day.isoformat()

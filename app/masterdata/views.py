@@ -1,16 +1,18 @@
-"""The screen of 数据字典."""
+"""The screens of 数据字典 and 工作日历."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from flask_appbuilder.models.sqla.interface import SQLAInterface
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from app.core.views import CrmView
 from app.masterdata import operations
-from app.masterdata.access import AllItems
-from app.masterdata.models import DictionaryItem
+from app.masterdata.access import AllDays, AllItems
+from app.masterdata.calendar import doubt_about_next_year
+from app.masterdata.models import CalendarDay, DictionaryItem
 
 
 class DictionaryItemView(CrmView):
@@ -67,3 +69,35 @@ class DictionaryItemView(CrmView):
 
     def why_not_delete(self, record: DictionaryItem) -> str:
         return operations.why_not_delete(record) or super().why_not_delete(record)
+
+
+class CalendarDayView(CrmView):
+    """工作日历: days on which the company works or not, whatever is announced for them."""
+
+    datamodel = SQLAInterface(CalendarDay)
+    scope = AllDays
+    class_permission_name = "CalendarDay"
+    route_base = "/calendar"
+    list_title = _l("Business calendar")
+    show_title = _l("Calendar day")
+    add_title = _l("New calendar day")
+    edit_title = _l("Edit calendar day")
+    label_columns = {"day": _l("Day"), "working": _l("Working day"), "note": _l("Reason")}
+    description_columns = {
+        "working": _l("Leave it off for a holiday. Tick it for a weekend day on which the company works."),
+        "note": _l("Which holiday or make-up day it is."),
+    }
+    list_columns = ["day", "working", "note"]
+    show_columns = ["day", "working", "note"]
+    search_columns = ["day", "working"]
+    order_columns = ["day"]
+    base_order = ("day", "desc")
+    add_columns = edit_columns = ["day", "working", "note"]
+    empty_text = _l(
+        "Announced public holidays and make-up working days are known without entries. "
+        "Enter what differs in this company, or a year that was not announced yet."
+    )
+
+    def note_text(self) -> str:
+        """That the holidays of this or the next year are not known, else what entries do."""
+        return doubt_about_next_year() or _("Entries come before the announced holidays. Due times are not moved.")

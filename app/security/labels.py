@@ -38,6 +38,7 @@ SCREENS: dict[str, dict[str, Any]] = {
         "DictionaryItem": _l("Data dictionary"),
     },
     "system": {
+        "CalendarDay": _l("Business calendar"),
         "User": _l("Users"),
         "Role": _l("Roles and rights"),
         "Team": _l("Teams"),

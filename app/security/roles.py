@@ -31,6 +31,7 @@ ROLES: tuple[SeededRole, ...] = (
         "System admin",
         {
             "DictionaryItem": _EDIT,
+            "CalendarDay": _EDIT,
             "User": "can_list can_show can_add can_edit can_reset_password can_end_sessions menu",
             "Role": _EDIT,
             "Team": _EDIT,

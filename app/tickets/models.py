@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.core.choices import Choice
 from app.core.clock import today, utcnow
-from app.core.models import HasStatus, SoftDeleted, user_fk
+from app.core.models import HasStatus, SoftDeleted, Stamped, partial_index, user_fk
 from app.core.types import UtcDateTime
 from app.customers.models import Customer, dictionary_fk
 from app.masterdata.models import DictionaryItem, DictionaryType
@@ -33,6 +33,14 @@ class RecordStatus(Choice):
 
     open = "open", _l("In progress"), "warn"
     closed = "closed", _l("Closed"), "ok"
+
+
+class ServiceStep(Choice):
+    """What has to be done about a ticket next, each with its target hours."""
+
+    assign = "assign", _l("Assign")
+    handle = "handle", _l("Handle")
+    feedback = "feedback", _l("Feedback")
 
 
 class Ticket(HasStatus, SoftDeleted, Model):
@@ -57,6 +65,7 @@ class Ticket(HasStatus, SoftDeleted, Model):
         sa.Index("ix_ticket_status", "status", "id"),
         sa.Index("ix_ticket_assignee", "assignee_id", "status", "id"),
         sa.Index("ix_ticket_created", "created_at", "id"),
+        partial_index("ix_ticket_due", "due_at", "id", where="due_at IS NOT NULL", unique=False),
     )
     STATUS = TicketStatus
 
@@ -77,6 +86,9 @@ class Ticket(HasStatus, SoftDeleted, Model):
     satisfaction: Mapped[int | None] = mapped_column(comment="1-5 stars", info={"stars": True})
     archived_at: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="UTC")
     times_returned: Mapped[int] = mapped_column(default=0)
+    due_at: Mapped[datetime | None] = mapped_column(
+        UtcDateTime, comment="UTC; by when its step is to be done; null: no target, or archived"
+    )
 
     type: Mapped[DictionaryItem] = relationship(foreign_keys=[type_id], info={"dictionary": DictionaryType.ticket_type})
     customer: Mapped[Customer] = relationship()
@@ -182,3 +194,59 @@ class Complaint(HasStatus, SoftDeleted, Model):
 
     def __repr__(self) -> str:
         return self.subject
+
+
+class TicketWord(Model):
+    """Which words an archived ticket's title and request hold: how a precedent is found. Written when it is archived."""
+
+    __tablename__ = "ticket_word"
+    __table_args__ = (
+        sa.PrimaryKeyConstraint("type_id", "word", "ticket_id", name="pk_ticket_word"),
+        {"sqlite_with_rowid": False},
+    )
+
+    type_id: Mapped[int] = mapped_column(autoincrement=False, comment="the ticket's type")
+    word: Mapped[str] = mapped_column(sa.String(40), comment="folded: an English stem, a model number, two characters")
+    ticket_id: Mapped[int] = mapped_column(sa.ForeignKey("ticket.id", ondelete="CASCADE"), autoincrement=False)
+
+
+class ServiceTarget(Stamped, Model):
+    """服务时限: within how many working hours a step of a ticket of one type is to be done."""
+
+    __tablename__ = "service_target"
+    __table_args__ = (
+        ServiceStep.check("step"),
+        sa.UniqueConstraint("type_id", "step", name="uq_service_target_type_step"),
+        sa.CheckConstraint("hours > 0", name="hours_positive"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    type_id: Mapped[int] = dictionary_fk("ticket type", nullable=False)  # type: ignore[assignment]
+    step: Mapped[ServiceStep] = mapped_column(ServiceStep.column_type())
+    hours: Mapped[int] = mapped_column(comment="working hours", info={"range": (1, 2000)})
+
+    type: Mapped[DictionaryItem] = relationship(foreign_keys=[type_id], info={"dictionary": DictionaryType.ticket_type})
+
+    def __repr__(self) -> str:
+        return f"{self.type!r} · {self.step.label}"
+
+
+class TicketReminder(Model):
+    """That somebody was reminded of a ticket's step: each rung once for the step and the time it was due. Append-only.
+
+    Every move sets a new due time, so a step that comes again is a round of its own.
+    """
+
+    __tablename__ = "ticket_reminder"
+    __table_args__ = (
+        ServiceStep.check("step"),
+        sa.UniqueConstraint("ticket_id", "step", "due_at", "rung", name="uq_ticket_reminder_round"),
+        sa.CheckConstraint("rung BETWEEN 1 AND 2", name="rung_range"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    ticket_id: Mapped[int] = mapped_column(sa.ForeignKey("ticket.id", ondelete="CASCADE"))
+    step: Mapped[ServiceStep] = mapped_column(ServiceStep.column_type())
+    due_at: Mapped[datetime] = mapped_column(UtcDateTime, comment="UTC; when the step was due")
+    rung: Mapped[int] = mapped_column(comment="1: who has to act, 2: the leads")
+    at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, comment="UTC")
