@@ -103,7 +103,8 @@ def churn_card(weeks: Sequence[ChurnWeek]) -> Card:
 
     def draw(width: int, height: int) -> Markup:
         label = _("Churn cases by week: new warnings, recovered, lost")
-        return drawn(charts.lines, labels, series, label=label, width=width, height=height)
+        # Columns, not lines: most weeks have nothing of one kind, and lines would lie upon each other at zero.
+        return drawn(charts.columns, labels, series, label=label, width=width, height=height)
 
     return Card(
         key="churn",
