@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 from alembic import context
 from flask import current_app
 from flask_appbuilder import Model
@@ -33,10 +35,6 @@ def include_object(_item, name, kind, _reflected, _compare_to):
 def run() -> None:
     engine = current_app.extensions["migrate"].db.engine
     with engine.connect() as connection:
-        if engine.dialect.name == "sqlite":
-            # Outside a transaction, else it is ignored: rebuilding a parent table must not touch its children.
-            connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
-            connection.rollback()
         context.configure(
             connection=connection,
             target_metadata=metadata,
@@ -45,15 +43,36 @@ def run() -> None:
             render_item=render_item,
             include_object=include_object,
             transaction_per_migration=True,
+            on_version_apply=check_references,
         )
-        with context.begin_transaction():
+        with without_foreign_keys(connection), context.begin_transaction():
             context.run_migrations()
-        if engine.dialect.name == "sqlite":
-            broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
-            connection.rollback()
-            if broken:
-                raise RuntimeError(f"The migration broke references: {broken[:5]}")
-            connection.exec_driver_sql("PRAGMA foreign_keys=ON")
+
+
+@contextmanager
+def without_foreign_keys(connection):
+    """SQLite rebuilds a table by dropping it: the rows that refer to it must neither forbid that nor go with it.
+
+    Said to the driver itself: within a transaction SQLite ignores it, and a statement of ours would begin one.
+    """
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    driver = connection.connection.driver_connection
+    driver.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        connection.rollback()
+        driver.execute("PRAGMA foreign_keys=ON")
+
+
+def check_references(ctx, step, **_more):
+    """Undo a migration that leaves references to rows that are not there; it is not committed yet."""
+    if ctx.dialect.name == "sqlite":
+        broken = ctx.connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
+        if broken:
+            raise RuntimeError(f"Migration {step.up_revision_id} breaks references: {broken[:5]}")
 
 
 run()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sqlite3
 
 import pytest
@@ -114,58 +115,125 @@ def other_database(app, world):
             engines[None] = first
 
 
+@pytest.fixture
+def full_database(app, other_database):
+    """A second database with a row in every table."""
+    from flask_appbuilder.security.sqla.models import User
+
+    from app.extensions import db
+    from tests.conftest import make_cast
+
+    upgrade(directory="migrations")
+    assert app.test_cli_runner().invoke(args=["crm", "init"]).exit_code == 0
+    make_cast()
+    people = {u.username: u for u in db.session.execute(sa.select(User)).scalars()}
+    company.fill(lead=people["li"], manager=people["wang"])
+    db.session.remove()
+    return other_database
+
+
 def tables(engine):
     names = set(sa.inspect(engine).get_table_names())
     return names - {"alembic_version"}
 
 
-def test_all_the_way_down_and_up_again_with_rows_in_the_tables(app, other_database):
-    from flask_appbuilder.security.sqla.models import User
-
-    from app.extensions import db
-    from tests.conftest import make_cast
-
-    upgrade(directory="migrations")
-    assert app.test_cli_runner().invoke(args=["crm", "init"]).exit_code == 0
-    make_cast()
-    people = {u.username: u for u in db.session.execute(sa.select(User)).scalars()}
-    company.fill(lead=people["li"], manager=people["wang"])
-    db.session.remove()
-    full = tables(other_database)
+def test_all_the_way_down_and_up_again_with_rows_in_the_tables(app, full_database):
+    full = tables(full_database)
     assert full == set(Model.metadata.tables)
 
     downgrade(directory="migrations", revision="base")
-    assert tables(other_database) == set()
+    assert tables(full_database) == set()
 
     upgrade(directory="migrations")
-    assert tables(other_database) == full
+    assert tables(full_database) == full
     assert app.test_cli_runner().invoke(args=["db", "check"]).exit_code == 0
 
 
 @pytest.mark.parametrize("revision", [r.revision for r in reversed(list(directory().walk_revisions()))][1:])
-def test_every_single_migration_can_be_undone_over_rows(app, other_database, revision):
-    from flask_appbuilder.security.sqla.models import User
-
-    from app.extensions import db
-    from tests.conftest import make_cast
-
-    upgrade(directory="migrations")
-    assert app.test_cli_runner().invoke(args=["crm", "init"]).exit_code == 0
-    make_cast()
-    people = {u.username: u for u in db.session.execute(sa.select(User)).scalars()}
-    company.fill(lead=people["li"], manager=people["wang"])
-    db.session.remove()
+def test_every_single_migration_can_be_undone_over_rows(full_database, revision):
     before = directory().get_revision(revision).down_revision
 
     downgrade(directory="migrations", revision=before)
     upgrade(directory="migrations")
 
-    with other_database.connect() as connection:
+    with full_database.connect() as connection:
         assert connection.execute(sa.text("SELECT count(*) FROM customer")).scalar() == 1
-    if other_database.dialect.name == "sqlite":
-        with sqlite3.connect(other_database.url.database) as file:
+    if full_database.dialect.name == "sqlite":
+        with sqlite3.connect(full_database.url.database) as file:
             assert file.execute("PRAGMA foreign_key_check").fetchall() == []
         file.close()
+
+
+PARENTS_REBUILT = """
+from alembic import op
+
+revision, down_revision = "rebuilt", {head!r}
+
+
+def upgrade():
+    rebuild = "always" if op.get_bind().dialect.name == "sqlite" else "never"
+    for parent in ("customer", "sales_order", "ab_user"):
+        with op.batch_alter_table(parent, recreate=rebuild) as table:
+            table.alter_column("id", comment="rebuilt")
+
+
+downgrade = upgrade
+"""
+CUSTOMERS_GONE = """
+from alembic import op
+
+revision, down_revision = "gone", {head!r}
+
+
+def upgrade():
+    op.execute("DELETE FROM customer")
+
+
+def downgrade():
+    pass
+"""
+
+
+@pytest.fixture
+def one_more(tmp_path):
+    """`one_more(text)` is the folder of our migrations with one after the newest."""
+
+    def folder(text):
+        shutil.copytree(ROOT / "migrations", tmp_path / "migrations", ignore=shutil.ignore_patterns("__pycache__"))
+        head = directory().get_current_head()
+        (tmp_path / "migrations" / "versions" / "one_more.py").write_text(text.format(head=head))
+        return str(tmp_path / "migrations")
+
+    return folder
+
+
+def row_counts(engine):
+    with engine.connect() as connection:
+        return {name: connection.exec_driver_sql(f"SELECT count(*) FROM {name}").scalar() for name in tables(engine)}
+
+
+def test_tables_that_others_refer_to_can_be_rebuilt_over_rows(full_database, one_more):
+    """SQLite changes most of a table by making it anew and dropping the old one."""
+    folder, before = one_more(PARENTS_REBUILT), row_counts(full_database)
+    assert before["customer"]
+    assert before["contact"]
+
+    upgrade(directory=folder)
+    assert row_counts(full_database) == before
+    downgrade(directory=folder, revision=directory().get_current_head())
+    assert row_counts(full_database) == before
+
+
+def test_a_migration_that_breaks_references_is_not_kept(full_database, one_more):
+    before = row_counts(full_database)
+    with pytest.raises((SystemExit, sa.exc.IntegrityError)):
+        upgrade(directory=one_more(CUSTOMERS_GONE))
+    assert row_counts(full_database) == before
+
+
+def test_after_migrating_references_are_looked_after_again(full_database):
+    with full_database.connect() as connection, pytest.raises(sa.exc.IntegrityError):
+        connection.exec_driver_sql("DELETE FROM customer")
 
 
 def test_starting_the_application_runs_no_ddl(app, other_database):
