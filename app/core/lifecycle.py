@@ -48,6 +48,7 @@ class Step:
     lock: Callable[[Any], None] | None = None
     guard: Callable[[Any, User | None], None] | None = None
     note: Callable[[Any], str] | None = None
+    after: Callable[[Any, User | None, datetime], None] | None = None
 
     @property
     def name(self) -> str:
@@ -103,6 +104,8 @@ class Step:
             raise StepRefused(str(FASTER)) from stale
         note = _note_of(given) or (self.note(record) if self.note is not None else None)
         note_move(record, self.name, actor=actor, at=at, before=before, note=note)
+        if self.after is not None:
+            self.after(record, actor, at)
         return result
 
     def _why_not(self, record: Any) -> str:
@@ -125,16 +128,18 @@ def step(
     lock: Callable[[Any], None] | None = None,
     guard: Callable[[Any, User | None], None] | None = None,
     note: Callable[[Any], str] | None = None,
+    after: Callable[[Any, User | None, datetime], None] | None = None,
 ) -> Callable[[Callable[..., Any]], Step]:
     """Declare a workflow step. `target` None: the body sets the status itself.
 
     Before the body, `lock` claims the record, and `guard` (record, actor) raises `BusinessError` when something
     forbids the step whatever is typed; the step's page asks the guard too. `note` (record) is what the history keeps
-    when nothing was typed.
+    when nothing was typed. `after` (record, actor, at) is what follows from the written step, in the same unit of
+    work: telling people, say.
     """
 
     def declare(work: Callable[..., Any]) -> Step:
-        made = Step(work, frozenset(sources), target, label, done, tone, icon, lock, guard, note)
+        made = Step(work, frozenset(sources), target, label, done, tone, icon, lock, guard, note, after)
         LABELS.update({(type(state), made.name): label for state in made.sources})
         return made
 

@@ -14,11 +14,20 @@ def register(appbuilder: Any) -> None:
     from app.core.views import CHOICES
     from app.core.web import COUNTERS
     from app.customers.views import NOTES
-    from app.tickets.access import tickets_to_choose
+    from app.notices import kinds
+    from app.notices.kinds import Leads
+    from app.tickets.access import VisibleTickets, tickets_to_choose
     from app.tickets.queries import waiting
     from app.tickets.views import ComplaintView, FeedbackView, TicketStepView, TicketView, note_of_complaint
 
     CHOICES["ticket"] = tickets_to_choose
+    ticket = Leads(VisibleTickets, ("can_show", "Ticket"), "TicketView.show")
+    for kind, icon, tone, sentence in (
+        ("assigned", "headset", "", _l("Ticket %(number)s was assigned to you: %(title)s")),
+        ("returned", "rotate-clockwise", "bad", _l("The customer sent ticket %(number)s back: %(title)s")),
+        ("archived", "archive", "ok", _l("Ticket %(number)s was archived: %(title)s")),
+    ):
+        kinds.tell(f"ticket.{kind}", icon=icon, tone=tone, sentence=sentence, leads=ticket)
     for kind in ("feedback", "complaint"):
         tell(kind, "close", _l("closed it"), "circle-check")
         tell(kind, "reopen", _l("opened it again"), "rotate-clockwise")

@@ -15,6 +15,7 @@ from app.core.lifecycle import FASTER, Step, note_move, step
 from app.customers.numbers import next_number
 from app.extensions import db
 from app.masterdata.models import DictionaryItem, DictionaryType
+from app.notices.operations import notify
 from app.security.rights import holds
 from app.tickets.models import Complaint, Feedback, RecordStatus, Ticket, TicketStatus, TicketStep
 
@@ -105,6 +106,24 @@ def _untouched(ticket: Ticket, _actor: User | None) -> None:
         raise BusinessError(_("The ticket was handled before, so it stays with its assignee."))
 
 
+def _tell_assignee(ticket: Ticket, actor: User | None, at: datetime) -> None:
+    """Whoever gets the ticket hears of it, unless he gave it to himself."""
+    _tell("ticket.assigned", ticket, ticket.assignee, but=actor, at=at)
+
+
+def _tell_of_answer(ticket: Ticket, actor: User | None, at: datetime) -> None:
+    """A return is told to who has to do it again, the end to who entered the ticket."""
+    if ticket.status == S.assigned:
+        _tell("ticket.returned", ticket, ticket.assignee, but=actor, at=at)
+    else:
+        _tell("ticket.archived", ticket, ticket.created_by, but=actor, at=at)
+
+
+def _tell(kind: str, ticket: Ticket, to: User | None, *, but: User | None, at: datetime) -> None:
+    event = f"{kind}:{ticket.id}:{ticket.version}"  # a ticket's version counts its moves
+    notify(kind, to=to, record=ticket, event=event, at=at, but=but, number=ticket.number, title=ticket.title[:100])
+
+
 @step(
     sources={S.created},
     target=S.assigned,
@@ -112,6 +131,7 @@ def _untouched(ticket: Ticket, _actor: User | None) -> None:
     done=_l("The ticket was assigned."),
     tone="primary",
     icon="user-share",
+    after=_tell_assignee,
 )
 def assign(ticket: Ticket, *, actor: User, at: datetime, assignee: User) -> None:
     """Give a new ticket to the account manager who shall handle it (lead).
@@ -129,6 +149,7 @@ def assign(ticket: Ticket, *, actor: User, at: datetime, assignee: User) -> None
     done=_l("The ticket was reassigned."),
     icon="user-share",
     guard=_untouched,
+    after=_tell_assignee,
 )
 def reassign(ticket: Ticket, *, actor: User, at: datetime, assignee: User) -> None:
     """Give an assigned ticket to somebody else, while nobody has handled it (lead)."""
@@ -175,6 +196,7 @@ def handle(ticket: Ticket, *, actor: User, at: datetime, handling: str) -> None:
     tone="primary",
     icon="message-2",
     guard=_may_ask,
+    after=_tell_of_answer,
 )
 def give_feedback(ticket: Ticket, *, actor: User, at: datetime, result: str, satisfaction: int) -> None:
     """Write down what the customer said (assignee or lead): feedback and archive are one move.

@@ -9,9 +9,11 @@ from itertools import product
 import pytest
 
 from app.core.errors import BusinessError
+from app.core.lifecycle import perform
 from app.core.models import AuditEntry, Outcome
 from app.extensions import db as database
 from app.masterdata.models import DictionaryType
+from app.notices.models import Notification
 from app.tickets import operations
 from app.tickets.models import Ticket, TicketStatus, TicketStep
 from tests import builders
@@ -227,6 +229,33 @@ def test_many_are_assigned_at_once_and_each_says_what_became_of_it(db, sign_in, 
     assert "1 record done" in page
     assert "The ticket is already assigned to 赵敏." in page
     assert page.count("Not found.") == 2
+
+
+def test_people_are_told_what_concerns_them_and_not_what_they_did(db, li, wang, zhao):
+    def told():
+        found = [(n.kind, n.recipient_id) for n in rows(Notification)]
+        database.session.query(Notification).delete()
+        return found
+
+    ticket = builders.ticket(by=zhao)
+    operations.assign(ticket, actor=li, assignee=wang)
+    assert told() == [("ticket.assigned", wang.id)]
+    operations.reassign(ticket, actor=li, assignee=zhao)
+    operations.reassign(ticket, actor=li, assignee=wang)
+    assert told() == [("ticket.assigned", zhao.id), ("ticket.assigned", wang.id)]
+    operations.handle(ticket, actor=wang, handling="紧固")
+    operations.give_feedback(ticket, actor=li, result="还是响", satisfaction=1)
+    assert told() == [("ticket.returned", wang.id)]
+    operations.handle(ticket, actor=wang, handling="更换")
+    operations.give_feedback(ticket, actor=wang, result="好了", satisfaction=5)
+    assert told() == [("ticket.archived", zhao.id)]
+
+
+def test_nobody_is_told_of_a_refused_move(db, li, wang):
+    ticket = builders.ticket(by=li, given_to=wang)
+    with pytest.raises(BusinessError):
+        perform(operations.assign, ticket, actor=li, assignee=wang)
+    assert rows(Notification) == []
 
 
 # -- worklists --------------------------------------------------------------------------------------------------------
