@@ -57,10 +57,10 @@ class BusinessCalendar:
         first = start.astimezone(self.zone).date()
         for day in (first + timedelta(days=n) for n in range(FAR)):
             for begin, end in self._spans(day):
-                begin = max(begin, start)
-                if end - begin >= left:
-                    return begin + left
-                left -= max(end - begin, timedelta(0))
+                worked = end - max(begin, start)
+                if worked >= left:
+                    return max(begin, start) + left
+                left -= max(worked, timedelta(0))
         raise BusinessError(_("The business calendar has no working days after %(day)s.", day=first.isoformat()))
 
     def _spans(self, day: date) -> list[tuple[datetime, datetime]]:

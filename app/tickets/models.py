@@ -197,7 +197,7 @@ class Complaint(HasStatus, SoftDeleted, Model):
 
 
 class TicketWord(Model):
-    """Which words an archived ticket's title and request hold: how a precedent is found. Written when it is archived."""
+    """Which words an archived ticket's title and request hold, written when it is archived: so precedents are found."""
 
     __tablename__ = "ticket_word"
     __table_args__ = (

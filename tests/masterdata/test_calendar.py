@@ -1,4 +1,4 @@
-"""工作日历: holidays and make-up days as announced, the company's own entries first, and when working hours are over."""
+"""工作日历: what was announced, the company's own entries first, and when working hours are over."""
 
 from __future__ import annotations
 
