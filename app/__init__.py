@@ -13,6 +13,7 @@ from app.extensions import csrf, db, migrate
 DOMAINS = (
     "security",
     "runs",
+    "notices",
     "masterdata",
     "customers",
     "sales",
