@@ -132,7 +132,7 @@ def demo_company(*, load: bool) -> Told:
 
     if load:
         began = time.monotonic()
-        place = db.engine.url.render_as_string(hide_password=True)
+        place = sa.make_url(Config.SQLALCHEMY_DATABASE_URI).render_as_string(hide_password=True)
         say(f"This database is empty: {place}")
         say(
             "Loading the demo company with invented people into it; this happens once, LIUKE_DEMO=0 leaves it empty ..."
