@@ -17,6 +17,7 @@ from flask_appbuilder.security.sqla.models import User
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
+from app.churn.access import of_a_live_customer
 from app.churn.models import ONE_OPEN_CASE, OPEN, ChurnCase, ChurnStatus, RetentionMeasure
 from app.churn.moves import move_all, open_all
 from app.churn.rule import Rule, rule_at
@@ -77,9 +78,22 @@ def scan_range(rule: Rule, ids: Ids, *, run: JobRun | None, at: datetime) -> tup
 
     A customer whom another run warned about meanwhile is no longer due, so what is opened is what was due.
     """
-    recovering = sa.and_(_recovering(rule), ChurnCase.customer_id.between(*ids))
-    recovered = move_all(ChurnCase, recovering, to=S.recovered, action="recover", at=at, resolved_at=rule.as_of)
+    recovered = _recover(rule, ChurnCase.customer_id.between(*ids), at=at)
     return _warn(rule, ids, run=run, at=at), recovered
+
+
+def recover_behind(run: JobRun, newer: datetime, *, at: datetime) -> int:
+    """Close the cases that `run` opened and that the scan as of `newer` would have closed, had it come after it.
+
+    Runs overtake one another: two workers, a week that is tried again, a run by hand before one that is caught up.
+    Returns how many. Flushes; the caller commits.
+    """
+    return _recover(rule_at(newer), ChurnCase.run_id == run.id, at=at)
+
+
+def _recover(rule: Rule, which: sa.ColumnElement[bool], *, at: datetime) -> int:
+    recovering = sa.and_(which, _recovering(rule), of_a_live_customer())
+    return move_all(ChurnCase, recovering, to=S.recovered, action="recover", at=at, resolved_at=rule.as_of)
 
 
 def ranges(parts: int) -> list[Ids]:
@@ -92,14 +106,15 @@ def ranges(parts: int) -> list[Ids]:
 
 
 def open_cases(as_of: datetime) -> int:
-    """How many cases opened by `as_of` are open."""
-    found = sa.select(sa.func.count()).select_from(ChurnCase)
+    """How many cases opened by `as_of` are open, as the list shows them: without deleted customers'."""
+    found = sa.select(sa.func.count()).select_from(ChurnCase).where(of_a_live_customer())
     return int(db.session.execute(found.where(ChurnCase.status.in_(OPEN), ChurnCase.opened_at <= as_of)).scalar_one())
 
 
 def _preview(rule: Rule) -> ScanResult:
     count = sa.select(sa.func.count())
-    recovered = db.session.execute(count.select_from(ChurnCase).where(_recovering(rule))).scalar_one()
+    recovering = [_recovering(rule), of_a_live_customer()]
+    recovered = db.session.execute(count.select_from(ChurnCase).where(*recovering)).scalar_one()
     due = db.session.execute(count.select_from(Customer).where(*_due(rule, EVERYBODY))).scalar_one()
     return ScanResult(due, due, recovered, open_cases(rule.as_of) - recovered + due)
 

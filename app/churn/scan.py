@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from flask_babel import gettext as _
 
-from app.churn.operations import ScanResult, open_cases, ranges, scan_range
+from app.churn.operations import ScanResult, open_cases, ranges, recover_behind, scan_range
 from app.churn.rule import rule_at
 from app.core.clock import utcnow
 from app.core.errors import BusinessError
@@ -20,6 +20,7 @@ from app.mirror.queries import freshness
 from app.runs.models import JobRun
 from app.runs.operations import RunLostError, claim, fail, finish, heartbeat, refuse, whoami
 from app.runs.periodic import CHURN_SCAN, HAND
+from app.runs.queries import newest_as_of
 
 PARTS = 4  # how often a scan commits, whatever its size: SQLite's other writers wait for a part, not for the whole
 
@@ -54,6 +55,8 @@ def run_scan(*, as_of: datetime, run: JobRun, announce: Announce | None = None) 
     """Scan at `as_of` as the claimed `run`, part by part; each part is committed. Returns what the run did.
 
     That includes what it did before it was taken up again: each part is counted in the ledger as it is committed.
+    When a run of a later as-of was begun before this one's end, its own warnings are looked at once more as of that
+    one, so that the order of the runs does not matter.
     `announce` is called with a part's number, from 1, once it is committed. Raises `RunLostError` as soon as somebody
     else took the run over, and writes nothing more then.
     """
@@ -69,6 +72,13 @@ def run_scan(*, as_of: datetime, run: JobRun, announce: Announce | None = None) 
                 raise RunLostError
         if announce is not None:
             announce(number)
+    newer = newest_as_of(CHURN_SCAN.id, after=as_of, until=utcnow())
+    if newer is not None:
+        with unit_of_work():
+            now = utcnow()
+            recovered += recover_behind(run, newer, at=now)
+            if not heartbeat(run, now, {"due": opened, "opened": opened, "recovered": recovered}):
+                raise RunLostError
     return ScanResult(opened, opened, recovered, open_cases(as_of))
 
 

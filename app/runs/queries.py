@@ -28,6 +28,18 @@ def last_done(job: str) -> datetime | None:
     ).scalar_one_or_none()
 
 
+def newest_as_of(job: str, *, after: datetime, until: datetime) -> datetime | None:
+    """The newest as-of in (after, until] that a run of this job did or is doing, UTC; None without one."""
+    return db.session.execute(
+        sa.select(sa.func.max(JobRun.scheduled_for)).where(
+            JobRun.job == job,
+            JobRun.status.in_((RunStatus.done, RunStatus.running)),
+            JobRun.scheduled_for > after,
+            JobRun.scheduled_for <= until,
+        )
+    ).scalar_one()
+
+
 def last_run(job: str) -> JobRun | None:
     """The run of this job that was begun last."""
     return db.session.execute(

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from app.churn import scan as scanning
-from app.churn.models import ChurnCase
+from app.churn.models import ChurnCase, ChurnStatus
 from app.churn.operations import ScanResult, scan_range
 from app.churn.scan import PARTS, StaleMirrorError, check_mirror, run_scan
 from app.core.clock import from_local, utcnow
@@ -226,3 +226,56 @@ def test_in_parts_too_the_statements_do_not_depend_on_the_number_of_customers(ap
         counts.append(len(seen))
     assert len(set(counts)) == 1
     assert counts[0] <= 35
+
+
+# -- runs that overtake one another -------------------------------------------------------------------------------
+
+WEEK = timedelta(days=7)
+
+
+def ordered_between():
+    """A customer who was due at WALL and ordered before the scan a week later."""
+    customer = builders.customer(registered_on=LONG_AGO)
+    builders.order(customer, at=from_local(WALL) + timedelta(days=3))
+    return customer
+
+
+def test_a_week_that_is_caught_up_after_the_next_one_leaves_what_it_would_have_left_before_it(db):
+    customer, silent = ordered_between(), builders.customer(registered_on=WALL.date() - timedelta(days=185))
+    scanning.run_by_hand(as_of=from_local(WALL) + WEEK)
+    assert [case.customer_id for case in rows(ChurnCase)] == [silent.id]
+
+    late = scanning.run_by_hand(as_of=from_local(WALL))
+
+    assert (late.opened, late.recovered) == (1, 1)
+    assert rows(JobRun)[-1].counts["recovered"] == 1
+    (_silent, case) = rows(ChurnCase)
+    assert (case.customer_id, case.status) == (customer.id, ChurnStatus.recovered)
+    assert (case.opened_at, case.resolved_at) == (from_local(WALL), from_local(WALL) + WEEK)
+
+
+def test_a_week_that_ends_while_the_next_one_is_running_looks_at_its_warnings_again(db):
+    ordered_between()
+    with unit_of_work():
+        claim("churn-scan", "1997-12-13T02:00", scheduled_for=from_local(WALL) + WEEK, owner="there:2", now=utcnow())
+    assert scanning.run_by_hand(as_of=from_local(WALL)) == ScanResult(1, 1, 1, 0)
+
+
+@pytest.mark.parametrize("status", [RunStatus.failed, RunStatus.refused])
+def test_a_week_that_was_not_run_overtook_nobody(db, status):
+    ordered_between()
+    builders.job_run(status=status, scheduled_for=from_local(WALL) + WEEK)
+    assert scanning.run_by_hand(as_of=from_local(WALL)) == ScanResult(1, 1, 0, 1)
+
+
+def test_a_scan_of_the_future_overtook_nobody(db):
+    ordered_between()
+    builders.job_run(scheduled_for=utcnow() + WEEK)
+    builders.job_run(job="session-sweep", scheduled_for=from_local(WALL) + WEEK)
+    assert scanning.run_by_hand(as_of=from_local(WALL)) == ScanResult(1, 1, 0, 1)
+
+
+def test_in_order_every_run_sees_only_what_its_as_of_sees(db):
+    ordered_between()
+    assert scanning.run_by_hand(as_of=from_local(WALL)) == ScanResult(1, 1, 0, 1)
+    assert scanning.run_by_hand(as_of=from_local(WALL) + WEEK) == ScanResult(0, 0, 1, 0)

@@ -134,6 +134,19 @@ def test_lost_and_deleted_customers_are_not_warned_about(db):
     assert warned(from_local(WALL)) == []
 
 
+def test_open_cases_of_deleted_customers_are_counted_as_little_as_they_are_listed(db):
+    """They stand still: nobody sees them, no figure names them, and no scan closes them."""
+    gone, there = builders.customer(status=CustomerStatus.deleted), builders.customer()
+    for customer in (gone, there):
+        builders.churn_case(customer, opened_at=from_local(WALL))
+        builders.order(customer, at=from_local(WALL) + timedelta(days=1))
+    assert scan(as_of=from_local(WALL)).open == 1
+    week = timedelta(days=7)
+    assert scan(as_of=from_local(WALL) + week, preview=True) == ScanResult(0, 0, 1, 0)
+    assert scan(as_of=from_local(WALL) + week) == ScanResult(0, 0, 1, 0)
+    assert [case.status for case in rows(ChurnCase)] == [ChurnStatus.warning, ChurnStatus.recovered]
+
+
 # -- the setting ------------------------------------------------------------------------------------------------
 
 
