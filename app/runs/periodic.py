@@ -48,13 +48,41 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Every:
+    """Every so many minutes of the wall clock, counted from the full hour; they divide an hour.
+
+    In an hour that a changed clock repeats it rests: its names were used up a moment ago.
+    """
+
+    minutes: int
+
+    def last(self, now: datetime, zone: ZoneInfo) -> datetime:
+        """The wall-clock time of the newest occurrence that is not after `now`."""
+        wall = now.astimezone(zone).replace(second=0, microsecond=0, tzinfo=None, fold=0)
+        return wall - timedelta(minutes=wall.minute % self.minutes)
+
+    def next(self, now: datetime, zone: ZoneInfo) -> datetime:
+        """The wall-clock time of the first occurrence after `now`."""
+        wall = self.last(now, zone)
+        while instant(wall, zone) <= now:
+            wall += timedelta(minutes=self.minutes)
+        return wall
+
+    def between(self, after: datetime, until: datetime) -> list[datetime]:
+        """The wall-clock times of the occurrences in (after, until], both wall-clock times; oldest first."""
+        first = after - timedelta(minutes=after.minute % self.minutes - self.minutes)
+        count = (until - first) // timedelta(minutes=self.minutes) + 1
+        return [first + timedelta(minutes=n * self.minutes) for n in range(count)]
+
+
+@dataclass(frozen=True)
 class Periodic:
     """A job that runs by itself."""
 
     id: str
     label: Any
     path: str  # of the function, called with the period
-    rule: Rule
+    rule: Rule | Every
     backfill: bool  # whether every missed period is caught up, or only the newest
 
 

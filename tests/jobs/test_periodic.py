@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from app.runs.periodic import CHURN_SCAN, EVERY_DAY, Rule, hand_period, instant, period_of, wall_of
+from app.runs.periodic import CHURN_SCAN, EVERY_DAY, Every, Rule, hand_period, instant, period_of, wall_of
 
 pytestmark = pytest.mark.once
 
@@ -85,3 +85,36 @@ def test_two_clicks_within_a_second_are_one_run_by_hand():
 
     assert hand_period(click) == hand_period(click + timedelta(milliseconds=900)) == "hand-20261122T060000Z"
     assert hand_period(click + timedelta(seconds=1)) == "hand-20261122T060001Z"
+
+
+@pytest.mark.parametrize(
+    ("now", "last", "following"),
+    [
+        ("2026-11-22T06:09:59+00:00", "2026-11-22T14:00", "2026-11-22T14:10"),
+        ("2026-11-22T06:10:00+00:00", "2026-11-22T14:10", "2026-11-22T14:20"),  # to the second
+        ("2026-11-22T15:55:00+00:00", "2026-11-22T23:50", "2026-11-23T00:00"),
+    ],
+)
+def test_every_ten_minutes_on_the_company_s_clock(now, last, following):
+    moment, rule = datetime.fromisoformat(now), Every(10)
+    assert period_of(rule.last(moment, SHANGHAI)) == last
+    assert period_of(rule.next(moment, SHANGHAI)) == following
+
+
+def test_the_occurrences_between_two_times():
+    walls = Every(20).between(wall_of("2026-11-22T14:00"), wall_of("2026-11-22T15:00"))
+    assert [period_of(wall) for wall in walls] == ["2026-11-22T14:20", "2026-11-22T14:40", "2026-11-22T15:00"]
+    assert Every(20).between(wall_of("2026-11-22T14:05"), wall_of("2026-11-22T14:19")) == []
+
+
+@pytest.mark.parametrize(("zone", "first"), [
+    ("America/New_York", datetime(2026, 3, 8, 5, tzinfo=UTC)),  # clocks go forward
+    ("America/New_York", datetime(2026, 11, 1, 4, tzinfo=UTC)),  # and back
+    ("Asia/Shanghai", datetime(2026, 11, 1, 4, tzinfo=UTC)),
+])  # fmt: skip
+def test_every_ten_minutes_goes_on_when_the_clock_is_changed(zone, first):
+    rule, zone = Every(10), ZoneInfo(zone)
+    for minutes in range(0, 5 * 60, 3):
+        now = first + timedelta(minutes=minutes)
+        assert instant(rule.last(now, zone), zone) <= now < instant(rule.next(now, zone), zone)
+        assert instant(rule.next(now, zone), zone) - now <= timedelta(minutes=70)
