@@ -56,6 +56,8 @@ PASSWORD = "bright-lantern-28"  # noqa: S105 - of everybody in the demo company,
 DIRECT, BY_FEED, WON = 175, 8, 17  # where the 200 customers come from; won ones by opportunities
 FOLLOWED_UP = timedelta(days=45)  # a talk that long ago leaves nothing to be done
 WEEKS = 60  # Saturdays that were scanned
+# How far the newest tickets are today; the others are archived.
+TICKET_ENDS = ["created"] * 5 + ["assigned"] * 6 + ["returned"] * 2 + ["handled"] * 4
 
 T = DictionaryType
 Tell = Callable[[str], object]
@@ -515,14 +517,10 @@ def _win(scene: Scene, rng: Random, opportunity: Opportunity, company: Company, 
 def _service(scene: Scene) -> None:
     """Tickets that wait for somebody, feedback and complaints, some of them settled."""
     rng = scene.rng("service")
-    for _n in range(16):
-        kept, actor, at = _somebody(scene, rng, 25)
-        code, title, request = rng.choice(words.TICKETS)
-        ticket = Ticket(
-            type=scene.item(T.ticket_type, code), title=title, customer_id=kept.customer_id, request=request
-        )
-        tickets.create_ticket(ticket, actor=actor, at=at)
-        _entered(ticket, actor=actor, at=at)
+    for n in range(90):
+        ends = TICKET_ENDS[n] if n < len(TICKET_ENDS) else "archived"
+        kept, actor, at = _somebody(scene, rng, 3 if ends != "archived" else 400)
+        _ticket(scene, rng, rng.choice(words.TICKETS), kept.customer_id, by=actor, at=at, ends=ends)
     for _n in range(30):
         kept, actor, at = _somebody(scene, rng, 400)
         title, content, satisfaction = rng.choice(words.FEEDBACK)
@@ -544,9 +542,55 @@ def _service(scene: Scene) -> None:
         )  # fmt: skip
         tickets.enter_record(complaint, actor=actor, at=at)
         _entered(complaint, actor=actor, at=at)
-        if (scene.now - at).days > 10:
+        if n % 3 == 0:
+            ticket = tickets.open_ticket(complaint, actor=actor, at=at)
+            recent = (scene.now - at).days <= 10
+            _work_off(scene, rng, ticket, remedy, words.SETTLED, ends="assigned" if recent else "archived")
+        elif (scene.now - at).days > 10:
             solved = min(at + timedelta(days=rng.randint(1, 8)), scene.now)
             tickets.close(complaint, actor=actor, at=solved, remedy=remedy, satisfaction=rng.randint(2, 5))
+
+
+def _ticket(
+    scene: Scene, rng: Random, told: tuple[str, ...], customer_id: int, *, by: User, at: datetime, ends: str
+) -> None:
+    """One ticket, taken through its steps until it `ends` where it is today; one in eight came back once."""
+    code, title, request, handling, result = told
+    ticket = Ticket(type=scene.item(T.ticket_type, code), title=title, customer_id=customer_id, request=request)
+    tickets.create_ticket(ticket, actor=by, at=at)
+    _entered(ticket, actor=by, at=at)
+    _work_off(scene, rng, ticket, handling, result, ends=ends)
+
+
+def _work_off(scene: Scene, rng: Random, ticket: Ticket, handling: str, result: str, *, ends: str) -> None:
+    """Assign a new ticket, handle it, ask the customer: as far as it `ends`."""
+    if ends == "created":
+        return
+    lead = scene.people["lijianguo"]
+    owner = db.session.get_one(Customer, ticket.customer_id).owner
+    given_to = owner if owner is not None and owner.username in MANAGERS else scene.people[rng.choice(MANAGERS)]
+    clock = ticket.created_at
+
+    def later(hours: float) -> datetime:
+        nonlocal clock
+        clock = min(clock + timedelta(hours=hours), scene.now)
+        return clock
+
+    tickets.assign(ticket, actor=lead, at=later(rng.uniform(0.2, 2)), assignee=given_to)
+    if ends == "assigned":
+        return
+    if ends == "returned" or (ends == "archived" and rng.random() < 0.12):
+        tickets.handle(ticket, actor=given_to, at=later(rng.uniform(0.5, 6)), handling=words.FIRST_TRY)
+        tickets.give_feedback(ticket, actor=given_to, at=later(rng.uniform(1, 8)), result=words.NOT_YET, satisfaction=2)
+    if ends == "returned":
+        return
+    tickets.handle(ticket, actor=given_to, at=later(rng.uniform(0.5, 20)), handling=handling)
+    if ends == "handled":
+        return
+    asked_by = lead if rng.random() < 0.3 else given_to
+    tickets.give_feedback(
+        ticket, actor=asked_by, at=later(rng.uniform(2, 30)), result=result, satisfaction=rng.choice((3, 4, 4, 5, 5))
+    )
 
 
 def _somebody(scene: Scene, rng: Random, within: int) -> tuple[Kept, User, datetime]:

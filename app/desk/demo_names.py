@@ -238,17 +238,33 @@ FOREIGN_LOSSES = (
     ("no_need", "Investments are frozen until further notice."),
 )
 
-# type (code), title, request
+# type (code), title, request, handling, what the customer said
 TICKETS = (
-    ("inquiry", "询问耗材替代型号", "原型号滤芯缺货，客户问能否用新型号替代，需要尺寸对照。"),
-    ("complaint", "离心机异响，影响批次交付", "高速运转时有周期性异响，客户已停机，请尽快派工程师。"),
-    ("suggestion", "建议随货附中文校准证书", "客户质检部门希望每批货附纸质中文校准证书。"),
-    ("inquiry", "咨询年度校准服务", "客户有四十只变送器要校准，询问上门服务的价格和周期。"),
-    ("complaint", "到货数量与发货单不符", "签收时少一箱轴承，已拍照。"),
-    ("inquiry", "How to export logger data", "The customer asks how to export readings to a spreadsheet."),
-    ("suggestion", "建议提供备件套餐", "客户希望把易损件打成套餐，减少每次询价。"),
-    ("complaint", "触摸屏偶发死机", "运行两三天后触摸无响应，重新上电恢复。"),
+    ("inquiry", "询问耗材替代型号", "原型号滤芯缺货，客户问能否用新型号替代，需要尺寸对照。",
+     "核对了图纸，新滤芯外径小 0.2 毫米，配垫圈后可以替代，已把对照表和垫圈编号发给客户。", "客户试装一只，密封正常。"),
+    ("inquiry", "滤芯停产后怎么替换", "客户设备用的老款滤芯停产，想知道可用的替代型号和更换周期。",
+     "推荐新款滤芯加转接垫圈，建议三个月更换一次，随货附安装说明。", "客户按说明自行更换，没有渗漏。"),
+    ("complaint", "离心机异响，影响批次交付", "高速运转时有周期性异响，客户已停机，请尽快派工程师。",
+     "现场检查为转头轴承磨损，送备机一台，当天更换轴承并做动平衡。", "运行两天无异响，批次按期交付。"),
+    ("complaint", "离心机转速上不去并有振动", "转速到六千转以上振动报警，样品无法处理。",
+     "转头配平不良，清洁转轴并更换减震垫，重新做动平衡。", "满速运行稳定，客户认可。"),
+    ("suggestion", "建议随货附中文校准证书", "客户质检部门希望每批货附纸质中文校准证书。",
+     "和质检约定随货附证书，发货单上加一项核对。", "新批次已带证书，客户表示感谢。"),
+    ("inquiry", "咨询年度校准服务", "客户有四十只变送器要校准，询问上门服务的价格和周期。",
+     "报了上门校准的价格，四十只两天完成，周末可做，不影响生产。", "客户确认下月安排。"),
+    ("complaint", "到货数量与发货单不符", "签收时少一箱轴承，已拍照。",
+     "查出库录像，漏装一箱，当天补发并承担运费。", "补发已签收，数量一致。"),
+    ("inquiry", "How to export logger data", "The customer asks how to export readings to a spreadsheet.",
+     "Sent the short guide: menu, export, choose CSV, set the date range; checked one file with the customer.",
+     "Exports work, readings match."),
+    ("suggestion", "建议提供备件套餐", "客户希望把易损件打成套餐，减少每次询价。",
+     "整理了三种套餐和年度价格，交销售报价。", "客户选了标准套餐。"),
+    ("complaint", "触摸屏偶发死机", "运行两三天后触摸无响应，重新上电恢复。",
+     "升级触摸屏固件到新版，并加装接地线。", "连续运行两周没有再死机。"),
 )  # fmt: skip
+FIRST_TRY = "远程指导客户重启设备并检查接线。"
+NOT_YET = "问题又出现了，客户要求到现场处理。"
+SETTLED = "客户接受处理结果。"
 # title, content, satisfaction
 FEEDBACK = (
     ("交货及时，包装完好", "比约定早到两天，外箱加了护角，仓库同事很满意。", 5),
