@@ -21,7 +21,7 @@ from sqlalchemy.orm.exc import StaleDataError
 
 from app.core.choices import Choice
 from app.core.clock import utcnow
-from app.core.errors import BusinessError, StepRefused
+from app.core.errors import BusinessError, NotYours, StepRefused
 from app.core.models import AuditEntry, HasStatus, Outcome
 from app.core.unit import unit_of_work
 from app.extensions import db
@@ -46,6 +46,7 @@ class Step:
     tone: str
     icon: str
     lock: Callable[[Any], None] | None = None
+    whose: Callable[[Any, User | None], None] | None = None
     guard: Callable[[Any, User | None], None] | None = None
     note: Callable[[Any], str] | None = None
     after: Callable[[Any, User | None, datetime], None] | None = None
@@ -64,6 +65,21 @@ class Step:
         """Whether the record is in a state from which this step may be taken."""
         return record.status in self.sources  # type: ignore[attr-defined]
 
+    def is_for(self, record: HasStatus, actor: User | None) -> bool:
+        """Whether this very record is this person's to move; others are shown no button."""
+        try:
+            if self.whose is not None:
+                self.whose(record, actor)
+        except NotYours:
+            return False
+        return True
+
+    def _ask(self, record: HasStatus, actor: User | None) -> None:
+        """Raises `BusinessError` when something forbids the step to this person, whatever is typed."""
+        for rule in (self.whose, self.guard):
+            if rule is not None:
+                rule(record, actor)
+
     def why_not(self, record: HasStatus, *, actor: User | None) -> str | None:
         """Why the step cannot be taken now, whatever is typed; None if nothing speaks against it yet.
 
@@ -72,8 +88,7 @@ class Step:
         if not self.open_to(record):
             return self._why_not(record)
         try:
-            if self.guard is not None:
-                self.guard(record, actor)
+            self._ask(record, actor)
         except BusinessError as refusal:
             return str(refusal)
         return None
@@ -92,8 +107,7 @@ class Step:
             with db.session.no_autoflush:
                 if self.lock is not None:
                     self.lock(record)
-                if self.guard is not None:
-                    self.guard(record, actor)
+                self._ask(record, actor)
                 result = self.work(record, actor=actor, at=at, **given)
                 if self.target is not None:
                     record.status = self.target  # type: ignore[attr-defined]
@@ -126,20 +140,22 @@ def step(
     tone: str = "quiet",
     icon: str = "",
     lock: Callable[[Any], None] | None = None,
+    whose: Callable[[Any, User | None], None] | None = None,
     guard: Callable[[Any, User | None], None] | None = None,
     note: Callable[[Any], str] | None = None,
     after: Callable[[Any, User | None, datetime], None] | None = None,
 ) -> Callable[[Callable[..., Any]], Step]:
     """Declare a workflow step. `target` None: the body sets the status itself.
 
-    Before the body, `lock` claims the record, and `guard` (record, actor) raises `BusinessError` when something
-    forbids the step whatever is typed; the step's page asks the guard too. `note` (record) is what the history keeps
-    when nothing was typed. `after` (record, actor, at) is what follows from the written step, in the same unit of
+    Before the body, `lock` claims the record, `whose` (record, actor) raises `NotYours` unless the record is this
+    person's to move, and `guard` (record, actor) raises `BusinessError` when something else forbids the step whatever
+    is typed. The button asks `whose`, the step's page asks both. `note` (record) is what the history keeps when
+    nothing was typed. `after` (record, actor, at) is what follows from the written step, in the same unit of
     work: telling people, say.
     """
 
     def declare(work: Callable[..., Any]) -> Step:
-        made = Step(work, frozenset(sources), target, label, done, tone, icon, lock, guard, note, after)
+        made = Step(work, frozenset(sources), target, label, done, tone, icon, lock, whose, guard, note, after)
         LABELS.update({(type(state), made.name): label for state in made.sources})
         return made
 

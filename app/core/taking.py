@@ -40,7 +40,9 @@ class TakesSteps:
 
     def open_steps(self, record: Any) -> builtins.list[Step]:
         """The steps this reader may take from here; buttons follow the rights, they do not make them."""
-        return [s for s in self.steps if s.open_to(record) and may(s.right, self.class_permission_name)]
+        actor = g.user._get_current_object()
+        allowed = [s for s in self.steps if s.open_to(record) and may(s.right, self.class_permission_name)]
+        return [s for s in allowed if s.is_for(record, actor)]
 
     def run_step(self, taken: Step, pk: Any, form_type: Any = None, **given: Any) -> Any:
         """The page of one step: GET shows what it will do and asks, or says why it cannot be taken; POST does it.

@@ -6,11 +6,13 @@ from typing import Any
 
 import sqlalchemy as sa
 from flask import current_app
+from flask_appbuilder.security.sqla.models import User
 
 from app.core.choosing import Choices
 from app.core.scope import RowScope, may, reader_id
 from app.customers.models import Contact, Customer, CustomerStatus, Interaction
 from app.security.models import Team, UserProfile
+from app.security.rights import holds
 
 
 def _team_mates(person: int) -> sa.Select[Any]:
@@ -27,17 +29,27 @@ class VisibleCustomers(RowScope):
 
     @classmethod
     def visible(cls) -> sa.ColumnElement[bool]:
-        live = Customer.status != CustomerStatus.deleted
-        shared = current_app.config["LIUKE_CUSTOMERS_SHARED"]
-        if shared == "all" or may("can_see_all", "Customer"):
-            return live
-        person = reader_id()
-        if person is None:
-            return sa.false()
-        own: Any = Customer.owner_id == person
-        if shared == "team":
-            own = sa.or_(own, Customer.owner_id.in_(_team_mates(person)))
-        return sa.and_(live, own)
+        return _in_reach(reader_id(), sees_all=may("can_see_all", "Customer"))
+
+
+def _in_reach(person: int | None, *, sees_all: bool) -> sa.ColumnElement[bool]:
+    live = Customer.status != CustomerStatus.deleted
+    shared = current_app.config["LIUKE_CUSTOMERS_SHARED"]
+    if shared == "all" or sees_all:
+        return live
+    if person is None:
+        return sa.false()
+    own: Any = Customer.owner_id == person
+    if shared == "team":
+        own = sa.or_(own, Customer.owner_id.in_(_team_mates(person)))
+    return sa.and_(live, own)
+
+
+def in_reach_of(actor: User | None) -> sa.ColumnElement[bool]:
+    """WHERE a customer is visible to this person, for operations; the system sees every one."""
+    if actor is None:
+        return _in_reach(None, sees_all=True)
+    return _in_reach(actor.id, sees_all=holds(actor, "can_see_all", "Customer"))
 
 
 def of_visible_customer(column: Any) -> sa.ColumnElement[bool]:

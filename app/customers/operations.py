@@ -86,13 +86,16 @@ def _free_number(day: date) -> str:
             return number
 
 
-def same_name(name: str) -> list[Customer]:
-    """Live customers with an equal name after trimming, folding width, case and company suffixes."""
+def same_name(name: str, *where: sa.ColumnElement[bool]) -> list[Customer]:
+    """Live customers with an equal name after trimming, folding width, case and company suffixes; at most 20.
+
+    `where` narrows them further, to those somebody sees, say.
+    """
     key = name_key(name)[:100]
     return list(
         db.session.execute(
             sa.select(Customer)
-            .where(Customer.name_key == key, Customer.status != CustomerStatus.deleted)
+            .where(Customer.name_key == key, Customer.status != CustomerStatus.deleted, *where)
             .order_by(Customer.id)
             .limit(20)
         ).scalars()

@@ -34,8 +34,11 @@ class WinForm(CrmForm):
     """Nothing to ask unless there is a customer with the same name."""
 
 
-def namesake_form(namesakes: list[Any]) -> type[CrmForm]:
-    """Attach to one of the customers with this name, or create another one."""
+def namesake_form(namesakes: list[Any], *, others: bool) -> type[CrmForm]:
+    """Attach to one of the customers with this name, or create another one.
+
+    `others`: there are customers with this name that the reader does not see; he only learns that there are.
+    """
     # The form library writes a radio's label as it is, names and all.
     options = [
         SelectChoice(str(c.id), escape(_("Attach to %(number)s %(name)s", number=c.number, name=c.name)))
@@ -43,6 +46,7 @@ def namesake_form(namesakes: list[Any]) -> type[CrmForm]:
     ]
 
     class NamesakeForm(CrmForm):
+        out_of_reach = others
         choice = RadioField(
             _l("There is already a customer with this name"),
             [Filled()],

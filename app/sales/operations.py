@@ -14,6 +14,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from app.core.clock import local, utcnow
 from app.core.errors import BusinessError, NotYours, StepRefused
 from app.core.lifecycle import FASTER, Step, note_move, step
+from app.customers.access import in_reach_of
 from app.customers.models import Contact, Customer, CustomerStatus
 from app.customers.operations import add_contact, claim, open_account, same_name
 from app.extensions import db
@@ -68,18 +69,19 @@ def _theirs(opportunity: Opportunity, actor: User | None) -> None:
 
 
 def _not_begun(opportunity: Opportunity, _actor: User | None) -> None:
-    if any(plan_step.result for plan_step in _plan(opportunity)):
+    """Whoever begun goes on; but a plan whose assignee is gone needs another one."""
+    if holds(opportunity.assignee, "can_be_assigned", "Customer") and any(
+        plan_step.result for plan_step in _plan(opportunity)
+    ):
         raise BusinessError(_("A plan step already has a result, so the opportunity stays with its assignee."))
 
 
-def _planned(opportunity: Opportunity, actor: User | None) -> None:
-    _theirs(opportunity, actor)
+def _planned(opportunity: Opportunity, _actor: User | None) -> None:
     if not _plan(opportunity):
         raise BusinessError(_("There is no plan step yet. Add one, or terminate the opportunity instead."))
 
 
 def _finished(opportunity: Opportunity, actor: User | None) -> None:
-    _theirs(opportunity, actor)
     if holds(actor, "can_win_unfinished", "Opportunity"):
         return
     plan = _plan(opportunity)
@@ -132,7 +134,11 @@ def assign(opportunity: Opportunity, *, actor: User, at: datetime, assignee: Use
     guard=_not_begun,
 )
 def reassign(opportunity: Opportunity, *, actor: User, at: datetime, assignee: User) -> None:
-    """Give an assigned opportunity to somebody else, while no plan step has a result (lead)."""
+    """Give an assigned opportunity to somebody else, while no plan step has a result (lead).
+
+    From an assignee who is disabled or may no longer be assigned it can always be taken; results and their authors
+    stay as they are.
+    """
     if assignee.id == opportunity.assignee_id:
         raise BusinessError(_("%(name)s is already the assignee.", name=assignee.get_full_name()))
     _give(opportunity, assignee, actor=actor, at=at)
@@ -157,6 +163,7 @@ def _give(opportunity: Opportunity, assignee: User, *, actor: User, at: datetime
     tone="primary",
     icon="circle-check",
     lock=_lock,
+    whose=_theirs,
     guard=_finished,
     note=_its_customer,
 )
@@ -173,13 +180,13 @@ def win(
     Needs at least one step and a result on every step, unless the actor holds can_win_unfinished. When a live
     customer has the same name, the actor chooses: `attach_to` it or `create_anyway`; never silently.
     """
-    namesakes = same_name(opportunity.customer_name)
     if attach_to is not None:
-        if attach_to.id not in {c.id for c in namesakes}:
+        # A colleague's customer that the actor does not see is not his to attach to.
+        if attach_to.id not in {c.id for c in same_name(opportunity.customer_name, in_reach_of(actor))}:
             raise BusinessError(_("This customer does not have the opportunity's name. Choose another one."))
         customer = attach_to
         _attach(customer, opportunity, actor=actor, at=at)
-    elif namesakes and not create_anyway:
+    elif not create_anyway and same_name(opportunity.customer_name):
         raise BusinessError(_("There is already a customer with this name. Attach to it, or create another one."))
     else:
         customer = open_account(
@@ -224,6 +231,7 @@ def _attach(customer: Customer, opportunity: Opportunity, *, actor: User, at: da
     done=_l("The opportunity was closed as failed."),
     tone="danger",
     icon="circle-x",
+    whose=_theirs,
     guard=_planned,
 )
 def lose(opportunity: Opportunity, *, actor: User, at: datetime, reason: str) -> None:
@@ -238,7 +246,7 @@ def lose(opportunity: Opportunity, *, actor: User, at: datetime, reason: str) ->
     done=_l("The opportunity was terminated."),
     tone="danger",
     icon="player-stop",
-    guard=_theirs,
+    whose=_theirs,
 )
 def terminate(opportunity: Opportunity, *, actor: User, at: datetime, reason: str) -> None:
     """Stop developing (终止开发), also without any step; the reason is required."""

@@ -21,6 +21,7 @@ from app.core.lifecycle import Step, note_refusal
 from app.core.scope import may, reader_id
 from app.core.unit import unit_of_work
 from app.core.views import CrmView, ReadOnlyView
+from app.customers.access import VisibleCustomers
 from app.customers.operations import same_name
 from app.extensions import db
 from app.sales import operations
@@ -121,11 +122,6 @@ class OpportunityView(CrmView):
             return _("Only its creator or a sales lead can delete an opportunity.")
         return self.why_not_edit(record)
 
-    def open_steps(self, record: Opportunity) -> Any:
-        theirs = self.may_develop(record)
-        closing = {"win", "lose", "terminate"}
-        return [s for s in super().open_steps(record) if s.name not in closing or theirs]
-
     def may_develop(self, record: Opportunity) -> bool:
         """Whether the reader may work on this plan now."""
         return (
@@ -190,10 +186,11 @@ class OpportunityView(CrmView):
     @has_access
     def win(self, pk: Any) -> Any:
         record = self.load(pk)
-        namesakes = same_name(record.customer_name) if record.status == OpportunityStatus.assigned else []
-        if not namesakes:
+        known = same_name(record.customer_name) if record.status == OpportunityStatus.assigned else []
+        if not known:
             return self.run_step(operations.win, pk, WinForm)
-        made = namesake_form(namesakes)
+        namesakes = same_name(record.customer_name, VisibleCustomers.criterion())
+        made = namesake_form(namesakes, others=len(known) > len(namesakes))
         chosen = made().choice.data if request.method == "POST" else None
         given: dict[str, Any] = {"create_anyway": chosen == "new"}
         if chosen and chosen != "new":
@@ -330,8 +327,8 @@ class PlanView(OpportunityView):
     class_permission_name = "Plan"
     route_base = "/plans"
     exclude_route_methods = set(OpportunityView.exclude_route_methods) | {
-        "show", "add", "edit", "delete", "assign", "reassign", "bulk_assign", "win", "lose", "terminate",
-        "add_plan_step", "change_plan_step", "execute_plan_step", "remove_plan_step",
+        "show", "add", "edit", "delete",
+        *(name for name, method in vars(OpportunityView).items() if hasattr(method, "_urls")),
     }  # fmt: skip
     list_title = _l("Development plans")
     list_columns = ["title", "customer_name", "status", "assignee", "assigned_at", "expected_close_on"]

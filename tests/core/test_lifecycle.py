@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from app.core.errors import BusinessError, StepRefused
+from app.core.errors import BusinessError, NotYours, StepRefused
 from app.core.lifecycle import perform, step
 from app.core.models import AuditEntry, Outcome
 from app.sales.models import Opportunity, OpportunityStatus
@@ -56,6 +56,34 @@ def test_a_step_that_changes_nothing_still_claims_the_row_and_keeps_its_text(db,
     assert [(e.actor_id, e.note, e.from_status, e.to_status) for e in rows(AuditEntry)] == [
         (None, "打了电话", "unassigned", "unassigned")
     ]
+
+
+def test_who_it_is_for_is_asked_before_the_guard_and_by_the_button(db, li, wang):
+    asked = []
+
+    def whose(record, actor):
+        if actor is not wang:
+            raise NotYours("Not yours.")
+
+    @step(
+        sources={S.unassigned}, target=None, label="Peek", done="Peeked.",
+        whose=whose, guard=lambda _record, actor: asked.append(actor),
+    )  # fmt: skip
+    def peek(opportunity, *, actor, at):
+        """Only for one person."""
+
+    opportunity = builders.opportunity(by=li)
+    assert (peek.is_for(opportunity, wang), peek.is_for(opportunity, li), touch.is_for(opportunity, li)) == (
+        True,
+        False,
+        True,
+    )
+    assert peek.why_not(opportunity, actor=li) == "Not yours."
+    with pytest.raises(NotYours, match="Not yours"):
+        peek(opportunity, actor=li)
+    assert asked == []
+    peek(opportunity, actor=wang)
+    assert asked == [wang]
 
 
 def test_from_another_state_it_says_what_the_record_is(db, li, wang):

@@ -69,7 +69,7 @@ def test_a_customer_that_was_deleted_a_moment_ago_is_not_attached_to(db, li, wan
     namesakes = operations.same_name(ready.customer_name)
     meanwhile(customer, status=CustomerStatus.deleted)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(operations, "same_name", lambda _name: namesakes)
+        patch.setattr(operations, "same_name", lambda _name, *_where: namesakes)
         with pytest.raises(StepRefused, match=FASTER):
             operations.win(ready, actor=wang, attach_to=customer)
 

@@ -260,6 +260,32 @@ def test_with_one_result_it_stays_with_its_assignee(db, sign_in, li, wang, zhao,
     assert len(refusals()) == 1
 
 
+def test_when_the_assignee_is_gone_another_goes_on_with_the_plan_as_it_is(db, sign_in, li, wang, zhao, moves):
+    opportunity = builders.opportunity(by=li, given_to=wang)
+    done = builders.plan_step(opportunity, result="客户有预算")
+    wang.active = False
+    db.session.commit()
+    browser = sign_in(li)
+    assert button("reassign") in browser.get(f"/opportunities/reassign/{opportunity.id}").get_data(as_text=True)
+    assert browser.post(f"/opportunities/reassign/{opportunity.id}", {"assignee": zhao.id}).status_code == 302
+    db.session.refresh(opportunity)
+    assert (opportunity.status, opportunity.assignee_id, opportunity.assigned_by_id) == (S.assigned, zhao.id, li.id)
+    assert (done.result, done.executed_by_id) == ("客户有预算", wang.id)
+    assert [m.action for m in moves(opportunity)] == ["reassign"]
+    assert sign_in(zhao).post(f"/opportunities/win/{opportunity.id}").status_code == 302
+
+
+def test_who_may_no_longer_be_assigned_gives_up_what_he_has_begun(db, li, wang, zhao):
+    opportunity = builders.opportunity(by=li, given_to=wang)
+    builders.plan_step(opportunity, result="客户有预算")
+    wang.roles = [builders.seeded_role("executive")]
+    db.session.commit()
+    perform(operations.reassign, opportunity, actor=li, assignee=zhao)
+    assert opportunity.assignee is zhao
+    with pytest.raises(BusinessError, match="already has a result"):
+        perform(operations.reassign, opportunity, actor=li, assignee=builders.user())
+
+
 def test_it_is_not_reassigned_to_who_has_it(db, li, wang):
     opportunity = builders.opportunity(by=li, given_to=wang)
     with pytest.raises(BusinessError, match="王强 is already the assignee"):

@@ -252,3 +252,46 @@ def test_a_crash_half_way_makes_nothing(db, wang, ready, monkeypatch):
     db.session.expire_all()
     assert ready.status == S.assigned
     assert rows(Customer) == []
+
+
+# -- customers are not shared ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("owned", [True, False])
+def test_a_customer_out_of_reach_is_neither_shown_nor_attached_to(app, sign_in, wang, zhao, ready, owned):
+    app.config["LIUKE_CUSTOMERS_SHARED"] = "own"
+    known = builders.customer(name=ready.customer_name, owner=zhao if owned else None, number="KH071202001")
+    browser = sign_in(wang)
+    text = text_of(browser.get(f"/opportunities/win/{ready.id}"))
+    assert "and not yours to see. Ask a sales lead" in text
+    assert "Create another customer anyway" in text
+    assert [word for word in ("KH071202001", "Attach to", zhao.get_full_name()) if word in text] == []
+    assert win(browser, ready, choice=str(known.id)).status_code == 422
+    with pytest.raises(BusinessError, match="Choose another one"):
+        operations.win(ready, actor=wang, attach_to=known)
+    with pytest.raises(BusinessError, match="already a customer with this name"):
+        operations.win(ready, actor=wang)
+    assert (rows(Contact), len(rows(Customer))) == ([], 1)
+    assert win(browser, ready, choice="new").status_code == 302
+    assert len(rows(Customer)) == 2
+
+
+def test_of_two_namesakes_the_one_in_reach_is_offered(app, sign_in, wang, zhao, ready):
+    app.config["LIUKE_CUSTOMERS_SHARED"] = "own"
+    builders.customer(name=ready.customer_name, owner=zhao, number="KH071202001")
+    own = builders.customer(name=ready.customer_name, owner=wang, number="KH071202002")
+    text = text_of(sign_in(wang).get(f"/opportunities/win/{ready.id}"))
+    assert "Attach to KH071202002" in text
+    assert "KH071202001" not in text
+    assert "and not yours to see" in text
+    assert win(sign_in(wang), ready, choice=str(own.id)).status_code == 302
+
+
+def test_who_sees_all_customers_attaches_to_any(app, sign_in, admin, zhao, ready):
+    app.config["LIUKE_CUSTOMERS_SHARED"] = "own"
+    known = builders.customer(name=ready.customer_name, owner=zhao, number="KH071202001")
+    browser = sign_in(admin)
+    text = text_of(browser.get(f"/opportunities/win/{ready.id}"))
+    assert "Attach to KH071202001" in text
+    assert "not yours to see" not in text
+    assert win(browser, ready, choice=str(known.id)).status_code == 302
