@@ -1,4 +1,4 @@
-"""The administrators' screens: users, roles and rights, teams, the change log and the login log."""
+"""The screens of users and teams, and what of the accounts' domain stands in the menu."""
 
 from __future__ import annotations
 
@@ -14,32 +14,23 @@ from flask_appbuilder.security.decorators import has_access
 from flask_appbuilder.security.sqla.models import Role, User, assoc_user_role
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from markupsafe import Markup
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import joinedload, selectinload
 
-from app.core.errors import BusinessError, NotYours
 from app.core.format import NOTHING, listed, when
-from app.core.history import ACTIONS
-from app.core.lifecycle import note_refusal
-from app.core.models import AuditEntry
 from app.core.nav import add as add_to_menu
-from app.core.scope import may, scope_for
 from app.core.search import Active, Control
-from app.core.text import clean, like
-from app.core.unit import unit_of_work
-from app.core.views import CrmView, ReadOnlyView
+from app.core.text import like
+from app.core.views import CrmView
 from app.extensions import db
-from app.security import changes, door, operations, queries, throttle
-from app.security.access import SEARCHED_NAMES, AllRoles, AllTeams, AllUsers, all_users
+from app.security import door, operations, queries, throttle
+from app.security.access import SEARCHED_NAMES, AllTeams, AllUsers
 from app.security.account_views import PreferencesView, ProfileView
-from app.security.forms import AccountForm, NewAccountForm, ResetPasswordForm, RoleForm
-from app.security.labels import COLUMNS, view_label
+from app.security.attempts import STALE, asked, attempt, me
+from app.security.forms import AccountForm, NewAccountForm, ResetPasswordForm
+from app.security.log_views import AuditEntryView, LoginEntryView
 from app.security.login_views import CrmAuthView
-from app.security.models import LoginEntry, RoleProfile, Team, UserProfile
-from app.security.roles import SUPER_ADMIN
-
-STALE = _l("Somebody changed this record meanwhile. Your text is kept; compare, then save again.")
+from app.security.models import Team, UserProfile
+from app.security.role_views import RoleView
 
 
 @dataclass(frozen=True)
@@ -50,31 +41,6 @@ class Move:
     label: Any
     icon: str
     tone: str = "quiet"
-
-
-def attempt(form: Any, work: Callable[[], Any], *, about: tuple[str, int | None, str]) -> int:
-    """Do `work` in one unit of work. 0 when it is done, else the status of the page that says why not.
-
-    A refusal stands on the form, and in the history of `about` (table, id, action).
-    """
-    try:
-        with unit_of_work():
-            work()
-    except BusinessError as refusal:
-        form.refuse(str(refusal), getattr(refusal, "field", None))
-        if not isinstance(refusal, operations.Mistake):
-            record_type, record_id, action = about
-            note_refusal(record_type, record_id, action, actor_id=g.user.id, before=None, why=str(refusal))
-        return 403 if isinstance(refusal, NotYours) else 409
-    except IntegrityError:
-        form.refuse(_("There is already such a record."))
-        return 409
-    return 0
-
-
-def me() -> Any:
-    """The signed-in person."""
-    return g.user._get_current_object()
 
 
 class UserView(CrmView):
@@ -118,7 +84,7 @@ class UserView(CrmView):
     def list_page(self) -> dict[str, Any]:
         page = super().list_page()
         search, roles = page["search"], {str(role.id): str(role) for role in _roles()}
-        name, role = _asked("name"), _asked("role")
+        name, role = asked("name"), asked("role")
         search.controls.insert(0, Control("name", _("Full name"), "text", name))
         search.controls.append(Control("role", _("Role"), "select", role, options=list(roles.items())))
         if name:
@@ -130,10 +96,10 @@ class UserView(CrmView):
 
     def extra_criteria(self) -> list[Any]:
         criteria = []
-        if name := _asked("name"):
+        if name := asked("name"):
             wanted = like(name.lower())
             criteria.append(sa.or_(*(sa.func.lower(c).like(wanted, escape="\\") for c in SEARCHED_NAMES)))
-        if role := _asked("role"):
+        if role := asked("role"):
             held = sa.select(assoc_user_role.c.user_id).where(assoc_user_role.c.role_id == _number(role))
             criteria.append(User.id.in_(held))
         return criteria
@@ -279,148 +245,6 @@ RESET_PASSWORD = Move("reset_password", _l("Reset password"), "key")
 END_SESSIONS = Move("end_sessions", _l("End sessions"), "logout", "danger")
 
 
-class RoleView(CrmView):
-    """角色: labels in both languages, active or not, and a table of rights anybody can read."""
-
-    datamodel = SQLAInterface(Role)
-    scope = AllRoles
-    class_permission_name = "Role"
-    route_base = "/roles"
-    list_title = _l("Roles and rights")
-    show_title = _l("Role")
-    add_title = _l("New role")
-    edit_title = _l("Edit role")
-    note_text = _l("A change takes effect with the next page the people concerned open.")
-    exclude_route_methods = {"download", "action", "action_post", "lookup"}
-    label_columns = {
-        "label_zh": _l("Name in Chinese"),
-        "label_en": _l("Name in English"),
-        "active": _l("Enabled"),
-        "profile.label_zh": _l("Name in Chinese"),
-        "profile.label_en": _l("Name in English"),
-        "profile.active": _l("Enabled"),
-        "people": _l("People"),
-        "rights": _l("Rights"),
-    }
-    list_columns = ["profile.label_zh", "profile.label_en", "profile.active", "people"]
-    show_columns = ["profile.label_zh", "profile.label_en", "profile.active", "people"]
-    add_columns = edit_columns = ["label_zh", "label_en", "active"]
-    search_columns: list[str] = []
-    order_columns: list[str] = []
-    base_order = ("id", "asc")
-    numeric_columns = frozenset({"people"})
-    show_template = "security/role.html"
-    add_template = edit_template = "security/role_form.html"
-
-    def _loads(self, columns: list[str]) -> list[Any]:
-        return [joinedload(Role.profile)]
-
-    def frame(self) -> dict[str, Any]:
-        return {**super().frame(), "columns_of_rights": COLUMNS}
-
-    def cell(self, record: Any, name: str) -> Any:
-        if name == "people":
-            if "people_by_role" not in g:
-                g.people_by_role = queries.people_by_role()
-            number = g.people_by_role.get(record.id, 0)
-            if number and may("can_list", "User"):
-                return Markup('<a href="{}">{}</a>').format(url_for("UserView.list", role=record.id), number)
-            return number
-        return super().cell(record, name)
-
-    def show_page(self, record: Any) -> dict[str, Any]:
-        page = super().show_page(record)
-        held = operations.rights_of_role(record)
-        return {**page, "all_rights": queries.rights_table(), "held": held}
-
-    def make_form(self, columns: list[str], record: Any = None) -> Any:
-        if record is None:
-            form = RoleForm()
-        else:
-            profile = record.profile
-            form = RoleForm(
-                label_zh=profile.label_zh if profile else record.name,
-                label_en=profile.label_en if profile else record.name,
-                active=profile.active if profile else True,
-                rights=operations.rights_of_role(record),
-            )
-            if request.method == "GET" and not form.kept:
-                form.stamp.data = operations.stamp_of_role(record)
-        if self.rights_are_fixed(record):
-            del form.rights, form.active
-        g.rights_table = queries.rights_table()
-        return form
-
-    @staticmethod
-    def rights_are_fixed(record: Any) -> bool:
-        """Super admin holds every right and stays active; one's own role is changed by somebody else."""
-        if record is None:
-            return False
-        profile = record.profile
-        if profile is not None and profile.code == SUPER_ADMIN:
-            return True
-        return operations.holds_role(me(), record) and not operations.is_super_admin(me())
-
-    @expose("/add", methods=["GET", "POST"])
-    @has_access
-    def add(self) -> Any:
-        form = self.make_form(self.add_columns)
-        made: list[Role] = []
-
-        def create() -> None:
-            made.append(
-                operations.create_role(
-                    actor=me(), label_zh=form.label_zh.data, label_en=form.label_en.data, active=form.active.data,
-                    rights=form.rights.data,
-                )
-            )  # fmt: skip
-
-        if (
-            request.method == "POST"
-            and form.validate()
-            and not attempt(form, create, about=("ab_role", None, "create"))
-        ):
-            flash(_("Saved: %(record)s", record=str(made[0])), "success")
-            return redirect(self.after_save(made[0]))
-        return self._form_page(form, self.add_title, None)
-
-    def save(self, form: Any, record: Any, action: str) -> bool:
-        if form.stamp.data != operations.stamp_of_role(record):
-            form.refuse(str(STALE))
-            form.stamp.raw_data, form.stamp.data = None, operations.stamp_of_role(record)
-            return False
-        shown = {(p, s.view) for _g, screens in g.rights_table for s in screens for p in _permissions_of(s)}
-
-        def change() -> None:
-            rights = None
-            if "rights" in form:  # what the page does not show (screens that are gone) stays as it is
-                rights = form.rights.data | (operations.rights_of_role(record) - shown)
-            operations.change_role(
-                record, actor=me(), label_zh=form.label_zh.data, label_en=form.label_en.data,
-                active=form.active.data if "active" in form else _is_active(record), rights=rights,
-            )  # fmt: skip
-
-        return not attempt(form, change, about=("ab_role", record.id, action))
-
-    def may_delete(self, record: Any) -> bool:
-        return operations.why_not_delete_role(record) is None
-
-    def why_not_delete(self, record: Any) -> str:
-        return operations.why_not_delete_role(record) or ""
-
-    def delete_record(self, record: Any) -> None:
-        operations.delete_role(record)
-
-
-def _permissions_of(screen: queries.Screen) -> list[str]:
-    return [p for p, there in screen.common.items() if there] + [p for p, _label in screen.others]
-
-
-def _is_active(role: Role) -> bool:
-    profile: RoleProfile | None = role.profile
-    return profile is None or profile.active
-
-
 class TeamView(CrmView):
     """团队."""
 
@@ -464,112 +288,8 @@ class TeamView(CrmView):
         operations.check_team(record)
 
 
-class AuditEntryView(ReadOnlyView):
-    """变更记录: who did what to which record. What was written there is shown only to who may open that record."""
-
-    datamodel = SQLAInterface(AuditEntry)
-    scope = scope_for(AuditEntry)
-    class_permission_name = "AuditEntry"
-    route_base = "/audit"
-    list_title = _l("Change log")
-    show_title = _l("Entry of the change log")
-    label_columns = {
-        "at": _l("When"),
-        "actor": _l("Who"),
-        "record": _l("Record"),
-        "action": _l("Action"),
-        "outcome": _l("Outcome"),
-        "ip": _l("From address"),
-    }
-    list_columns = ["at", "actor", "record", "action", "outcome"]
-    show_columns = ["at", "actor", "record", "action", "outcome", "ip"]
-    search_columns = ["at", "actor", "outcome"]
-    order_columns = ["at"]
-    base_order = ("at", "desc")
-    choices = {"actor": all_users}
-    show_template = "security/audit_entry.html"
-
-    def list_page(self) -> dict[str, Any]:
-        page = super().list_page()
-        kinds = {kind: str(record_kind(kind)) for kind in sorted(views_by_table())}
-        kind = _asked("record")
-        page["search"].controls.append(Control("record", _("Record"), "select", kind, options=list(kinds.items())))
-        if kind:
-            page["search"].active.append(Active(_("Record"), kinds.get(kind, kind), "record"))
-        return page
-
-    def extra_criteria(self) -> list[Any]:
-        kind = _asked("record")
-        return [AuditEntry.record_type == kind] if kind else []
-
-    def cell(self, record: Any, name: str) -> Any:
-        if name == "actor" and record.actor is None:
-            return _("The system")
-        if name == "record":
-            return f"{record_kind(record.record_type)} {record.record_id or ''}".strip()
-        if name == "action":
-            words = ACTIONS.get(f"{record.record_type}.{record.action}") or ACTIONS.get(record.action)
-            return words[0] if words else record.action
-        return super().cell(record, name)
-
-    def show_page(self, record: Any) -> dict[str, Any]:
-        page = super().show_page(record)
-        page["title"] = _("Entry of the change log")
-        page["opens"] = view = self._view_of(record)
-        page["changes"] = changes.told(view, record.changes) if view else []
-        page["record_url"] = view.show_url(view.scope.find(record.record_id)) if view else None
-        return page
-
-    def _view_of(self, entry: Any) -> Any:
-        """The screen of the entry's record if the reader may open that very record, else None."""
-        view = views_by_table().get(entry.record_type)
-        if view is None or not view.allows("show") or view.scope.find(entry.record_id) is None:
-            return None
-        return view
-
-
-class LoginEntryView(ReadOnlyView):
-    """登录日志."""
-
-    datamodel = SQLAInterface(LoginEntry)
-    scope = scope_for(LoginEntry)
-    class_permission_name = "LoginEntry"
-    route_base = "/logins"
-    list_title = _l("Login log")
-    exclude_route_methods = {*ReadOnlyView.exclude_route_methods, "show"}
-    label_columns = {
-        "at": _l("When"),
-        "account": _l("Account as typed"),
-        "user": _l("Whose account"),
-        "ip": _l("From address"),
-        "result": _l("Outcome"),
-    }
-    list_columns = ["at", "account", "user", "result", "ip"]
-    show_columns: list[str] = []
-    search_columns = ["at", "account", "user", "result"]
-    order_columns = ["at"]
-    base_order = ("at", "desc")
-    choices = {"user": all_users}
-
-
-def views_by_table() -> dict[str, Any]:
-    """Table name -> the screen of its records."""
-    views = [view for view in current_app.appbuilder.baseviews if isinstance(view, CrmView)]  # type: ignore[attr-defined]
-    return {view.datamodel.obj.__tablename__: view for view in reversed(views)}
-
-
-def record_kind(table: str) -> Any:
-    """What people call the records of a table."""
-    view = views_by_table().get(table)
-    return (view.show_title or view_label(view.class_permission_name)) if view is not None else table
-
-
 def _roles() -> list[Role]:
     return list(db.session.execute(sa.select(Role).options(joinedload(Role.profile)).order_by(Role.id)).scalars())
-
-
-def _asked(name: str) -> str:
-    return clean(request.args.get(name, "")[:200]) or ""
 
 
 def _number(text: str) -> int:

@@ -1,0 +1,121 @@
+"""变更记录 and 登录日志: what was done, and who signed in. Nobody edits them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import current_app
+from flask_appbuilder.models.sqla.interface import SQLAInterface
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+
+from app.core.history import ACTIONS
+from app.core.models import AuditEntry
+from app.core.scope import scope_for
+from app.core.search import Active, Control
+from app.core.views import CrmView, ReadOnlyView
+from app.security import changes
+from app.security.access import all_users
+from app.security.attempts import asked
+from app.security.labels import view_label
+from app.security.models import LoginEntry
+
+
+class AuditEntryView(ReadOnlyView):
+    """变更记录: who did what to which record. What was written there is shown only to who may open that record."""
+
+    datamodel = SQLAInterface(AuditEntry)
+    scope = scope_for(AuditEntry)
+    class_permission_name = "AuditEntry"
+    route_base = "/audit"
+    list_title = _l("Change log")
+    show_title = _l("Entry of the change log")
+    label_columns = {
+        "at": _l("When"),
+        "actor": _l("Who"),
+        "record": _l("Record"),
+        "action": _l("Action"),
+        "outcome": _l("Outcome"),
+        "ip": _l("From address"),
+    }
+    list_columns = ["at", "actor", "record", "action", "outcome"]
+    show_columns = ["at", "actor", "record", "action", "outcome", "ip"]
+    search_columns = ["at", "actor", "outcome"]
+    order_columns = ["at"]
+    base_order = ("at", "desc")
+    choices = {"actor": all_users}
+    show_template = "security/audit_entry.html"
+
+    def list_page(self) -> dict[str, Any]:
+        page = super().list_page()
+        kinds = {kind: str(record_kind(kind)) for kind in sorted(views_by_table())}
+        kind = asked("record")
+        page["search"].controls.append(Control("record", _("Record"), "select", kind, options=list(kinds.items())))
+        if kind:
+            page["search"].active.append(Active(_("Record"), kinds.get(kind, kind), "record"))
+        return page
+
+    def extra_criteria(self) -> list[Any]:
+        kind = asked("record")
+        return [AuditEntry.record_type == kind] if kind else []
+
+    def cell(self, record: Any, name: str) -> Any:
+        if name == "actor" and record.actor is None:
+            return _("The system")
+        if name == "record":
+            return f"{record_kind(record.record_type)} {record.record_id or ''}".strip()
+        if name == "action":
+            words = ACTIONS.get(f"{record.record_type}.{record.action}") or ACTIONS.get(record.action)
+            return words[0] if words else record.action
+        return super().cell(record, name)
+
+    def show_page(self, record: Any) -> dict[str, Any]:
+        page = super().show_page(record)
+        page["title"] = _("Entry of the change log")
+        page["opens"] = view = self._view_of(record)
+        page["changes"] = changes.told(view, record.changes) if view else []
+        page["record_url"] = view.show_url(view.scope.find(record.record_id)) if view else None
+        return page
+
+    def _view_of(self, entry: Any) -> Any:
+        """The screen of the entry's record if the reader may open that very record, else None."""
+        view = views_by_table().get(entry.record_type)
+        if view is None or not view.allows("show") or view.scope.find(entry.record_id) is None:
+            return None
+        return view
+
+
+class LoginEntryView(ReadOnlyView):
+    """登录日志."""
+
+    datamodel = SQLAInterface(LoginEntry)
+    scope = scope_for(LoginEntry)
+    class_permission_name = "LoginEntry"
+    route_base = "/logins"
+    list_title = _l("Login log")
+    exclude_route_methods = {*ReadOnlyView.exclude_route_methods, "show"}
+    label_columns = {
+        "at": _l("When"),
+        "account": _l("Account as typed"),
+        "user": _l("Whose account"),
+        "ip": _l("From address"),
+        "result": _l("Outcome"),
+    }
+    list_columns = ["at", "account", "user", "result", "ip"]
+    show_columns: list[str] = []
+    search_columns = ["at", "account", "user", "result"]
+    order_columns = ["at"]
+    base_order = ("at", "desc")
+    choices = {"user": all_users}
+
+
+def views_by_table() -> dict[str, Any]:
+    """Table name -> the screen of its records."""
+    views = [view for view in current_app.appbuilder.baseviews if isinstance(view, CrmView)]  # type: ignore[attr-defined]
+    return {view.datamodel.obj.__tablename__: view for view in reversed(views)}
+
+
+def record_kind(table: str) -> Any:
+    """What people call the records of a table."""
+    view = views_by_table().get(table)
+    return (view.show_title or view_label(view.class_permission_name)) if view is not None else table
