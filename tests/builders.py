@@ -235,8 +235,9 @@ def order_line(order: Order, *, line_no: int = 1, product: Product | None = None
 
 
 def sync_run(*, finished_at: datetime | None = None, status: SyncStatus = SyncStatus.done, **given: Any) -> SyncRun:
-    """A sync that succeeded just now."""
+    """A sync that succeeded just now, and read an order."""
     finished_at = finished_at or utcnow()
+    given.setdefault("counts", {"orders": {"rows": 1, "created": 1, "updated": 0, "unchanged": 0, "rejected": 0}})
     given = {"source": "feed", "started_at": finished_at - timedelta(minutes=1), **given}
     return _kept(SyncRun(status=status, finished_at=finished_at, **given))
 

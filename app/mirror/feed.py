@@ -13,7 +13,7 @@ import io
 import re
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -325,11 +325,14 @@ class Feed:
         self.scratch.executemany(insert, kept)
         self.rows_in[file.name] = count
 
-    def reject(self, file: File, line: int, raw: str, values: Any, reason: str) -> None:
-        """Report a row (`values` by column), and remember its order, whose other rows may depend on it."""
+    def reject(self, file: File, line: int, raw: str, values: Any, reason: str, *, missed: bool = True) -> None:
+        """Report a row (`values` by column), and remember its order, whose other rows may depend on it.
+
+        Nobody misses a row of which there is another one just the same: then `missed` is False.
+        """
         given = [str(values[part]).strip() if part in values.keys() else "" for part in file.key]  # noqa: SIM118
         self.rejects.add(file, line, "/".join(given), reason, raw)
-        if file.key[0] == "order_no":
+        if missed and file.key[0] == "order_no":
             self.scratch.execute("INSERT INTO lost VALUES (?, ?)", (file.name, given[0]))
 
     def _drop_doubles(self, file: File) -> None:
@@ -342,8 +345,10 @@ class Feed:
             f" FROM {file.name} WHERE first < line"
         )
         for row in doubles:
+            [first] = self._all(f"SELECT * FROM {file.name} WHERE line = ?", [row["first"]])  # noqa: S608
+            differs = any(row[column.name] != first[column.name] for column in file.columns)
             reason = _("The same key is in line %(line)d already.", line=row["first"])
-            self.reject(file, row["line"], row["raw"], row, reason)
+            self.reject(file, row["line"], row["raw"], row, reason, missed=differs)
         self.scratch.executemany(f"DELETE FROM {file.name} WHERE line = ?", [(row["line"],) for row in doubles])  # noqa: S608
 
     # -- reading it back ------------------------------------------------------------------------------------
@@ -369,7 +374,7 @@ class Feed:
         found = self._all(f"SELECT order_no FROM lost WHERE file = ? AND order_no IN ({marks})", [name, *numbers])  # noqa: S608
         return {row["order_no"] for row in found}
 
-    def _all(self, statement: str, values: tuple[str, ...] | list[str] = ()) -> list[sqlite3.Row]:
+    def _all(self, statement: str, values: Sequence[str | int] = ()) -> list[sqlite3.Row]:
         cursor = self.scratch.cursor()
         cursor.row_factory = sqlite3.Row
         return cursor.execute(statement, values).fetchall()

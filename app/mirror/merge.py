@@ -22,7 +22,7 @@ from app.customers.operations import default_level
 from app.extensions import db
 from app.mirror.bulk import among, upsert
 from app.mirror.feed import SAYS_PAID, Feed, statuses
-from app.mirror.models import Order, OrderLine, Product, Stock
+from app.mirror.models import AHEAD, Order, OrderLine, Product, Stock
 from app.mirror.operations import refresh_totals
 
 OnOrders = Callable[[list[int], datetime], object]
@@ -70,6 +70,7 @@ class Merge:
     ) -> None:
         self.feed, self.actor_id, self.on_orders = feed, actor_id, on_orders
         self.meaning = statuses(own_codes)
+        self.latest = utcnow() + AHEAD
         self.report = Report({name: Tally(rows=rows) for name, rows in feed.rows_in.items()})
 
     def batches(self) -> Iterator[Callable[[], int]]:
@@ -202,15 +203,23 @@ class Merge:
         ids = {number: order.id for number, order in known.items()}
         if written:
             ids |= ids_of(Order.external_id, list(written))
-        self._keep_lines(good, accepted, known, ids, known_lines)
-        self._compare_sums(accepted, known, sums)
+        of_lines = self._keep_lines(good, accepted, known, ids, known_lines)
+        summed = {
+            number: known[number]
+            for number in of_lines - accepted.keys() - unsure
+            if known[number].amount_derived and known[number].amount != sums[number]
+        }
+        if summed:
+            _add_up([order.id for order in summed.values()])
+        self._compare_sums(accepted, {at: order for at, order in known.items() if at not in summed}, sums)
 
-        if written:
+        changed = [*written, *summed]
+        if changed:
             touched = {row["customer_id"] for row in written.values()}
-            touched |= {known[number].customer_id for number in written if number in known}
+            touched |= {known[number].customer_id for number in changed if number in known}
             refresh_totals(touched)
             if self.on_orders is not None:
-                self.on_orders([ids[number] for number in written], utcnow())
+                self.on_orders([ids[number] for number in changed], utcnow())
         return len(rows) + len(lines)
 
     def _lines_with_products(self, lines: list[Any]) -> tuple[list[tuple[Any, int | None]], set[str]]:
@@ -247,9 +256,11 @@ class Merge:
         for row in rows:
             number, before = row["order_no"], known.get(row["order_no"])
             customer = customers.get(row["customer_no"])
-            amount = _money(row["amount"])
-            if amount is None:
-                amount = sums.get(number, before.amount if before is not None else None)
+            amount, derived = _money(row["amount"]), False
+            if amount is None and number in sums:
+                amount, derived = sums[number], True
+            elif amount is None and before is not None:
+                amount, derived = before.amount, before.amount_derived
             if row["amount"] is None and number in unsure:
                 reason = _("It has no amount, and not all of its lines can be read.")
             elif amount is None:
@@ -263,12 +274,14 @@ class Merge:
                     says = SAYS_PAID.get(code.casefold(), before.paid if before is not None else None)
                 ordered_at = datetime.fromisoformat(row["ordered_at"]).replace(tzinfo=UTC)
                 newest = self.report.newest_order_at
-                self.report.newest_order_at = ordered_at if newest is None else max(newest, ordered_at)
+                if ordered_at <= self.latest:  # one of 2199 is kept, and hides nothing
+                    self.report.newest_order_at = ordered_at if newest is None else max(newest, ordered_at)
                 accepted[number] = {
                     "external_id": number,
                     "customer_id": customer,
                     "ordered_at": ordered_at,
                     "amount": amount,
+                    "amount_derived": derived,
                     "status": self.meaning[code.casefold()],
                     "source_status": code,
                     "paid": says,
@@ -285,12 +298,13 @@ class Merge:
         known: dict[str, Any],
         ids: dict[str, int],
         known_lines: dict[Any, Any],
-    ) -> None:
+    ) -> set[str]:
+        """Keep the lines whose order is kept. Returns the numbers of these orders."""
         numbers = list({line["order_no"] for line, _product in good if line["order_no"] not in accepted})
         lost = self.feed.lost("orders", numbers) if numbers else set()
         has_unit, has_price = self.has("order_lines", "unit"), self.has("order_lines", "unit_price")
         has_product = self.has("order_lines", "product_no")
-        wanted = {}
+        wanted, kept = {}, set()
         for line, product in good:
             number = line["order_no"]
             if number not in accepted and (number in lost or number not in known):
@@ -301,6 +315,7 @@ class Merge:
                 )
                 self.reject("order_lines", line, reason)
                 continue
+            kept.add(number)
             wanted[ids[number], line["line_no"]] = {
                 "order_id": ids[number],
                 "line_no": line["line_no"],
@@ -312,6 +327,7 @@ class Merge:
             }
         if wanted:
             self.store("order_lines", OrderLine, ["order_id", "line_no"], wanted, known_lines)
+        return kept
 
     def _compare_sums(self, accepted: dict[str, Any], known: dict[str, Any], sums: dict[str, Decimal]) -> None:
         """Report the orders whose amount is not the sum of their lines; both stay as the sales system gave them."""
@@ -323,6 +339,13 @@ class Merge:
                 self.report.differing += 1
                 if len(self.report.differing_orders) < SHOWN:
                     self.report.differing_orders.append(number)
+
+
+def _add_up(order_ids: list[int]) -> None:
+    """The amount of these orders, for which the source names none, is what their lines are now."""
+    total = sa.select(sa.func.sum(OrderLine.amount)).where(OrderLine.order_id == Order.id).scalar_subquery()
+    orders = Order.__table__
+    db.session.execute(sa.update(orders).where(among(orders.c.id, order_ids)).values(amount=total))
 
 
 def _money(cents: int | None) -> Any:

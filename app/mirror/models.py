@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -15,6 +15,8 @@ from app.core.choices import Choice
 from app.core.clock import utcnow
 from app.core.types import Money, UtcDateTime
 from app.customers.models import Customer
+
+AHEAD = timedelta(days=1)  # how far ahead an order may be dated and still be the newest: zones and clocks differ
 
 
 class OrderStatus(Choice):
@@ -89,6 +91,9 @@ class Order(Model):
     ordered_at: Mapped[datetime] = mapped_column(UtcDateTime, comment="UTC")
     delivery_address: Mapped[str | None] = mapped_column(sa.String(300))
     amount: Mapped[Decimal] = mapped_column(Money(), comment="CNY, the source's; else the sum of its lines")
+    amount_derived: Mapped[bool] = mapped_column(
+        default=False, server_default=sa.false(), comment="the amount is the sum of the lines"
+    )
     paid: Mapped[bool | None] = mapped_column(comment="null: the feed does not say")
     status: Mapped[OrderStatus] = mapped_column(OrderStatus.column_type(), default=OrderStatus.new)
     source_status: Mapped[str | None] = mapped_column(sa.String(40), comment="the sales system's own code")

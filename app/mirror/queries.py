@@ -16,12 +16,12 @@ from app.core.clock import utcnow
 from app.core.types import Money
 from app.customers.models import Customer, CustomerStats
 from app.extensions import db
-from app.mirror.models import CustomerMonth, Order, OrderLine, OrderStatus, SyncRun, SyncStatus
+from app.mirror.models import AHEAD, CustomerMonth, Order, OrderLine, OrderStatus, SyncRun, SyncStatus
 
 
 @dataclass(frozen=True)
 class Freshness:
-    """The last sync that succeeded, and whether it is too long ago for warnings to be believed."""
+    """The last sync that brought orders, and whether it is too long ago for warnings to be believed."""
 
     finished_at: datetime | None
     feed: str | None
@@ -34,20 +34,24 @@ def freshness(now: datetime | None = None) -> Freshness:
     """How old the mirror is on the real clock, in whole days.
 
     Stale when the last sync that succeeded finished more than LIUKE_MIRROR_STALE_DAYS days before `now`, or when
-    there was none. `feed` is the name of its folder, without the path; the newest order may have come with an earlier
-    one. One statement.
+    there was none. It must have read orders: one of products only, or whose every order was rejected, says nothing
+    about who ordered. `feed` is the name of its folder, without the path; the newest order may have come with an
+    earlier one, and one that is dated ahead is not it. One statement.
     Source: domain.md section 4.
     """
-    newest = sa.select(sa.func.max(Order.ordered_at)).scalar_subquery()
+    now = now or utcnow()
+    newest = sa.select(sa.func.max(Order.ordered_at)).where(Order.ordered_at <= now + AHEAD).scalar_subquery()
+    rows, rejected = (SyncRun.counts["orders"][count].as_integer() for count in ("rows", "rejected"))
     last = db.session.execute(
         sa.select(SyncRun.finished_at, SyncRun.source, newest.label("newest"))
         .where(SyncRun.status == SyncStatus.done, SyncRun.finished_at.is_not(None))
+        .where(sa.or_(rows == 0, rejected < rows))  # no order at all is fine: nobody ordered
         .order_by(SyncRun.finished_at.desc(), SyncRun.id.desc())
         .limit(1)
     ).one_or_none()
     if last is None:
         return Freshness(None, None, None, None, stale=True)
-    age = (now or utcnow()) - last.finished_at
+    age = now - last.finished_at
     return Freshness(
         last.finished_at,
         PurePath(last.source).name,

@@ -83,6 +83,23 @@ def test_a_key_that_comes_twice_is_taken_once(db, read, name):
     assert reason == "The same key is in line 2 already."
 
 
+def test_a_line_that_comes_twice_just_the_same_leaves_its_order_alone(db, read):
+    headers = {"orders": "order_no,customer_no,ordered_at,status"}
+    lines = "O1,1,P1,2,60.00\nO1,1,P1,2,60.0\nO1,2,P1,1,40.00"
+    run = read(headers=headers, **{**SMALL, "orders": "O1,C1,2026-03-01,shipped", "order_lines": lines})
+    assert counts(run) == (7, 0, 0, 1)
+    assert rejected(run) == [("order_lines.csv", 3, "O1/1", "The same key is in line 2 already.")]
+    assert [(order.external_id, order.amount) for order in rows(Order)] == [("O1", Decimal("100.00"))]
+
+
+def test_a_line_that_comes_twice_and_differs_leaves_the_sum_unknown(db, read):
+    headers = {"orders": "order_no,customer_no,ordered_at,status"}
+    lines = "O1,1,P1,2,60.00\nO1,1,P1,2,61.00\nO1,2,P1,1,40.00"
+    run = read(headers=headers, **{**SMALL, "orders": "O1,C1,2026-03-01,shipped", "order_lines": lines})
+    assert rows(Order) == []
+    assert "not all of its lines can be read" in rejected(run)[-3][3]
+
+
 def test_the_first_readable_row_of_a_key_wins(db, read):
     run = read(
         customers=SMALL["customers"],

@@ -57,6 +57,35 @@ def test_the_newest_sync_that_succeeded_counts(app, db):
     assert len(seen) == 1
 
 
+def of_orders(rows, rejected):
+    return {"orders": {"rows": rows, "rejected": rejected}}
+
+
+@pytest.mark.parametrize(
+    ("counts", "days"),
+    [
+        ({"products": {"rows": 3, "rejected": 0}, "order_lines": {"rows": 3, "rejected": 0}}, 9),
+        (of_orders(2, rejected=2), 9),
+        (of_orders(2, rejected=1), 1),
+        (of_orders(0, rejected=0), 1),  # nobody ordered, and that is known
+        ({}, 9),
+        (None, 9),
+    ],
+)
+def test_only_a_sync_that_read_orders_makes_the_mirror_fresh(db, counts, days):
+    builders.sync_run(finished_at=NOW - timedelta(days=9))
+    builders.sync_run(finished_at=NOW - timedelta(days=1), counts=counts)
+    seen = freshness(NOW)
+    assert (seen.days, seen.stale) == (days, days > 8)
+
+
+def test_an_order_dated_ahead_is_not_the_newest(db):
+    builders.sync_run(finished_at=NOW)
+    for at in (NOW + timedelta(days=1), NOW + timedelta(days=1, seconds=1)):
+        builders.order(at=at)
+    assert freshness(NOW).newest_order_at == NOW + timedelta(days=1)
+
+
 @pytest.fixture
 def ordered(db):
     """A customer with two orders that count and one that does not, and one without."""

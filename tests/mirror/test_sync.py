@@ -10,7 +10,7 @@ from threading import Barrier, Thread
 import pytest
 import sqlalchemy as sa
 
-from app.core.clock import today, utcnow
+from app.core.clock import day_start, today, utcnow
 from app.core.errors import BusinessError
 from app.core.unit import unit_of_work
 from app.customers.models import Customer, CustomerStats
@@ -208,6 +208,54 @@ def test_an_order_without_an_amount_has_the_sum_of_its_lines(db, small, read):
     assert wrong_totals() == []
 
 
+NO_AMOUNT = {"orders": "order_no,customer_no,ordered_at,status"}
+
+
+def test_a_line_that_changes_alone_changes_the_sum_of_an_order_without_an_amount(db, small, read):
+    told = []
+    read(headers=NO_AMOUNT, orders="O9,C1,2026-05-01,new", order_lines="O9,1,P1,1,60.00\nO9,2,P1,1,40.00")
+    run = read(order_lines="O9,1,P1,1,10.00\nO1,1,P1,2,1.00", on_orders=lambda ids, _at: told.extend(ids))
+
+    assert counts(run) == (0, 2, 0, 0)
+    assert order_of("O9").amount == Decimal("50.00")
+    assert wrong_totals() == []
+    assert customer_of("C1").stats.order_total == Decimal("200.50")
+    assert told == [order_of("O9").id]
+    assert order_of("O1").amount == Decimal("100.00")  # the source's own is not repaired
+    assert run.counts["differing"] == {"orders": 1, "first": ["O1"]}
+
+
+def test_a_line_that_comes_later_adds_to_the_sum(db, small, read):
+    read(headers=NO_AMOUNT, orders="O9,C1,2026-05-01,new", order_lines="O9,1,P1,1,60.00")
+    read(order_lines="O9,2,P1,1,40.00")
+    assert order_of("O9").amount == Decimal("100.00")
+    assert counts(read(order_lines="O9,2,P1,1,40.00")) == (0, 0, 1, 0)
+
+
+def test_the_sum_waits_for_lines_that_cannot_be_read(db, small, read):
+    read(headers=NO_AMOUNT, orders="O9,C1,2026-05-01,new", order_lines="O9,1,P1,1,60.00\nO9,2,P1,1,40.00")
+    run = read(order_lines="O9,1,P1,1,10.00\nO9,2,P7,1,much")
+    assert counts(run) == (0, 1, 0, 1)
+    assert order_of("O9").amount == Decimal("100.00")
+    assert run.counts["differing"]["first"] == ["O9"]
+    read(order_lines="O9,2,P1,1,40.00")
+    assert order_of("O9").amount == Decimal("50.00")
+
+
+def test_an_amount_that_the_source_names_later_is_the_sources_from_then_on(db, small, read):
+    read(headers=NO_AMOUNT, orders="O9,C1,2026-05-01,new", order_lines="O9,1,P1,1,60.00")
+    read(orders="O9,C1,2026-05-01,new,60.00")
+    read(order_lines="O9,1,P1,1,10.00")
+    assert order_of("O9").amount == Decimal("60.00")
+
+
+def test_lines_of_an_order_that_is_rejected_change_nothing(db, small, read):
+    read(headers=NO_AMOUNT, orders="O9,C1,2026-05-01,new", order_lines="O9,1,P1,1,60.00")
+    run = read(headers=NO_AMOUNT, orders="O9,C7,2026-05-01,new", order_lines="O9,1,P1,1,10.00")
+    assert counts(run) == (0, 0, 0, 2)
+    assert order_of("O9").amount == Decimal("60.00")
+
+
 def test_without_amount_and_lines_a_known_order_keeps_its_amount(db, small, read):
     read(orders="O8,C1,2026-05-01,new,12.00")
     assert counts(read(orders="O8,C1,2026-05-01,new,")) == (0, 0, 1, 0)
@@ -224,6 +272,14 @@ def test_a_difference_between_amount_and_lines_is_reported_and_not_repaired(db, 
 
 
 # -- time -------------------------------------------------------------------------------------------------------
+
+
+def test_an_order_dated_far_ahead_is_kept_but_is_not_how_far_the_orders_reach(db, small, read):
+    run = read(orders="O8,C1,2026-05-01,new,1.00\nO9,C1,2199-10-01,new,10.00")
+    assert counts(run) == (2, 0, 0, 0)
+    assert run.high_water == datetime(2026, 4, 30, 16, tzinfo=UTC)
+    tomorrow = today() + timedelta(days=1)
+    assert read(orders=f"O7,C1,{tomorrow},new,1.00").high_water == day_start(tomorrow)
 
 
 @pytest.mark.parametrize(
