@@ -103,6 +103,7 @@ class Config:
     LIUKE_MIRROR_STALE_DAYS = number("LIUKE_MIRROR_STALE_DAYS", 8)
     LIUKE_SYNC_STATUS = status_codes(os.environ.get("LIUKE_SYNC_STATUS", ""))  # beside the codes it knows
     LIUKE_WORK_HOURS = work_hours(os.environ.get("LIUKE_WORK_HOURS") or "09:00-18:00")  # of a working day
+    LIUKE_ESCALATE_HOURS = number("LIUKE_ESCALATE_HOURS", 4)  # working hours from a reminder to the leads
     LIUKE_CUSTOMERS_SHARED = os.environ.get("LIUKE_CUSTOMERS_SHARED", "all")  # all | team | own
     LIUKE_SECOND_LOGIN = os.environ.get("LIUKE_SECOND_LOGIN", "replace")  # replace | refuse
     LIUKE_IDLE_MINUTES = number("LIUKE_IDLE_MINUTES", 30)

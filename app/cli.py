@@ -33,10 +33,14 @@ def init() -> None:
     from app.masterdata.seed import seed_dictionary
     from app.runs.operations import install
     from app.security.seed import seed_rights, seed_roles
+    from app.tickets.precedents import index_missing
+    from app.tickets.seed import seed_targets
 
     with unit_of_work():
         install(demo=False, now=utcnow())
         items = seed_dictionary()
+        seed_targets()
+        index_missing()
         rights = seed_rights()
         granted = seed_roles(rights)
     click.echo(f"{len(rights)} rights known, {granted} newly granted, {items} dictionary items added.")

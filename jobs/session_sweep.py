@@ -10,12 +10,13 @@ import sqlalchemy as sa
 from app.core.clock import utcnow
 from app.core.unit import unit_of_work
 from app.extensions import db
-from app.runs.models import Heartbeat, JobRun
-from app.runs.periodic import SESSION_SWEEP
+from app.runs.models import Heartbeat, JobRun, RunStatus
+from app.runs.periodic import PERIODIC, SESSION_SWEEP, Every
 from app.security.models import UserSession
 from jobs.context import Counts, job_context, run_job
 
 KEEP = timedelta(days=30)
+KEEP_FREQUENT = timedelta(days=2)  # runs of jobs that run every few minutes
 KEEP_TYPED = timedelta(days=1)  # what somebody typed when his session was over
 
 
@@ -26,8 +27,8 @@ def run(period: str | None = None, requested_by: int | None = None) -> Counts | 
 
 
 def sweep(_run: JobRun) -> Counts:
-    """Delete sessions that ended or ran out more than 30 days ago, signs of life as old, and typed text nobody came
-    back for within a day. Commits."""
+    """Delete sessions that ended or ran out more than 30 days ago, signs of life as old, typed text nobody came
+    back for within a day, and finished runs of the jobs that run every few minutes after two days. Commits."""
     before = utcnow() - KEEP
     with unit_of_work():
         db.session.execute(
@@ -38,7 +39,15 @@ def sweep(_run: JobRun) -> Counts:
         )
         sessions = _delete(UserSession, sa.or_(UserSession.ended_at < before, UserSession.expires_at < before))
         heartbeats = _delete(Heartbeat, Heartbeat.seen_at < before)
-    return {"sessions": sessions, "heartbeats": heartbeats}
+        runs = _delete(
+            JobRun,
+            sa.and_(
+                JobRun.job.in_([p.id for p in PERIODIC if isinstance(p.rule, Every)]),
+                JobRun.status == RunStatus.done,
+                JobRun.finished_at < utcnow() - KEEP_FREQUENT,
+            ),
+        )
+    return {"sessions": sessions, "heartbeats": heartbeats, "runs": runs}
 
 
 def _delete(model: Any, which: Any) -> int:

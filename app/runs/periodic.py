@@ -116,4 +116,8 @@ SESSION_SWEEP = Periodic(
     "session-sweep", _l("Session clean-up"), "jobs.session_sweep.run", Rule(EVERY_DAY, time(3, 30)), backfill=False
 )
 
-PERIODIC = (CHURN_SCAN, SESSION_SWEEP)
+TICKET_ESCALATION = Periodic(
+    "ticket-escalation", _l("Reminders of overdue tickets"), "jobs.ticket_escalation.run", Every(10), backfill=False
+)
+
+PERIODIC = (CHURN_SCAN, SESSION_SWEEP, TICKET_ESCALATION)

@@ -20,6 +20,9 @@ COUNTS = {
     "open": _l("Open cases"),
     "sessions": _l("Sessions removed"),
     "heartbeats": _l("Signs of life removed"),
+    "runs": _l("Runs removed"),
+    "reminded": _l("Reminded"),
+    "escalated": _l("Told to the leads"),
 }
 
 

@@ -28,6 +28,7 @@ SCREENS: dict[str, dict[str, Any]] = {
     "service": {
         "Ticket": _l("Tickets"),
         "TicketStep": _l("History of tickets"),
+        "ServiceTarget": _l("Service targets"),
         "Feedback": _l("Customer feedback"),
         "Complaint": _l("Complaints"),
     },

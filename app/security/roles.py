@@ -32,6 +32,7 @@ ROLES: tuple[SeededRole, ...] = (
         {
             "DictionaryItem": _EDIT,
             "CalendarDay": _EDIT,
+            "ServiceTarget": _EDIT,
             "User": "can_list can_show can_add can_edit can_reset_password can_end_sessions menu",
             "Role": _EDIT,
             "Team": _EDIT,
@@ -62,6 +63,7 @@ ROLES: tuple[SeededRole, ...] = (
             "Ticket": _EDIT
             + " can_see_all can_search_archive can_assign can_reassign can_give_feedback can_give_any_feedback",
             "TicketStep": "can_list",
+            "ServiceTarget": _EDIT,
             "Feedback": _EDIT + " can_close can_reopen can_edit_any",
             "Complaint": _EDIT + " can_close can_reopen can_open_ticket can_edit_any",
             "Activity": _EDIT,

@@ -17,6 +17,7 @@ def register(appbuilder: Any) -> None:
     from app.notices import kinds
     from app.notices.kinds import Leads
     from app.tickets.access import VisibleTickets, tickets_to_choose
+    from app.tickets.level_views import ServiceTargetView
     from app.tickets.queries import waiting
     from app.tickets.views import ComplaintView, FeedbackView, TicketStepView, TicketView, note_of_complaint
 
@@ -26,6 +27,15 @@ def register(appbuilder: Any) -> None:
         ("assigned", "headset", "", _l("Ticket %(number)s was assigned to you: %(title)s")),
         ("returned", "rotate-clockwise", "bad", _l("The customer sent ticket %(number)s back: %(title)s")),
         ("archived", "archive", "ok", _l("Ticket %(number)s was archived: %(title)s")),
+        ("due_assign", "clock", "warn", _l("Ticket %(number)s should be assigned by now: %(title)s")),
+        ("due_handle", "clock", "warn", _l("Ticket %(number)s should be handled by now: %(title)s")),
+        ("due_feedback", "clock", "warn", _l("The customer of ticket %(number)s should be asked by now: %(title)s")),
+        ("late_assign", "alert-triangle", "bad", _l("Ticket %(number)s is still not assigned: %(title)s")),
+        ("late_handle", "alert-triangle", "bad", _l("%(name)s has still not handled ticket %(number)s: %(title)s")),
+        (
+            "late_feedback", "alert-triangle", "bad",
+            _l("%(name)s has still not asked the customer of ticket %(number)s: %(title)s"),
+        ),
     ):
         kinds.tell(f"ticket.{kind}", icon=icon, tone=tone, sentence=sentence, leads=ticket)
     for kind in ("feedback", "complaint"):
@@ -42,4 +52,5 @@ def register(appbuilder: Any) -> None:
     nav.add(appbuilder, TicketView, group="service", icon="headset", label=_l("Tickets"))
     nav.add(appbuilder, FeedbackView, group="service", icon="messages", label=_l("Customer feedback"))
     nav.add(appbuilder, ComplaintView, group="service", icon="message-report", label=_l("Customer complaints"))
+    nav.add(appbuilder, ServiceTargetView, group="service", icon="target-arrow", label=_l("Service targets"))
     appbuilder.add_view_no_menu(TicketStepView)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from app.core.choosing import Choices
-from app.core.scope import RowScope, may, reader_id
+from app.core.scope import RowScope, may, reader_id, scope_for
 from app.customers.access import of_visible_customer
 from app.customers.models import Customer
 from app.security.access import PeopleWho
-from app.tickets.models import Complaint, Feedback, Ticket, TicketStatus, TicketStep
+from app.tickets.models import Complaint, Feedback, ServiceTarget, Ticket, TicketStatus, TicketStep
+
+AllTargets = scope_for(ServiceTarget)
 
 
 class VisibleTickets(RowScope):
