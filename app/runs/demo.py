@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import re
 import time
 from typing import Any
 
@@ -17,6 +18,7 @@ from app.runs.queries import is_demo
 
 log = logging.getLogger(__name__)
 
+PASSED_ON = ("X-Forwarded-For", "Forwarded", "X-Real-IP")  # headers in which proxies say for whom they ask
 ASK_AGAIN = 600.0  # seconds after which a database that was no demo is looked at again
 
 
@@ -58,6 +60,26 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def passed_on_from_elsewhere() -> bool:
+    """Whether a proxy passed this request on for another machine, or for whom we cannot tell.
+
+    A proxy on this machine calls from it, and may ask for localhost whoever asked the proxy. What it says about that
+    is believed against it, and for it only when LIUKE_PROXIES says that there is one.
+    """
+    said = [value for name in PASSED_ON for value in request.headers.getlist(name)]
+    if not said:
+        return False
+    if not current_app.config["LIUKE_PROXIES"]:
+        return True
+    return not all(is_loopback(_caller(part)) for part in ",".join(said).split(","))
+
+
+def _caller(said: str) -> str:
+    """The address in one element of such a header: bare, or as RFC 7239's for="[...]:port"."""
+    found = re.search(r"(?:^|;)\s*for=([^;]*)", said, re.IGNORECASE)
+    return (found[1] if found else said).strip().strip('"')
+
+
 def install(app: Flask | None = None) -> None:
     """Tell pages whether this is a demo, and refuse to serve one to other machines."""
     app = app or current_app
@@ -65,10 +87,14 @@ def install(app: Flask | None = None) -> None:
 
     @app.before_request
     def on_this_machine_only() -> Any:
-        """Both the caller's address and the name he asked for must be this machine's: one alone can be forged."""
+        """The caller's address, the name he asked for and whom a proxy names must all be this machine's.
+
+        Any one alone can be forged, or hide who really asks.
+        """
         if request.endpoint in ("static", "healthz") or not current_app.extensions["liuke_demo"]():
             return None
-        if is_loopback(request.remote_addr or "") and is_loopback(request.host):
+        here = is_loopback(request.remote_addr or "") and is_loopback(request.host)
+        if here and not passed_on_from_elsewhere():
             return None
         return page(
             403,

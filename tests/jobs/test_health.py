@@ -164,8 +164,33 @@ def test_a_demo_is_served_on_this_machine_only(client, demo, caller, host, serve
         assert client.get("/healthz", environ_base={"REMOTE_ADDR": caller}).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("proxies", "said", "served"),
+    [
+        (0, {"X-Forwarded-For": "203.0.113.9"}, False),  # a proxy on this machine that asks for localhost
+        (0, {"X-Forwarded-For": "127.0.0.1"}, False),  # nobody said that there is one: it is not believed
+        (0, {"X-Real-IP": "203.0.113.9"}, False),
+        (0, {"Forwarded": "for=203.0.113.9"}, False),
+        (1, {"X-Forwarded-For": "127.0.0.1", "X-Real-IP": "::1", "Forwarded": 'proto=http;for="[::1]:4711"'}, True),
+        (1, {"X-Forwarded-For": "203.0.113.9, 127.0.0.1"}, False),
+        (1, {"X-Forwarded-For": ""}, False),
+        (1, {"X-Forwarded-For": "127.0.0.1", "X-Real-IP": "203.0.113.9"}, False),
+        (1, {"Forwarded": "for=127.0.0.1, for=_hidden;proto=https"}, False),
+        (1, {}, True),
+    ],
+)
+def test_a_demo_is_not_served_by_a_proxy_on_this_machine_to_others(app, client, demo, proxies, said, served):
+    app.config["LIUKE_PROXIES"] = proxies
+    page = client.get("/login/", environ_base={"REMOTE_ADDR": "127.0.0.1"}, headers={"Host": "localhost", **said})
+    assert page.status_code == (200 if served else 403)
+
+
 def test_a_real_company_is_served_to_everybody(client):
-    page = client.get("/login/", environ_base={"REMOTE_ADDR": "10.0.0.8"}, headers={"Host": "crm.example.com"})
+    page = client.get(
+        "/login/",
+        environ_base={"REMOTE_ADDR": "10.0.0.8"},
+        headers={"Host": "crm.example.com", "X-Forwarded-For": "203.0.113.9"},
+    )
 
     assert page.status_code == 200
 
