@@ -74,6 +74,7 @@ class ChurnCaseView(CrmView):
     order_columns = ["opened_at", "last_order_at"]
     base_order = ("opened_at", "desc")
     choices = {"customer": customers_to_choose, "owner": owners_to_choose}
+    search_choices = {"owner": owners_to_choose}
     search_relations = {"owner": _owned_by}
     tab_of = {"CustomerView": "customer_id"}
     exclude_route_methods = set(CrmView.exclude_route_methods) | {"add", "edit", "delete"}

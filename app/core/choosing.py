@@ -19,7 +19,8 @@ class Choices:
     """What one relation may point to.
 
     `model` and `where` bound the rows (the reader's scope included); `search` are the text columns a term is
-    looked for in; `remote` says whether the browser asks for a page at a time instead of getting all rows.
+    looked for in; `remote` says whether the browser always asks for a page at a time. Other lists are shown whole as
+    long as they are short. `text` is what a row reads as.
     """
 
     def __init__(
@@ -31,16 +32,24 @@ class Choices:
         order: tuple[Any, ...],
         remote: bool = True,
         folded: bool = False,
+        text: Callable[[Any], str] = str,
     ) -> None:
         self.model, self.where, self.search, self.order = model, where, search, order
-        self.remote, self.folded = remote, folded
+        self.remote, self.folded, self.text = remote, folded, text
 
     def _select(self) -> sa.Select[Any]:
         return sa.select(self.model).where(self.where())
 
+    def few(self) -> list[Any] | None:
+        """Every choice of a list that is short enough to be shown whole, None when it has to be searched."""
+        if self.remote:
+            return None
+        rows = list(db.session.execute(self._select().order_by(*self.order).limit(FEW + 1)).scalars())
+        return rows if len(rows) <= FEW else None
+
     def all(self) -> list[Any]:
-        """Every choice, at most 200; only for lists that cannot grow."""
-        return list(db.session.execute(self._select().order_by(*self.order).limit(FEW)).scalars())
+        """Every choice, however many; for a field that has nowhere to search."""
+        return list(db.session.execute(self._select().order_by(*self.order)).scalars())
 
     def find(self, pk: Any) -> Any:
         """The choice with this id, None when there is none or it is not the reader's to choose."""

@@ -195,7 +195,7 @@ class ChoiceSelect(SelectField):
 
 
 class RowSelect(Field):
-    """A relation: a native select for short lists, a searched one for tables that grow.
+    """A relation: a native select for short lists, a searched one (at `url`) for tables that grow.
 
     Whatever id is sent, only a row among the reader's choices is taken.
     """
@@ -230,21 +230,20 @@ class RowSelect(Field):
         kwargs.setdefault("id", self.id)
         kwargs["class"] = "form-select " + kwargs.pop("class_", "")
         options = [Markup('<option value=""></option>')]
-        if self.choices.remote:
+        rows = self.choices.few() if url else self.choices.all()
+        if rows is None:
             kwargs.update({
                 "data-remote": url,
                 "data-placeholder": _("Type to search"),
                 "data-empty": _("Nothing found"),
                     "data-clear": _("Clear the choice"),
             })  # fmt: skip
-            rows = [self.data] if self.data is not None else []
-        else:
-            rows = self.choices.all()
-            if self.data is not None and self.data not in rows:
-                rows.append(self.data)
+            rows = []
+        if self.data is not None and self.data not in rows:
+            rows.append(self.data)
         for row in rows:
             mark = Markup(" selected") if self.data is not None and row.id == self.data.id else ""
-            options.append(Markup('<option value="{}"{}>{}</option>').format(row.id, mark, str(row)))
+            options.append(Markup('<option value="{}"{}>{}</option>').format(row.id, mark, self.choices.text(row)))
         return Markup("<select {}>{}</select>").format(_attributes(name=self.name, **kwargs), Markup("").join(options))
 
 

@@ -150,18 +150,19 @@ class Search:
 
     def _relation(self, name: str, attribute: Any, label: Any) -> None:
         arg, value = self._arg(IS, name)
-        choices = self.view.choices_for(name)
-        control = Control(arg, label, "remote" if choices.remote else "select", value)
+        choices = self.view.choices_for(name, search=True)
+        few = choices.few()
+        control = Control(arg, label, "remote" if few is None else "select", value)
         offered: dict[str, Any] = {}
-        if choices.remote:
-            control.url = self.view.lookup_url(name)
+        if few is None:
+            control.url = self.view.lookup_url(name, search=True)
         else:
-            offered = {str(row.id): row for row in choices.all()}
-            control.options = [(pk, str(row)) for pk, row in offered.items()]
+            offered = {str(row.id): row for row in few}
+            control.options = [(pk, choices.text(row)) for pk, row in offered.items()]
         self.controls.append(control)
         if value:
-            chosen = choices.find(value) if choices.remote else offered.get(value)
-            control.text = str(chosen) if chosen is not None else value
+            chosen = choices.find(value) if few is None else offered.get(value)
+            control.text = choices.text(chosen) if chosen is not None else value
             local_key = next(iter(attribute.property.local_columns))
             key = self.model.__mapper__.get_property_by_column(local_key).class_attribute
             points = self.view.search_relations.get(name, lambda row: key == row.id)

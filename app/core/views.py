@@ -77,6 +77,7 @@ class CrmView(TakesSteps, ModelView):
     required_columns: ClassVar[frozenset[str]] = frozenset()
     tab_of: ClassVar[dict[str, str]] = {}  # name of a view whose record page shows this list -> our foreign key
     choices: ClassVar[dict[str, Any]] = {}
+    search_choices: ClassVar[dict[str, Any]] = {}
     page_size = 25
     exclude_route_methods = {"download", "action", "action_post"}
     extra_rights: ClassVar[tuple[str, ...]] = ()  # rights that are no method: can_see_all, can_be_assigned ...
@@ -114,20 +115,25 @@ class CrmView(TakesSteps, ModelView):
 
     # -- what may be chosen ---------------------------------------------------------------------------------
 
-    def choices_for(self, name: str) -> Choices:
-        """The rows a relation of this view may point to, for its forms and filters."""
-        made = self.choices.get(name)
-        if made is None:
-            info = getattr(self.datamodel.obj, name).property.info
-            made = CHOICES["dictionary"](info["dictionary"]) if "dictionary" in info else None
-        if made is None:
-            target = getattr(self.datamodel.obj, name).property.mapper.class_
-            made = CHOICES[target.__tablename__]
-        return made() if callable(made) else made
+    def choices_for(self, name: str, *, search: bool = False) -> Choices:
+        """The rows a relation of this view may point to in its forms; with `search` those its filters may ask for.
 
-    def lookup_url(self, name: str) -> str:
-        """Where the browser asks for a page of choices."""
-        return url_for(f"{self.endpoint}.lookup", column=name)
+        Filters look into the past: unless the view says otherwise they also find what forms no longer offer.
+        """
+        relation = getattr(self.datamodel.obj, name).property
+        kind = relation.info.get("dictionary")
+        table = "dictionary" if kind is not None else relation.mapper.class_.__tablename__
+        own = self.search_choices if search else self.choices
+        if name in own:
+            return own[name]()
+        if search and table not in SEARCH_CHOICES and name in self.choices:
+            return self.choices[name]()
+        made = SEARCH_CHOICES.get(table, CHOICES.get(table)) if search else CHOICES[table]
+        return made(kind) if kind is not None else made()
+
+    def lookup_url(self, name: str, *, search: bool = False) -> str:
+        """Where the browser asks for a page of choices, of a form or of a filter."""
+        return url_for(f"{self.endpoint}.lookup", column=name, filter=1 if search else None)
 
     @expose("/lookup/<column>")
     @has_access
@@ -139,10 +145,11 @@ class CrmView(TakesSteps, ModelView):
             getattr(self.datamodel.obj, column).property, RelationshipProperty
         ):
             abort(404)
-        rows, more = self.choices_for(column).page(
+        choices = self.choices_for(column, search="filter" in request.args and column in self.search_columns)
+        rows, more = choices.page(
             (request.args.get("q") or "").replace("\x00", "")[:100], number_arg("page", 0, low=0, high=1000)
         )
-        return jsonify(results=[{"id": row.id, "text": str(row)} for row in rows], more=more)
+        return jsonify(results=[{"id": row.id, "text": choices.text(row)} for row in rows], more=more)
 
     # -- list -----------------------------------------------------------------------------------------------
 
@@ -559,6 +566,9 @@ class ReadOnlyView(CrmView):
 CHOICES: dict[str, Any] = {}
 """What relations may point to, by table name; each domain adds its own when it is registered."""
 
+SEARCH_CHOICES: dict[str, Any] = {}
+"""What filters ask for where that is more than forms offer: those who left, items no longer used."""
+
 
 class _Fields:
     """Lets a form fill a record without touching what is no field of it (the version, the token)."""
@@ -603,4 +613,13 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, (bool, int, str)) else str(value)
 
 
-__all__ = ["CHOICES", "CrmView", "ReadOnlyView", "SQLAInterface", "differences", "number_arg", "snapshot"]
+__all__ = [
+    "CHOICES",
+    "SEARCH_CHOICES",
+    "CrmView",
+    "ReadOnlyView",
+    "SQLAInterface",
+    "differences",
+    "number_arg",
+    "snapshot",
+]

@@ -10,10 +10,10 @@ def register(appbuilder: Any) -> None:
     from flask_babel import lazy_gettext as _l
 
     from app.core import nav
-    from app.core.views import CHOICES
-    from app.masterdata.access import items_of
+    from app.core.views import CHOICES, SEARCH_CHOICES
+    from app.masterdata.access import items_ever_of, items_of
     from app.masterdata.views import CalendarDayView, DictionaryItemView
 
-    CHOICES["dictionary"] = items_of
+    CHOICES["dictionary"], SEARCH_CHOICES["dictionary"] = items_of, items_ever_of
     nav.add(appbuilder, DictionaryItemView, group="system", icon="list-details", label=_l("Data dictionary"))
     nav.add(appbuilder, CalendarDayView, group="system", icon="calendar", label=_l("Business calendar"))

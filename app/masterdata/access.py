@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
+from flask_babel import gettext as _
 
 from app.core.choosing import Choices
 from app.core.scope import scope_for
@@ -20,11 +22,19 @@ def items_of(kind: DictionaryType) -> Choices:
     def where() -> sa.ColumnElement[bool]:
         return sa.and_(DictionaryItem.type == kind, DictionaryItem.active)
 
-    order: tuple[Any, ...] = (DictionaryItem.sort_order, DictionaryItem.id)
-    return Choices(
-        DictionaryItem,
-        where=where,
-        search=(DictionaryItem.label_zh, DictionaryItem.label_en),
-        order=order,
-        remote=False,
-    )
+    return _of_list(where)
+
+
+def items_ever_of(kind: DictionaryType) -> Choices:
+    """The items of one list with those that are no longer used, which come last and say so: for filters."""
+    return _of_list(lambda: DictionaryItem.type == kind, DictionaryItem.active.desc())
+
+
+def _of_list(where: Callable[[], sa.ColumnElement[bool]], *first: Any) -> Choices:
+    order: tuple[Any, ...] = (*first, DictionaryItem.sort_order, DictionaryItem.id)
+    labels = (DictionaryItem.label_zh, DictionaryItem.label_en)
+    return Choices(DictionaryItem, where=where, search=labels, order=order, remote=False, text=_marked)
+
+
+def _marked(item: DictionaryItem) -> str:
+    return item.label if item.active else _("%(label)s (no longer used)", label=item.label)
