@@ -33,7 +33,9 @@ def register(appbuilder: Any) -> None:
         ("late_assign", "alert-triangle", "bad", _l("Ticket %(number)s is still not assigned: %(title)s")),
         ("late_handle", "alert-triangle", "bad", _l("%(name)s has still not handled ticket %(number)s: %(title)s")),
         (
-            "late_feedback", "alert-triangle", "bad",
+            "late_feedback",
+            "alert-triangle",
+            "bad",
             _l("%(name)s has still not asked the customer of ticket %(number)s: %(title)s"),
         ),
     ):
@@ -41,9 +43,9 @@ def register(appbuilder: Any) -> None:
     for kind in ("feedback", "complaint"):
         tell(kind, "close", _l("closed it"), "circle-check")
         tell(kind, "reopen", _l("opened it again"), "rotate-clockwise")
-    tell("ticket", "assign", _l("assigned it"), "user-share")
-    tell("ticket", "reassign", _l("reassigned it"), "user-share")
-    tell("ticket", "handle", _l("handled it"), "tool")
+    tell("ticket", "assign", _l("assigned the ticket"), "user-share")
+    tell("ticket", "reassign", _l("reassigned the ticket"), "user-share")
+    tell("ticket", "handle", _l("handled it"), "clipboard-check")
     tell("ticket", "give_feedback", _l("wrote down the customer's answer"), "message-2")
     tell("complaint", "open_ticket", _l("opened a ticket"), "headset", attempt=_l("Open a ticket"))
     COUNTERS["Ticket"] = waiting

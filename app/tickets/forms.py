@@ -27,6 +27,7 @@ class HandleForm(CrmForm):
         _l("Handling"),
         [Filled(), Length(max=3000)],
         description=_l("Write what you did and why, so that it helps with the next request of this kind."),
+        render_kw={"rows": 5},
     )
 
 

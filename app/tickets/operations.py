@@ -17,7 +17,9 @@ from app.extensions import db
 from app.masterdata.models import DictionaryItem, DictionaryType
 from app.notices.operations import notify
 from app.security.rights import holds
+from app.tickets.levels import due_of
 from app.tickets.models import Complaint, Feedback, RecordStatus, Ticket, TicketStatus, TicketStep
+from app.tickets.precedents import index_ticket
 
 R = RecordStatus
 
@@ -37,6 +39,7 @@ def create_ticket(ticket: Ticket, *, actor: User | None, at: datetime | None = N
     ticket.status = TicketStatus.created
     ticket.created_at = ticket.changed_at = at
     ticket.created_by_id = actor.id if actor is not None else None
+    ticket.due_at = due_of(ticket, at)
     db.session.add(ticket)
     db.session.flush()
     note_step(ticket, "created", actor=actor, at=at)
@@ -167,6 +170,7 @@ def _give(ticket: Ticket, assignee: User, *, actor: User, at: datetime) -> None:
     ticket.assignee = assignee
     ticket.assigned_by_id = actor.id
     ticket.assigned_at = at
+    ticket.due_at = due_of(ticket, at, S.assigned)
 
 
 @step(
@@ -175,7 +179,7 @@ def _give(ticket: Ticket, assignee: User, *, actor: User, at: datetime) -> None:
     label=_l("Handle"),
     done=_l("The handling was kept. Now ask the customer."),
     tone="primary",
-    icon="tool",
+    icon="clipboard-check",
     guard=_theirs,
 )
 def handle(ticket: Ticket, *, actor: User, at: datetime, handling: str) -> None:
@@ -185,6 +189,7 @@ def handle(ticket: Ticket, *, actor: User, at: datetime, handling: str) -> None:
         raise BusinessError(_("Write down what was done about the request."))
     ticket.handled_by_id = actor.id
     ticket.handled_at = at
+    ticket.due_at = due_of(ticket, at, S.handled)
     note_step(ticket, "handled", actor=actor, at=at, text=ticket.handling)
 
 
@@ -212,13 +217,16 @@ def give_feedback(ticket: Ticket, *, actor: User, at: datetime, result: str, sat
     if satisfaction >= SATISFIED:
         ticket.result, ticket.satisfaction = result, satisfaction
         ticket.archived_at = at
+        ticket.due_at = None
         ticket.status = S.archived
         note_step(ticket, "archived", actor=actor, at=at, text=result, satisfaction=satisfaction)
         _settle(ticket, actor=actor, at=at)
+        index_ticket(ticket)
         return
     note_step(ticket, "returned", actor=actor, at=at, text=result, satisfaction=satisfaction)
     ticket.handling = ticket.handled_by_id = ticket.handled_at = None
     ticket.times_returned += 1
+    ticket.due_at = due_of(ticket, at, S.assigned)
     ticket.status = S.assigned
 
 

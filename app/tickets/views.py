@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
-from flask import abort, flash, g, redirect, request, url_for
+from flask import abort, flash, g, redirect, render_template, request, url_for
 from flask_appbuilder import expose
 from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_appbuilder.security.decorators import has_access, permission_name
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from markupsafe import Markup
 from sqlalchemy.orm import joinedload
 
+from app.core.clock import local, utcnow
 from app.core.errors import BusinessError
+from app.core.format import NOTHING
 from app.core.lifecycle import note_refusal
 from app.core.scope import may, reader_id
 from app.core.unit import unit_of_work
@@ -22,6 +26,7 @@ from app.core.views import CrmView, ReadOnlyView
 from app.customers.queries import primary_contact
 from app.customers.views import NOTES
 from app.extensions import db
+from app.masterdata.calendar import doubt_about
 from app.security.access import account_managers
 from app.tickets import operations
 from app.tickets.access import (
@@ -34,12 +39,13 @@ from app.tickets.access import (
 )
 from app.tickets.forms import CloseComplaintForm, CloseFeedbackForm, GiveFeedbackForm, HandleForm, assign_form
 from app.tickets.models import Complaint, Feedback, RecordStatus, Ticket, TicketStatus, TicketStep
+from app.tickets.precedents import precedents_of
 
 STEP_LABELS: dict[str, tuple[Any, str]] = {
     "created": (_l("created it"), "plus"),
-    "assigned": (_l("assigned it"), "user-share"),
-    "reassigned": (_l("reassigned it"), "user-share"),
-    "handled": (_l("handled it"), "tool"),
+    "assigned": (_l("assigned the ticket"), "user-share"),
+    "reassigned": (_l("reassigned the ticket"), "user-share"),
+    "handled": (_l("handled it"), "clipboard-check"),
     "returned": (_l("sent it back: the customer is not satisfied"), "rotate-clockwise"),
     "archived": (_l("asked the customer and archived it"), "archive"),
 }
@@ -47,7 +53,7 @@ STEP_LABELS: dict[str, tuple[Any, str]] = {
 
 TABS = {
     "waiting": _l("Waiting for me"),
-    "unassigned": _l("Unassigned"),
+    "unassigned": _l("To be assigned"),
     "handle": _l("Mine to handle"),
     "ask": _l("Mine to ask about"),
     "archive": _l("Archive"),
@@ -59,6 +65,16 @@ FORMS: dict[str, Any] = {"handle": HandleForm, "give_feedback": GiveFeedbackForm
 """The steps that are taken on the ticket's own page."""
 
 FACTS = ("type", "assignee", "assigned_at", "created_by", "created_at", "times_returned", "satisfaction", "archived_at")
+
+
+def due(moment: datetime | None) -> Any:
+    """By when a step is to be done; said when that is over."""
+    if moment is None:
+        return NOTHING
+    overdue = moment < utcnow()
+    words = _("Overdue since %(time)s") if overdue else _("By %(time)s")
+    text = words % {"time": f"{local(moment):%Y-%m-%d %H:%M}"}
+    return Markup('<span class="badge-s {}"><i></i>{}</span>').format("bad" if overdue else "warn", text)
 
 
 class OfCustomer(CrmView):
@@ -100,8 +116,9 @@ class TicketView(OfCustomer):
         "satisfaction": _l("Satisfaction"),
         "times_returned": _l("Times returned"),
         "archived_at": _l("Archived at"),
+        "due_at": _l("Due"),
     }
-    list_columns = ["title", "number", "customer", "type", "assignee", "created_at", "status"]
+    list_columns = ["title", "number", "customer", "type", "assignee", "created_at", "due_at", "status"]
     show_columns = [
         "title", "type", "customer", "request", "created_by", "created_at", "assignee", "assigned_at", "handling",
         "handled_at", "result", "satisfaction", "times_returned", "archived_at",
@@ -110,6 +127,7 @@ class TicketView(OfCustomer):
     order_columns = ["number", "created_at"]
     base_order = ("created_at", "desc")
     add_columns = edit_columns = ["customer", "type", "title", "request"]
+    formatters_columns = {"due_at": due}
     choices = {"assignee": account_managers}
     steps = operations.STEPS
     bulk = [("bulk_assign", _l("Assign ticket"), "can_assign")]
@@ -165,6 +183,9 @@ class TicketView(OfCustomer):
         now = next((s for s in self.open_steps(record) if s.name in FORMS), None)
         return {
             "progress": _progress(record, lines),
+            "due": due(record.due_at) if record.due_at is not None else None,
+            "doubt": doubt_about(record.due_at),
+            "precedents": precedents_of(record) if record.status is TicketStatus.assigned else [],
             "lines": lines[::-1] if may("can_list", "TicketStep") else [],
             "words": STEP_LABELS,
             "now": now,
@@ -209,7 +230,31 @@ class TicketView(OfCustomer):
     @expose("/handle/<pk>", methods=["GET", "POST"])
     @has_access
     def handle(self, pk: Any) -> Any:
+        """Handling. “Quote” beside a precedent comes here too: its text joins what was typed, and nothing is kept."""
+        if request.method == "POST" and "quote" in request.form:
+            return self._quote(self.load(pk), HandleForm())
         return self.run_step(operations.handle, pk, HandleForm)
+
+    def _quote(self, record: Ticket, form: Any) -> Any:
+        """The ticket's page with the handling of a precedent below what was typed so far."""
+        wanted = request.form["quote"]
+        found = next((p for p in precedents_of(record) if str(p.ticket.id) == wanted), None)
+        if found is None:
+            form.refuse(_("This precedent is no longer there. Choose another one."))
+        else:
+            quoted = "\n".join(part for part in ((form.handling.data or "").rstrip(), found.handling) if part)[:3000]
+            form.handling.raw_data, form.handling.data = [quoted], quoted
+        page = render_template(
+            self.step_template,
+            title=record.title,
+            step=operations.handle,
+            record=record,
+            form=form,
+            why_not=operations.handle.why_not(record, actor=g.user._get_current_object()),
+            back_url=self.show_url(record),
+            **self.frame(),
+        )
+        return page, (404 if found is None else 200)
 
     @expose("/give-feedback/<pk>", methods=["GET", "POST"])
     @has_access
@@ -245,9 +290,9 @@ def _progress(ticket: Ticket, lines: list[TicketStep]) -> list[tuple[Any, str, T
     last = {line.step: line for line in lines}
     given = max((last[s] for s in ("assigned", "reassigned") if s in last), key=lambda line: line.id, default=None)
     steps = [
-        (_("Create"), last.get("created")),
-        (_("Assign"), given),
-        (_("Handle"), last.get("handled") if ticket.handled_at is not None else None),
+        (_("Creation"), last.get("created")),
+        (_("Assignment"), given),
+        (_("Processing"), last.get("handled") if ticket.handled_at is not None else None),
         (_("Feedback"), last.get("archived")),
         (_("Archive"), last.get("archived")),
     ]
