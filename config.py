@@ -61,6 +61,13 @@ def months_by_level(text: str) -> dict[str, int]:
         raise SystemExit("LIUKE_CHURN_MONTHS_BY_LEVEL reads like 3=9,5=12 (level=months).") from None
 
 
+def mail_url(url: str) -> str:
+    """LIUKE_MAIL_URL: smtp://user:password@host:587 (with STARTTLS where offered) or smtps://user:password@host:465."""
+    if url and not url.startswith(("smtp://", "smtps://")):
+        raise SystemExit("LIUKE_MAIL_URL reads like smtp://user:password@host:587 or smtps://user:password@host:465.")
+    return url
+
+
 def status_codes(text: str) -> dict[str, str]:
     """LIUKE_SYNC_STATUS: "10=new,80=shipped" says what the sales system's own status codes mean here."""
     ours = {"new", "confirmed", "shipped", "cancelled"}
@@ -115,6 +122,11 @@ class Config:
     LIUKE_HOSTS = [h.strip() for h in os.environ.get("LIUKE_HOSTS", "").split(",") if h.strip()]
     LIUKE_LOGIN_LIMIT = os.environ.get("LIUKE_LOGIN_LIMIT", "10 per 5 minutes")  # bad logins, per address and account
     LIUKE_LOGIN_LIMIT_PER_ADDRESS = os.environ.get("LIUKE_LOGIN_LIMIT_PER_ADDRESS", "100 per 5 minutes")
+    LIUKE_URL = os.environ.get("LIUKE_URL", "")  # https://crm.example.com, for links in mails
+    LIUKE_MAIL_URL = mail_url(os.environ.get("LIUKE_MAIL_URL", ""))  # none: mails are written into var/outbox
+    LIUKE_MAIL_FROM = os.environ.get("LIUKE_MAIL_FROM", "Liuke <liuke@localhost>")
+    # hosts that robots may live on beside WeCom's, DingTalk's and Feishu's own
+    LIUKE_ROBOT_HOSTS = [h.strip().lower() for h in os.environ.get("LIUKE_ROBOT_HOSTS", "").split(",") if h.strip()]
     LIUKE_WEB_WORKERS = number("LIUKE_WEB_WORKERS", 2)
 
     SECRET_KEY = secret_key(LIUKE_VAR)

@@ -10,6 +10,7 @@ from app.core.clock import utcnow
 from app.runs.models import JobRun
 from app.runs.periodic import CHURN_SCAN
 from jobs.context import Counts, RunRefusedError, job_context, run_job
+from jobs.notify import tell_churn
 
 
 def run(
@@ -28,7 +29,9 @@ def run(
             check_mirror(utcnow())
         except StaleMirrorError as why:
             raise RunRefusedError(str(why)) from None
-        return asdict(run_scan(as_of=claimed.scheduled_for or utcnow(), run=claimed, announce=announce))
+        result = run_scan(as_of=claimed.scheduled_for or utcnow(), run=claimed, announce=announce)
+        tell_churn()
+        return asdict(result)
 
     with job_context():
         return run_job(CHURN_SCAN.id, period, scan, requested_by=requested_by)

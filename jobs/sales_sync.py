@@ -9,6 +9,7 @@ from app.core.errors import BusinessError
 from app.mirror.models import SyncStatus
 from app.mirror.sync import sync
 from jobs.context import Counts, app_context
+from jobs.notify import tell_churn
 
 
 def run(folder: str, progress: Callable[[float], None] | None = None) -> Counts:
@@ -25,6 +26,7 @@ def run(folder: str, progress: Callable[[float], None] | None = None) -> Counts:
         ended = sync(folder, progress=progress, on_orders=settle)
         if ended.status is not SyncStatus.done:
             raise BusinessError(ended.error)
+        tell_churn()
         enqueue_due()
         return {
             "run": ended.id,

@@ -30,6 +30,7 @@ from app.runs.operations import beat
 from app.runs.periodic import CHURN_SCAN, PERIODIC, Periodic, instant, period_of
 from app.runs.queries import due_periods
 from jobs.context import app_context, job_context, leave, speak, the_app
+from jobs.notify import queue_post
 
 log = logging.getLogger("jobs")
 
@@ -163,7 +164,7 @@ class CrmScheduler(Scheduler):
     def run(self, burst: bool = False) -> None:
         """Round after round until `stop()`; with `burst` only one. Outages are logged and waited out."""
         while True:
-            for part in (self.tick, self.sign_of_life):
+            for part in (self.tick, self.post, self.sign_of_life):
                 try:
                     part()
                 except (RedisError, DBAPIError) as away:
@@ -176,6 +177,11 @@ class CrmScheduler(Scheduler):
     def stop(self, *_signal: Any) -> None:
         """End after the current round."""
         self.stopping.set()
+
+    def post(self) -> None:
+        """Let mails and robot messages go out that are due; what is due is asked in the database, not remembered."""
+        if queue_post(self.connection, utcnow()):
+            log.info("messages queued")
 
     def sign_of_life(self) -> None:
         """Tell the health page that the scheduler runs. Commits."""

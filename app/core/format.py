@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from flask_appbuilder.security.sqla.models import User
-from flask_babel import get_locale
+from flask_babel import format_date, get_locale
 from flask_babel import gettext as _
 from markupsafe import Markup, escape
 
@@ -51,6 +51,17 @@ def when(moment: datetime | None) -> Markup:
 def day(value: date | None) -> Markup:
     """A company-local date: 2026-11-22."""
     return NOTHING if value is None else Markup(f'<time datetime="{value.isoformat()}">{value.isoformat()}</time>')
+
+
+def weekday(value: date) -> str:
+    """The short name of a day of the week: Tue, 周二."""
+    return str(format_date(value, format="EEE"))
+
+
+def month_day(value: date) -> str:
+    """A day of the year: 25 Nov, 11月25日."""
+    locale = get_locale()
+    return str(format_date(value, format="d MMM" if locale is not None and locale.language == "en" else "M月d日"))
 
 
 def day_of(moment: datetime | None) -> Markup:

@@ -81,6 +81,12 @@ class Page:
         return bool(current_app.extensions["liuke_demo"]())
 
     @property
+    def notifications(self) -> Any:
+        """The bell: how many unread (`unread`) and where they are (`url`); none without a notification centre."""
+        made = current_app.extensions.get("liuke_notifications")
+        return made() if made is not None and self.signed_in else None
+
+    @property
     def breadcrumbs(self) -> list[tuple[str, str]]:
         """The list a record belongs to: (label, address) of the menu entry the page stands under."""
         for group in self.menu() if self.signed_in else []:
@@ -124,6 +130,7 @@ class Page:
                     "icon": item.icon,
                     "current": request.path.startswith(_stem(url)),
                     "count": self.count(item.name),
+                    "counted": item.name in COUNTERS,
                 }
                 for item in children
                 for url in [_address(item, request.script_root)]

@@ -11,11 +11,20 @@ from flask_babel import lazy_gettext as _l
 def register(appbuilder: Any) -> None:
     """Register the pages, the menu entries and the health check."""
     from app.core import nav
-    from app.desk import health
+    from app.core.web import COUNTERS
+    from app.desk import calendar, health, reminders
     from app.desk.jobs import JobsView
+    from app.desk.my_work import MyWorkView
+    from app.desk.my_work_queries import waiting
 
     health.install(current_app)
     current_app.extensions["liuke_demo_accounts"] = demo_accounts
+    reminders.declare()
+    calendar.install(current_app)
+    COUNTERS["MyWork"] = waiting
+    nav.add(appbuilder, MyWorkView, group=None, icon="clipboard-list", label=_l("My work"))
+    entries = appbuilder.menu.get_list()
+    entries.insert(0, entries.pop())
     nav.add(appbuilder, JobsView, group="system", icon="clock", label=_l("Background jobs"))
 
 

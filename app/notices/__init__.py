@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask import current_app
+from flask_babel import lazy_gettext as _l
+
 
 def register(appbuilder: Any) -> None:
-    """Nothing to see yet: other domains call `operations.notify` and declare what they tell in `kinds`."""
+    """Register the notification centre with its bell, and the log of messages for administrators."""
+    from app.core import nav
+    from app.notices.views import DeliveryView, NoticesView, bell
+
+    appbuilder.add_view_no_menu(NoticesView)
+    nav.add(appbuilder, DeliveryView, group="system", icon="send", label=_l("Sent messages"))
+    current_app.extensions["liuke_notifications"] = bell

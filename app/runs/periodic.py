@@ -119,5 +119,8 @@ SESSION_SWEEP = Periodic(
 TICKET_ESCALATION = Periodic(
     "ticket-escalation", _l("Reminders of overdue tickets"), "jobs.ticket_escalation.run", Every(10), backfill=False
 )
+MORNING = Periodic(
+    "morning", _l("Notifications of the morning"), "jobs.notify.run", Rule(EVERY_DAY, time(6)), backfill=False
+)
 
-PERIODIC = (CHURN_SCAN, SESSION_SWEEP, TICKET_ESCALATION)
+PERIODIC = (CHURN_SCAN, MORNING, SESSION_SWEEP, TICKET_ESCALATION)

@@ -18,6 +18,8 @@ COUNTS = {
     "opened": _l("Opened"),
     "recovered": _l("Recovered"),
     "open": _l("Open cases"),
+    "told": _l("Notifications"),
+    "removed": _l("Removed"),
     "sessions": _l("Sessions removed"),
     "heartbeats": _l("Signs of life removed"),
     "runs": _l("Runs removed"),

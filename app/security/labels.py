@@ -9,6 +9,7 @@ from flask_babel import lazy_gettext as _l
 # Group of the menu -> screen -> what it is called. The order is the order on the role's page.
 SCREENS: dict[str, dict[str, Any]] = {
     "sales": {
+        "MyWork": _l("My work"),
         "Dashboard": _l("Dashboard"),
         "Opportunity": _l("Opportunities"),
         "Plan": _l("Development plans"),
@@ -45,6 +46,7 @@ SCREENS: dict[str, dict[str, Any]] = {
         "Team": _l("Teams"),
         "JobRun": _l("Job runs"),
         "SyncRun": _l("Runs of the sync"),
+        "Delivery": _l("Sent messages"),
         "AuditEntry": _l("Change log"),
         "LoginEntry": _l("Login log"),
     },

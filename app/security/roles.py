@@ -37,6 +37,7 @@ ROLES: tuple[SeededRole, ...] = (
             "Role": _EDIT,
             "Team": _EDIT,
             "JobRun": _SEE + " can_run can_preview",
+            "Delivery": _SEE,
             "SyncRun": _SEE,
             "AuditEntry": "can_list can_show menu",
             "LoginEntry": "can_list menu",
@@ -47,6 +48,7 @@ ROLES: tuple[SeededRole, ...] = (
         "销售主管",
         "Sales lead",
         {
+            "MyWork": "can_show menu",
             "Dashboard": "can_show can_see_all menu",
             "Plan": "can_list menu",
             "PlanStep": "can_list menu",
@@ -75,6 +77,7 @@ ROLES: tuple[SeededRole, ...] = (
         "客户经理",
         "Account manager",
         {
+            "MyWork": "can_show menu",
             "Dashboard": "can_show menu",
             "Plan": "can_list menu",
             "PlanStep": "can_list menu",

@@ -26,11 +26,12 @@ PAGES_FOR_ALL = {
     "CrmAuthView.login": "the way in",
     "CrmAuthView.logout": "the way out",
     "HomeView.index": "leads to the first page the reader may open, or to the login",
+    "calendar_feed": "calendars cannot sign in: the address is the secret",
     "healthz": "says that the parts work, without a name or a number",
 }
 """Endpoints that need no right, with the reason."""
 
-SIGNED_IN_IS_ENOUGH = ("Preferences", "Profile", "Password", "Me")
+SIGNED_IN_IS_ENOUGH = ("Preferences", "Profile", "Password", "Me", "Notices")
 """Views (by the beginning of their name) that show or change nothing but the reader's own account."""
 
 
