@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, event
 
+from app.core.files import open_private
 from app.core.unit import is_writing
 
 
@@ -22,6 +25,15 @@ def tune(engine: Engine) -> None:
     """
     if engine.dialect.name != "sqlite":
         return
+
+    @event.listens_for(engine, "do_connect")
+    def before_connect(_dialect: Any, _record: Any, arguments: list[Any], _named: Any) -> None:
+        # SQLite would make its file readable for everybody; the log beside it follows the file. Only a new one is
+        # opened: closing a file lets go of every lock this process holds on it.
+        place = Path(str(arguments[0]))
+        if place.is_absolute() and place.parent.is_dir() and not place.exists():
+            with suppress(FileExistsError):
+                open_private(place, "x").close()
 
     @event.listens_for(engine, "connect")
     def on_connect(connection: Any, _record: Any) -> None:

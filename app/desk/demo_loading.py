@@ -12,6 +12,7 @@ from flask import current_app
 from flask_babel import gettext as _
 
 from app.core.errors import BusinessError
+from app.core.files import open_private
 from app.core.unit import unit_of_work
 from app.extensions import db
 from app.masterdata.seed import seed_dictionary
@@ -33,7 +34,7 @@ def alone() -> Iterator[None]:
             finally:
                 connection.execute(sa.select(sa.func.pg_advisory_unlock(LOCK)))
         return
-    with (Path(current_app.config["LIUKE_VAR"]) / "demo.lock").open("a") as file:
+    with open_private(Path(current_app.config["LIUKE_VAR"]) / "demo.lock", "a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

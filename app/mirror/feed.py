@@ -25,6 +25,7 @@ from flask import current_app
 from flask_babel import gettext as _
 
 from app.core.errors import BusinessError
+from app.core.files import open_private
 from app.core.text import clean
 from app.mirror.models import OrderStatus
 
@@ -209,8 +210,8 @@ class Rejects:
     def add(self, file: File, line: int, key: str, reason: str, row: str) -> None:
         """Report one row."""
         if self._out is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._out = self.path.open("w", encoding="utf-8-sig", newline="")
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._out = open_private(self.path, encoding="utf-8-sig", newline="")
             self._csv = csv.writer(self._out)
             self._csv.writerow(self.HEADER)
         self.count[file.name] = self.count.get(file.name, 0) + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from decimal import Decimal
 from pathlib import Path
 
@@ -81,6 +82,16 @@ def test_a_key_that_comes_twice_is_taken_once(db, read, name):
     [(_file, _line, key, reason)] = rejected(run)
     assert first.startswith(key.replace("/", ","))
     assert reason == "The same key is in line 2 already."
+
+
+def test_what_was_rejected_is_for_the_owner_of_the_files_alone(db, read):
+    """Rows hold names and amounts, and `crm sync` runs with a shell's usual umask."""
+    before = os.umask(0o022)
+    try:
+        run = read(orders="O1,C1,someday,new,1")
+    finally:
+        os.umask(before)
+    assert Path(run.rejects_file).stat().st_mode & 0o777 == 0o600
 
 
 def test_a_line_that_comes_twice_just_the_same_leaves_its_order_alone(db, read):
