@@ -8,15 +8,24 @@ from flask_babel import lazy_gettext as _l
 
 from app.core import nav
 from app.core.history import tell
+from app.notices import kinds
 
 
 def register(appbuilder: Any) -> None:
     """Add this domain's screens and words."""
+    from app.sales.access import VisibleOpportunities
     from app.sales.views import OpportunityView, PlanStepView, PlanView
 
     nav.add(appbuilder, OpportunityView, group="sales", icon="target-arrow", label=_l("Opportunities"))
     nav.add(appbuilder, PlanView, group="sales", icon="route", label=_l("Development plans"))
     nav.add(appbuilder, PlanStepView, group="sales", icon="calendar-event", label=_l("Plan steps"))
+    kinds.tell(
+        "opportunity.assigned",
+        icon="target-arrow",
+        tone="brand",
+        sentence=_l("The opportunity “%(title)s” of %(prospect)s was assigned to you."),
+        leads=kinds.Leads(VisibleOpportunities, ("can_show", "Opportunity"), "OpportunityView.show"),
+    )
     tell("opportunity", "assign", _l("assigned it"), "user-share")
     tell("opportunity", "reassign", _l("reassigned it"), "user-share")
     tell("opportunity", "win", _l("marked it as won"), "circle-check")

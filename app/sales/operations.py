@@ -18,6 +18,7 @@ from app.customers.access import in_reach_of
 from app.customers.models import Contact, Customer, CustomerStatus
 from app.customers.operations import add_contact, claim, open_account, same_name
 from app.extensions import db
+from app.notices.operations import notify
 from app.sales.models import CloseKind, Opportunity, OpportunityStatus, PlanStep
 from app.security.rights import holders, holds
 
@@ -103,6 +104,20 @@ def _its_customer(opportunity: Opportunity) -> str:
     return f"{customer.number} {customer.name}" if customer is not None else ""
 
 
+def _tell_assignee(opportunity: Opportunity, actor: User | None, at: datetime) -> None:
+    """Whoever is given an opportunity hears of it, unless he gave it to himself."""
+    notify(
+        "opportunity.assigned",
+        to=opportunity.assignee,
+        record=opportunity,
+        event=f"opportunity.assigned:{opportunity.id}:{opportunity.version}",  # its version counts its moves
+        at=at,
+        but=actor,
+        prospect=opportunity.customer_name,
+        title=opportunity.title[:100],
+    )
+
+
 # -- the steps --------------------------------------------------------------------------------------------------
 
 
@@ -114,6 +129,7 @@ def _its_customer(opportunity: Opportunity) -> str:
     tone="primary",
     icon="user-share",
     lock=_lock,
+    after=_tell_assignee,
 )
 def assign(opportunity: Opportunity, *, actor: User, at: datetime, assignee: User) -> None:
     """Give an unassigned opportunity to an account manager (lead).
@@ -132,6 +148,7 @@ def assign(opportunity: Opportunity, *, actor: User, at: datetime, assignee: Use
     icon="user-share",
     lock=_lock,
     guard=_not_begun,
+    after=_tell_assignee,
 )
 def reassign(opportunity: Opportunity, *, actor: User, at: datetime, assignee: User) -> None:
     """Give an assigned opportunity to somebody else, while no plan step has a result (lead).
