@@ -6,6 +6,7 @@ Labels, limits and required marks come from the model's columns; what a relation
 from __future__ import annotations
 
 import re
+import unicodedata
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -58,10 +59,14 @@ class Filled:
 
 
 def phone(form: Any, field: Field) -> None:
-    """Digits, spaces, + - ( ) and an extension, 5 to 50 characters (domain.md section 5)."""
-    text = field.data or ""
+    """Digits, spaces, + - ( ) and an extension, 5 to 50 characters (domain.md section 5).
+
+    A Chinese keyboard types them in full width too: what is kept is the usual form.
+    """
+    text = unicodedata.normalize("NFKC", field.data or "")
     if not (5 <= len(text) <= 50 and PHONE.match(text)):
         raise ValidationError(_("Use digits, spaces, + - ( ) and an extension, 5 to 50 characters."))
+    field.data = text
 
 
 def sensible_date(form: Any, field: Field) -> None:

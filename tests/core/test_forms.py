@@ -163,6 +163,19 @@ def test_phones(typed, fits):
     assert filled(TextField(validators=[phone]), typed)[0] == fits
 
 
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ("０１０－６８３４８４３８", "010-68348438"),
+        ("（０１０）　６８３４ ８４３８转６６８", "(010) 6834 8438转668"),
+        ("＋86 010-12345", "+86 010-12345"),
+        ("010-12345", "010-12345"),
+    ],
+)
+def test_phones_typed_in_full_width_are_kept_in_the_usual_form(typed, kept):
+    assert filled(TextField(validators=[phone]), typed)[:2] == (True, kept)
+
+
 @pytest.mark.parametrize("typed", ["", " ", "\u3000", "\x00", "\u200b", "\u200d"])
 def test_blanks_do_not_fill_a_field(typed):
     assert filled(TextField(validators=[Filled()]), typed)[2] == "Fill in this field."
