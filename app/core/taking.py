@@ -5,7 +5,9 @@ from __future__ import annotations
 import builtins
 import logging
 from typing import Any, ClassVar
+from urllib.parse import urlencode as url_encode
 
+import sqlalchemy as sa
 from flask import current_app, flash, g, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
@@ -14,10 +16,15 @@ from sqlalchemy.exc import OperationalError
 from app.core.errors import BusinessError, NotYours
 from app.core.forms import CrmForm
 from app.core.lifecycle import Step, note_refusal, perform
-from app.core.scope import RowScope, may
+from app.core.scope import RowScope, may, row_id
+from app.core.search import Search
 from app.extensions import db
 
 log = logging.getLogger(__name__)
+
+AT_ONCE = 200  # rows of one request: two or three seconds
+
+Line = tuple[str, str | None, bool, str]  # id, name, whether it was done, what happened
 
 
 class TakesSteps:
@@ -37,6 +44,8 @@ class TakesSteps:
     cell: Any
     frame: Any
     show_url: Any
+    extra_criteria: Any
+    _count: Any
 
     def open_steps(self, record: Any) -> builtins.list[Step]:
         """The steps this reader may take from here; buttons follow the rights, they do not make them."""
@@ -93,59 +102,107 @@ class TakesSteps:
     def run_bulk(self, taken: Any, form_type: Any, *, title: Any, label: Any) -> Any:
         """The same step for many rows: first the question, then one line per row with what happened to it.
 
-        `taken` is a Step, or a function of the record that gives the step to take. Each row is a unit of work of
-        its own: one refusal stops nothing. A row outside the reader's scope counts as not found. When the database
-        goes away, what was done before still has its lines. By GET (the result's address, opened again) there is
-        nothing to do but to go back to the list.
+        The rows are those that were selected, or all that the list's filters match (its arguments are in the address,
+        and asked again here, in the reader's scope): then in the order of their ids, at most 200 at a time, and the
+        result offers to go on with the rest. `taken` is a Step, or a function of the record that gives the step to
+        take. Each row is a unit of work of its own: one refusal stops nothing. A row outside the reader's scope counts
+        as not found. When the database goes away, what was done before still has its lines. By GET (the result's
+        address, opened again) there is nothing to do but to go back to the list.
         """
-        if request.method == "GET":
-            return redirect(url_for(f"{self.endpoint}.list"))
-        pks = builtins.list(dict.fromkeys(request.form.getlist("rowid")))[:500]
-        if not pks:
+        everything = request.form.get("reach") == "all"
+        pks = builtins.list(dict.fromkeys(request.form.getlist("rowid")))[:AT_ONCE]
+        if request.method == "POST" and not pks and not everything:
             flash(_("Select at least one row first."), "warning")
-            return redirect(url_for(f"{self.endpoint}.list"))
+        if request.method == "GET" or not (pks or everything):
+            return redirect(self._list_with_filters())
         form = form_type(formdata=request.form if "confirmed" in request.form else None)
+        search = Search(self)
+        matching = [self.scope.criterion(), *search.criteria, *self.extra_criteria()]
         if "confirmed" not in request.form or not form.validate():
-            rows = [row for row in map(self.scope.find, pks) if row is not None]
             page = render_template(
-                "crm/bulk.html", title=title, label=label, form=form, rows=rows, pks=pks, **self.frame()
+                "crm/bulk.html",
+                title=title,
+                label=label,
+                form=form,
+                rows=[row for row in map(self.scope.find, pks) if row is not None],
+                pks=pks,
+                everything=everything,
+                matching=self._count(matching, exact=True),
+                filters=search.active,
+                back_url=self._list_with_filters(),
+                **self.frame(),
             )
             return page, (422 if "confirmed" in request.form else 200)
         values = {f.name: f.data for f in form if f.name not in ("csrf_token", "confirmed")}
-        actor = g.user._get_current_object()
-        lines: builtins.list[tuple[str, str | None, bool, str]] = []
+        left = after = 0
+        if everything:
+            key, after = self.scope.rows.id, _number_given("after")
+            matching.append(key > after)
+            left = self._count(matching, exact=True)
+            found = sa.select(key).where(*matching).order_by(key).limit(AT_ONCE)
+            pks = [str(pk) for pk in db.session.execute(found).scalars()]
+        lines, missed = self._take_many(taken, pks, values)
+        done = sum(1 for line in lines if line[2])
+        skipped = len(lines) - done + (0 if everything else len(missed))
+        if everything:
+            left, after = left - len(lines), int(lines[-1][0]) if lines else after
+            lines = [line for line in lines if not line[2]]
+        done, skipped = done + _number_given("done"), skipped + _number_given("skipped")
+        return render_template(
+            "crm/bulk_result.html",
+            title=title,
+            summary=ngettext("%(num)d record done", "%(num)d records done", done),
+            done=done,
+            skipped=skipped,
+            lines=[*lines, *((pk, None, False, _("The database is away or busy")) for pk in missed)],
+            left=left,
+            carried={**{name: request.form[name] for name in values if name in request.form}, "after": after},
+            back_url=self._list_with_filters(),
+            **self.frame(),
+        )
+
+    def _list_with_filters(self) -> str:
+        """The list as it was when its rows were selected."""
+        address, query = url_for(f"{self.endpoint}.list"), url_encode(request.args)
+        return f"{address}?{query}" if query else address
+
+    def _take_many(
+        self, taken: Any, pks: builtins.list[str], values: dict[str, Any]
+    ) -> tuple[builtins.list[Line], builtins.list[str]]:
+        """Take the step for these rows, one line each; and the rows that were missed when the database went away."""
+        actor, lines = g.user._get_current_object(), []
         for pk in pks:
             try:
                 lines.append((pk, *self._take_one(taken, pk, actor, values)))
             except OperationalError:
                 log.exception("the database did not take row %s and those after it", pk)
                 db.session.rollback()
-                rest = pks[len(lines) :]
-                lines += [(left, None, False, _("The database is away or busy")) for left in rest]
                 break
-        done = sum(1 for line in lines if line[2])
-        summary = ngettext("%(num)d record done", "%(num)d records done", done)
-        return render_template(
-            "crm/bulk_result.html",
-            title=title,
-            summary=summary,
-            skipped=len(lines) - done,
-            lines=lines,
-            **self.frame(),
-        )
+        return lines, pks[len(lines) :]
 
     def _take_one(self, taken: Any, pk: str, actor: Any, values: dict[str, Any]) -> tuple[str | None, bool, str]:
         """What became of one row of many: its name, whether the step was taken, and the sentence that says so."""
         record = self.scope.find(pk)
-        if record is None:
+        number = row_id(pk)
+        row = record or (db.session.get(self.scope.rows, number) if number else None)
+        if row is None:
             return None, False, _("Not found.")
+        step = taken if isinstance(taken, Step) else taken(row)
+        if record is None:
+            why, table = _("Not found."), row.__tablename__
+            note_refusal(table, row.id, step.name, actor_id=actor.id, before=getattr(row, "status", None), why=why)
+            return None, False, why
         name = str(record)
-        step = taken(record) if callable(taken) and not isinstance(taken, Step) else taken
         try:
             perform(step, record, actor=actor, **values)
         except BusinessError as refusal:
             return name, False, str(refusal)
         return name, True, str(step.done)
+
+
+def _number_given(name: str) -> int:
+    """A number that a page of ours carried on in its form; 0 for anything else."""
+    return row_id(request.form.get(name)) or 0
 
 
 def note_denied(why: str) -> None:

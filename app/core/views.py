@@ -11,6 +11,7 @@ import builtins
 import logging
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, NamedTuple
+from urllib.parse import urlencode as url_encode
 
 import sqlalchemy as sa
 from flask import abort, flash, g, jsonify, redirect, render_template, request, url_for
@@ -128,7 +129,7 @@ class CrmView(TakesSteps, ModelView):
             return own[name]()
         if search and table not in SEARCH_CHOICES and name in self.choices:
             return self.choices[name]()
-        made = SEARCH_CHOICES.get(table, CHOICES.get(table)) if search else CHOICES[table]
+        made = {**CHOICES, **SEARCH_CHOICES}[table] if search else CHOICES[table]
         return made(kind) if kind is not None else made()
 
     def lookup_url(self, name: str, *, search: bool = False) -> str:
@@ -189,6 +190,7 @@ class CrmView(TakesSteps, ModelView):
             "capped": count > COUNT_CAP and not exact,
             "count_cap": COUNT_CAP,
             "can_add": self.allows("add"),
+            "list_query": f"?{query}" if (query := url_encode(request.args)) else "",
             "bulk_actions": [(m, label) for m, label, right in self.bulk if may(right, self.class_permission_name)],
         }
 

@@ -128,6 +128,16 @@
     window.addEventListener('pageshow', () => lock(false), { once: true });
   });
 
+  // input[type=file]: what is too large is said before it is sent. data-most and data-at-once are bytes.
+  document.addEventListener('change', ({ target }) => {
+    const { most, atOnce, tooLarge } = target.dataset;
+    if (!tooLarge) return;
+    const sizes = [...target.files].map((file) => file.size);
+    const fits = sizes.every((size) => size <= most) && sizes.reduce((sum, size) => sum + size, 0) <= atOnce;
+    target.setCustomValidity(fits ? '' : tooLarge);
+    target.reportValidity();
+  });
+
   // select[data-remote="URL"]: choices come from URL?q=<term>&page=<n, from 0> as {results: [{id, text}], more}.
   // data-placeholder, data-empty and data-clear hold the words. Tom Select is fetched only where a select asks for it.
   let tomSelect;
@@ -197,4 +207,7 @@
   enhance(document);
   document.addEventListener('htmx:load', (event) => { if (event.target !== document.body) enhance(event.target); });
   document.querySelector('[data-autofocus]')?.focus();
+
+  // form[data-go-on]: the next part of a long task, which needs no answer.
+  document.querySelector('form[data-go-on]')?.requestSubmit();
 })();
