@@ -121,8 +121,8 @@ def post_json(url: str, body: dict[str, Any], *, key: str) -> dict[str, Any]:
     connection = _first_that_answers(host, ends)
     try:
         connection.request("POST", target, json.dumps(body, ensure_ascii=False).encode(), headers)
-        answer = connection.getresponse()
-        status, text = answer.status, _read(answer, ends)
+        with connection.getresponse() as answer:
+            status, text = answer.status, _read(answer, ends)
     except (OSError, http.client.HTTPException) as away:
         raise NotNow(_("The robot's host broke off the connection (%(kind)s).", kind=type(away).__name__)) from None
     finally:
