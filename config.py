@@ -134,7 +134,12 @@ class Config:
     REDIS_URL = os.environ.get("REDIS_URL") or f"unix://{LIUKE_VAR / 'redis.sock'}?db=0"
 
     APP_NAME = "留客 Liuke"
-    LANGUAGES = {"zh": {"flag": "cn", "name": "中文"}, "en": {"flag": "gb", "name": "English"}}
+    # What can be read: the name of the language, what its button says (short where there is little room) and its code
+    # in pages, if that is another one. The sentences stand in translations/, those of English in the source.
+    LANGUAGES = {
+        "zh": {"name": "中文", "switch": "切换到中文", "short": "中", "html": "zh-CN", "flag": "cn"},
+        "en": {"name": "English", "switch": "Switch to English", "short": "EN", "flag": "gb"},
+    }
     BABEL_DEFAULT_LOCALE = LIUKE_LANGUAGE
     BABEL_DEFAULT_TIMEZONE = LIUKE_TIMEZONE
     BABEL_TRANSLATION_DIRECTORIES = str(ROOT / "translations")

@@ -14,12 +14,13 @@ from decimal import Decimal
 from typing import Any
 
 from flask_appbuilder.security.sqla.models import User
-from flask_babel import format_date, get_locale
+from flask_babel import format_date
 from flask_babel import gettext as _
 from markupsafe import Markup, escape
 
 from app.core.choices import Choice
 from app.core.clock import local
+from app.core.language import chinese
 
 NOTHING = Markup('<span class="t3">—</span>')
 
@@ -60,8 +61,7 @@ def weekday(value: date) -> str:
 
 def month_day(value: date) -> str:
     """A day of the year: 25 Nov, 11月25日."""
-    locale = get_locale()
-    return str(format_date(value, format="d MMM" if locale is not None and locale.language == "en" else "M月d日"))
+    return str(format_date(value, format="M月d日" if chinese() else "d MMM"))
 
 
 def day_of(moment: datetime | None) -> Markup:
@@ -97,8 +97,7 @@ def percent(value: int | None) -> Markup:
 
 def listed(words: Iterable[Any]) -> str:
     """Several words in a row, as the reader's language sets them: A, B or 甲、乙."""
-    locale = get_locale()
-    return (", " if locale is not None and locale.language == "en" else "、").join(str(word) for word in words)
+    return ("、" if chinese() else ", ").join(str(word) for word in words)
 
 
 def initial(user: User | None) -> str:

@@ -10,11 +10,12 @@ from typing import Any
 from urllib.parse import urlencode as url_encode
 
 from flask import Flask, Response, current_app, g, request, session, url_for
-from flask_babel import get_locale, get_translations
+from flask_babel import get_translations
 from markupsafe import Markup
 
 from app.core import format as formats
 from app.core import nav
+from app.core.language import language
 
 VERSION = "0.1.0"
 CSP = (
@@ -55,12 +56,6 @@ def _icon(sprite: str, name: str, cls: str) -> Markup:
     ).format(f" {cls}" if cls else "", sprite, name)
 
 
-def language() -> str:
-    """zh or en: the reader's own, else what this browser chose, else the company's."""
-    locale = get_locale()
-    return "en" if locale is not None and locale.language == "en" else "zh"
-
-
 class Page:
     """`lk` in templates: what the frame of a page needs to know."""
 
@@ -69,6 +64,15 @@ class Page:
     @property
     def lang(self) -> str:
         return language()
+
+    @property
+    def html_lang(self) -> str:
+        return str(current_app.config["LANGUAGES"][language()].get("html", language()))
+
+    @property
+    def other_languages(self) -> list[tuple[str, dict[str, str]]]:
+        """What the reader may switch to: (code, its words in config.LANGUAGES)."""
+        return [(code, words) for code, words in current_app.config["LANGUAGES"].items() if code != language()]
 
     @property
     def theme(self) -> str:

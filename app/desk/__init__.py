@@ -30,9 +30,9 @@ def register(appbuilder: Any) -> None:
 
 def demo_accounts() -> tuple[list[tuple[str, str]], str]:
     """Who can sign in to the demo company, with what role, and the password of all: for the login page."""
-    from app.core.web import language
+    from app.core.language import chinese
     from app.desk.demo import PASSWORD, STAFF
     from app.security.roles import ROLES
 
-    labels = {role.code: role.label_en if language() == "en" else role.label_zh for role in ROLES}
+    labels = {role.code: role.label_zh if chinese() else role.label_en for role in ROLES}
     return [(c.account, labels[c.role]) for c in STAFF if not c.absent], PASSWORD

@@ -6,11 +6,11 @@ from datetime import date
 
 import sqlalchemy as sa
 from flask_appbuilder import Model
-from flask_babel import get_locale
 from flask_babel import lazy_gettext as _l
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.choices import Choice
+from app.core.language import chinese
 from app.core.models import Stamped
 
 
@@ -53,8 +53,7 @@ class DictionaryItem(Stamped, Model):
     @property
     def label(self) -> str:
         """The label in the reader's language; outside a request, Chinese."""
-        locale = get_locale()
-        return self.label_en if locale is not None and locale.language == "en" else self.label_zh
+        return self.label_zh if chinese() else self.label_en
 
     def __repr__(self) -> str:
         return self.label

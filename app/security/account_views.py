@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import flash, g, redirect, render_template, request, session, url_for
+from flask import current_app, flash, g, redirect, render_template, request, session, url_for
 from flask_appbuilder import BaseView, expose
 from flask_babel import gettext as _
 from flask_login import current_user
@@ -15,7 +15,8 @@ from app.security import door, operations, queries, throttle
 from app.security.forms import OwnPasswordForm, PhoneForm
 from app.security.manager import token_of_request
 
-CHOICES = {"language": ("locale", ("zh", "en")), "theme": ("theme", ("light", "dark"))}
+CHOICES = {"language": "locale", "theme": "theme"}
+"""Preference -> where a browser keeps it."""
 
 
 class ProfileView(BaseView):
@@ -99,10 +100,10 @@ class PreferencesView(BaseView):
     @staticmethod
     def _choose(name: str) -> Any:
         """Keep a known value; anything else changes nothing. Back to the page it was chosen on."""
-        key, known = CHOICES[name]
+        known = current_app.config["LANGUAGES"] if name == "language" else ("light", "dark")
         value = request.form.get(name)
         if value in known:
-            session[key] = value
+            session[CHOICES[name]] = value
             if current_user.is_authenticated:
                 with unit_of_work():
                     setattr(operations.profile_of(_me()), name, value)

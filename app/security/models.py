@@ -8,12 +8,12 @@ from typing import Any
 import sqlalchemy as sa
 from flask_appbuilder import Model
 from flask_appbuilder.security.sqla.models import Role, User
-from flask_babel import get_locale
 from flask_babel import lazy_gettext as _l
 from sqlalchemy.orm import Mapped, backref, mapped_column, relationship
 
 from app.core.choices import Choice
 from app.core.clock import utcnow
+from app.core.language import chinese
 from app.core.models import Stamped, partial_index, user_fk
 from app.core.types import UtcDateTime
 
@@ -77,8 +77,7 @@ class RoleProfile(Model):
     @property
     def label(self) -> str:
         """The role's name in the reader's language."""
-        locale = get_locale()
-        return self.label_en if locale is not None and locale.language == "en" else self.label_zh
+        return self.label_zh if chinese() else self.label_en
 
 
 def role_label(role: Role) -> str:
@@ -118,6 +117,7 @@ class UserSession(Model):
     started_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, comment="UTC")
     seen_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, comment="UTC, to the minute")
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime, comment="UTC, absolute")
+    auth_at: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="UTC; password last typed")
     idle_seconds: Mapped[int] = mapped_column(comment="longest pause between two requests")
     remember: Mapped[bool] = mapped_column(default=False, comment="signed in with 自动登录")
     ip: Mapped[str | None] = mapped_column(sa.String(45))
