@@ -449,7 +449,9 @@ class CrmView(TakesSteps, ModelView):
         db.session.rollback()  # a form that is shown again leaves nothing behind
         columns = self.edit_columns if record is not None else self.add_columns
         sections = self.edit_fieldsets if record is not None else self.add_fieldsets
-        sections = sections or [(None, {"fields": columns})]
+        named = {c for _name, section in sections or [] for c in section["fields"]}
+        left = [c for c in columns if c not in named]  # a field that is not shown would be emptied by saving
+        sections = [*(sections or []), *([(None, {"fields": left})] if left else [])]
         cancel = url_for(f"{self.endpoint}.list") if record is None else self.show_url(record)
         page = render_template(
             self.edit_template if record is not None else self.add_template,
