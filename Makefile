@@ -32,11 +32,15 @@ fmt: ## Repair style and form
 ci: ## Run what a change must pass, in an environment of its own
 	.ci/run
 
-translations: ## Read the sentences from the source into the Chinese catalogue and compile it
+translations: ## Read the sentences from the source into the catalogues of config.LANGUAGES and compile them
 	pybabel -q extract -F babel.cfg -k _l -k lazy_gettext --no-location --sort-output --project Liuke -o translations/messages.pot .
-	pybabel -q update -i translations/messages.pot -d translations -l zh --init-missing --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --width 120
+	for code in $$(python -c "from config import Config; print(*(set(Config.LANGUAGES) - {'en'}))"); do \
+	  pybabel -q update -i translations/messages.pot -d translations -l $$code --init-missing --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --width 120; done
 	rm -f translations/messages.pot
 	pybabel compile -d translations --statistics
 
 migration: ## Write a migration of what the models changed (m="what for")
+	python -m flask --app run db upgrade
 	python -m flask --app run db migrate -m "$(m)"
+	ruff check -q --fix migrations/versions
+	ruff format -q migrations/versions
