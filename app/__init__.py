@@ -21,6 +21,7 @@ DOMAINS = (
     "churn",
     "tickets",
     "marketing",
+    "handover",
     "reports",
     "desk",
 )

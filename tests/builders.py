@@ -19,6 +19,7 @@ from app.churn.models import ChurnCase, ChurnStatus, RetentionMeasure
 from app.core.clock import months_before, today, utcnow
 from app.customers.models import Contact, Customer, CustomerStats, Interaction
 from app.extensions import db
+from app.handover.models import Handover, HandoverItem, ItemOutcome, RecordKind
 from app.marketing.models import Activity, ActivityKind, Participant
 from app.masterdata.models import CalendarDay, DictionaryItem, DictionaryType
 from app.mirror.models import Order, OrderLine, OrderStatus, Product, Stock, SyncRun, SyncStatus
@@ -326,6 +327,32 @@ def complaint(customer: Customer | None = None, *, accepted_by: User | None = No
     given = {"complainant": "刘洋", "subject": "包装破损", "received_on": today(), **given}
     customer = customer or globals()["customer"]()
     return _kept(Complaint(customer=customer, accepted_by=accepted_by or user(), **given))
+
+
+# -- handover ---------------------------------------------------------------------------------------------------
+
+
+def handover(*, leaver: User | None = None, actor: User | None = None, **given: Any) -> Handover:
+    """What one person owned was handed over; the records are items of their own."""
+    given = {"rule": {"kind": "one", "people": [], "lines": [], "rest": None}, "counts": {"moved": {}}, **given}
+    return _kept(Handover(leaver=leaver or user(), actor=actor or user(), **given))
+
+
+def handover_item(handover: Handover, record: Customer | None = None, *, to: User | None = None) -> HandoverItem:
+    """A customer that changed hands."""
+    record = record or customer()
+    return _kept(
+        HandoverItem(
+            handover=handover,
+            record_type=RecordKind.customer,
+            record_id=record.id,
+            version=1,
+            label=str(record),
+            from_id=handover.leaver_id,
+            to=to or user(),
+            outcome=ItemOutcome.moved,
+        )
+    )
 
 
 # -- marketing --------------------------------------------------------------------------------------------------

@@ -25,6 +25,8 @@ SCREENS: dict[str, dict[str, Any]] = {
         "RetentionMeasure": _l("Retention measures"),
         "Order": _l("Orders"),
         "OrderLine": _l("Order lines"),
+        "Handover": _l("Handovers"),
+        "HandoverItem": _l("Records of handovers"),
     },
     "service": {
         "Ticket": _l("Tickets"),
@@ -92,6 +94,9 @@ RIGHT_LABELS: dict[str, Any] = COLUMNS | {
     "can_preview": _l("Preview"),
     "can_reset_password": _l("Reset passwords"),
     "can_end_sessions": _l("End sessions"),
+    "can_hand_over": _l("Hand over what a person owns"),
+    "can_undo": _l("Undo"),
+    "can_disable": _l("Disable the account of who left"),
 }
 
 # Where the same right means something of its own.

@@ -70,6 +70,8 @@ ROLES: tuple[SeededRole, ...] = (
             "Complaint": _EDIT + " can_close can_reopen can_open_ticket can_edit_any",
             "Activity": _EDIT,
             "Participant": "can_list can_add can_delete",
+            "Handover": _SEE + " can_see_all can_hand_over can_undo",
+            "HandoverItem": "can_list",
         },
     ),
     SeededRole(
@@ -95,6 +97,8 @@ ROLES: tuple[SeededRole, ...] = (
             "TicketStep": "can_list",
             "Feedback": _EDIT + " can_close can_reopen",
             "Complaint": _EDIT + " can_close can_reopen can_open_ticket",
+            "Handover": "can_show",
+            "HandoverItem": "can_list",
         },
     ),
     SeededRole(

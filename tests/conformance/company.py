@@ -18,6 +18,7 @@ from tests import builders
 def fill(*, lead: User, manager: User, size: int = 1) -> None:
     """`size` rows of every table a person can open, owned by `manager`, entered by `lead`. Commits."""
     activity = builders.activity()
+    handover = builders.handover(leaver=lead, actor=lead)
     team = builders.team(lead=lead, members=(manager,))
     for number in range(size):
         day = utcnow() - timedelta(days=number)
@@ -43,6 +44,8 @@ def fill(*, lead: User, manager: User, size: int = 1) -> None:
         builders.complaint(customer, accepted_by=manager)
         builders.activity(starts_on=today() - timedelta(days=number))
         builders.participant(activity, customer)
+        builders.handover_item(handover, customer, to=manager)
+        builders.handover(leaver=manager, actor=lead)
         builders.team() if number else team
         builders.user()
         builders.role()

@@ -28,6 +28,7 @@ ARGUMENTS = {
     "measure": lambda: (builders.churn_case(),),
     "ticket_step": lambda: (builders.ticket(),),
     "participant": lambda: (builders.activity(),),
+    "handover_item": lambda: (builders.handover(),),
 }
 
 
