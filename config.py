@@ -115,6 +115,8 @@ class Config:
     LIUKE_SECOND_LOGIN = os.environ.get("LIUKE_SECOND_LOGIN", "replace")  # replace | refuse
     LIUKE_IDLE_MINUTES = number("LIUKE_IDLE_MINUTES", 30)
     LIUKE_SESSION_HOURS = number("LIUKE_SESSION_HOURS", 12)
+    # accounts, rights and handovers ask for a password typed longer ago than this again
+    LIUKE_REAUTH_MINUTES = max(1, number("LIUKE_REAUTH_MINUTES", 15))
     LIUKE_REMEMBER_IDLE_DAYS = number("LIUKE_REMEMBER_IDLE_DAYS", 7)
     LIUKE_REMEMBER_DAYS = number("LIUKE_REMEMBER_DAYS", 14)
     LIUKE_PROXIES = number("LIUKE_PROXIES", 0)  # reverse proxies in front of the web process

@@ -315,7 +315,7 @@ class CrmForm(DynamicForm):
     """Base of every form: one error sentence per field, and form-wide ones for refusals."""
 
     kept = False
-    """Whether it shows what somebody typed before he had to sign in again."""
+    """Whether it shows what somebody typed before he was asked for his password."""
 
     class Meta(DynamicForm.Meta):
         def wrap_formdata(self, form: CrmForm, formdata: Any) -> Any:
@@ -323,7 +323,10 @@ class CrmForm(DynamicForm):
             if given is None and formdata is not None and "kept_form" in g:
                 form.kept, given = True, g.pop("kept_form")
                 flash(
-                    _("Not saved yet. This is what you typed before you signed in again: look it over and save."),
+                    _(
+                        "Not saved yet. This is what you typed before you were asked for your password: look it over "
+                        "and save."
+                    ),
                     "warning",
                 )
             return given

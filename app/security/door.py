@@ -47,7 +47,7 @@ def _ask() -> Any:
         kept.offer(token)
         return None
     page = page_asked_for()
-    typed = kept.keep(token, page) if wants_page() else None
+    typed = kept.keep(token, page) if wants_page() and g.get("session_ended") else None
     if typed is not None:
         flash(_("What you typed is kept. Sign in with the same account, and it is there again."), "info")
     login = url_for(LOGIN, next=own_page(typed) or page)

@@ -22,6 +22,14 @@ class LoginForm(CrmForm):
     remember = BooleanField(_l("Keep me signed in on this device"))
 
 
+class PasswordForm(CrmForm):
+    password = PasswordField(
+        _l("Password"),
+        [Filled(), Length(max=LONGEST)],
+        render_kw={"autocomplete": "current-password", "autofocus": True},
+    )
+
+
 class PhoneForm(CrmForm):
     phone = TextField(_l("Phone"), [Optional(), Length(max=50), phone])
 

@@ -1,7 +1,8 @@
-"""Typed text outlives a session that ends while somebody types.
+"""Typed text outlives a session that ends while somebody types, and the question for the password.
 
 What is posted with a dead session is kept, without secrets, in that session's row. Whoever signs in next in the same
-browser gets it if it is the same account: the form is shown again as it was typed, never sent by itself.
+browser gets it if it is the same account: the form is shown again as it was typed, never sent by itself. The same for
+a form that has to wait because its person must type the password again (fresh.py).
 """
 
 from __future__ import annotations
@@ -20,17 +21,17 @@ from app.security.sessions import token_hash
 
 MARK = "kept"  # in the address of a page that shows what was kept
 LONGEST = 64_000  # characters of all fields together
-SECRETS = frozenset({"csrf_token", "password", "current", "new"})  # no field of these names is ever kept
+SECRETS = frozenset({"csrf_token", "password", "current", "new", "secret"})  # no field of these names is ever kept
 TECHNICAL = frozenset({"version", "stamp", "rowid", "confirmed", "next"})  # nobody typed these
 
 
 def keep(token: str | None, page: str | None) -> str | None:
-    """Keep the fields of this request, whose session is over; where they are shown again, None if nothing is kept.
+    """Keep the fields of this request in the row of its session; where they are shown again, None if nothing is kept.
 
     Of a form that has a page of its own that is its address. Of one that has none only the text is kept, and shown on
     `page`, where it stood. Commits.
     """
-    if token is None or request.method != "POST" or request.files or not g.get("session_ended"):
+    if token is None or request.method != "POST" or request.files:
         return None
     fields = [(name, value) for name, value in request.form.items(multi=True) if name not in SECRETS]
     own = "GET" in (request.url_rule.methods or ()) if request.url_rule else False
@@ -77,7 +78,8 @@ def offer(token: str | None) -> None:
         g.kept_form = MultiDict(row.kept["fields"])  # the page's form takes it (core/forms.py)
     else:
         typed = " · ".join(_typed(row.kept["fields"]))
-        flash(_("Not saved yet. Before you signed in again you had typed: %(text)s", text=typed), "warning")
+        note = _("Not saved yet. Before you were asked for your password you had typed: %(text)s", text=typed)
+        flash(note, "warning")
 
 
 def _typed(fields: list[Any]) -> list[str]:

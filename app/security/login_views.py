@@ -1,10 +1,10 @@
-"""登录: signing in and out. There is no other way in."""
+"""登录: signing in and out, and typing the password again. There is no other way in."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from flask import current_app, flash, redirect, render_template, request, session, url_for
+from flask import current_app, flash, g, redirect, render_template, request, session, url_for
 from flask_appbuilder import BaseView, expose
 from flask_appbuilder.security.sqla.models import User
 from flask_babel import gettext as _
@@ -12,8 +12,8 @@ from flask_login import current_user
 
 from app.core.unit import unit_of_work
 from app.core.web import language
-from app.security import door, kept, sessions, throttle
-from app.security.forms import LoginForm
+from app.security import door, fresh, kept, sessions, throttle
+from app.security.forms import LoginForm, PasswordForm
 from app.security.manager import token_of_request
 from app.security.models import LoginResult
 from app.security.rights import administers, has_active_role
@@ -124,6 +124,49 @@ class CrmAuthView(BaseView):
         # also clear those of other applications on this host; ours is dead in the database.
         answer.headers["Clear-Site-Data"] = '"cache", "storage"'
         return answer
+
+
+class PasswordView(BaseView):
+    """Typing the password again before something sensitive (fresh.py). It notes that, and does nothing else."""
+
+    route_base = "/confirm"
+    default_view = "again"
+    for_everyone = True
+
+    @expose("/", methods=["GET", "POST"])
+    def again(self) -> Any:
+        form = PasswordForm()
+        target = door.own_page(request.args.get("next")) or door.home()
+        waits = request.args.get("waits")
+        if request.method == "GET":
+            return redirect(target) if sessions.fresh(g.sign_in) else self._page(form, target, waits)
+        if not form.validate():
+            return self._page(form, target, waits), 422
+        account, user_id, token = current_user.username, current_user.id, token_of_request()
+        if token is None or self.appbuilder.sm.verify(account, form.password.data) is None:
+            throttle.count_this()
+            sessions.note_login(account, LoginResult.wrong, user_id=user_id, ip=request.remote_addr)
+            form.refuse(_("This is not your password."), "password")
+            return self._page(form, target, waits), 422
+        with unit_of_work():
+            session["_user_id"] = sessions.renew(token)
+        if waits == fresh.PRESSED:
+            flash(_("Your password is confirmed. Nothing was done yet: press the button again."), "info")
+        return redirect(target)
+
+    def _page(self, form: PasswordForm, target: str, waits: str | None) -> str:
+        return render_template(
+            "security/confirm.html",
+            title=_("Type your password to go on"),
+            form=form,
+            waits=waits,
+            back_url=target if waits in (fresh.TYPED, fresh.PRESSED) else door.home(),
+            minutes=current_app.config["LIUKE_REAUTH_MINUTES"],
+            account=current_user.username,
+            view=self,
+            appbuilder=self.appbuilder,
+            base_template=self.appbuilder.base_template,
+        )
 
 
 def _busy_sentence(live: sessions.SignedInElsewhere) -> str:

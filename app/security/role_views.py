@@ -38,6 +38,7 @@ class RoleView(CrmView):
     edit_title = _l("Edit role")
     note_text = _l("A change takes effect with the next page the people concerned open.")
     exclude_route_methods = {"download", "action", "action_post", "lookup"}
+    fresh_password = frozenset({"add", "edit", "delete"})
     label_columns = {
         "label_zh": _l("Name in Chinese"),
         "label_en": _l("Name in English"),

@@ -87,6 +87,7 @@ def start(user_id: int, *, remember: bool, ip: str | None, user_agent: str | Non
                         user_id=user_id,
                         started_at=now,
                         seen_at=now,
+                        auth_at=now,
                         expires_at=now + lasts,
                         idle_seconds=int(idle.total_seconds()),
                         remember=remember,
@@ -116,16 +117,25 @@ def _refuse_if_live(user_id: int) -> None:
         raise SignedInElsewhere(live.started_at, live.ip)
 
 
+def fresh(row: UserSession) -> bool:
+    """Whether the password was typed in this session less than LIUKE_REAUTH_MINUTES ago; being seen does not count."""
+    asked_again = timedelta(minutes=current_app.config["LIUKE_REAUTH_MINUTES"])
+    return row.auth_at is not None and utcnow() - row.auth_at < asked_again
+
+
 def renew(token: str) -> str:
-    """Give the session of this token a new token, so that the old one is worth nothing. Flushes; the caller commits."""
-    fresh = secrets.token_urlsafe(32)
+    """The password was typed in the session of this token: note when, and give it a new token.
+
+    The old token is worth nothing from then on. Flushes; the caller commits.
+    """
+    made = secrets.token_urlsafe(32)
     db.session.execute(
         sa.update(UserSession)
         .where(UserSession.token_hash == token_hash(token), UserSession.ended_at.is_(None))
-        .values(token_hash=token_hash(fresh))
+        .values(token_hash=token_hash(made), auth_at=utcnow())
         .execution_options(synchronize_session=False)
     )
-    return fresh
+    return made
 
 
 def end(token: str, reason: str) -> None:

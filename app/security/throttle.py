@@ -11,11 +11,17 @@ from flask_login import current_user
 
 from app.core.text import fold
 
+AGAIN = "PasswordView.again"
 
-def install(limiter: Any, login: Any, profile: Any) -> None:
-    """Limit the login page per address and account, and per address; the change of one's own password per person."""
-    _limit(limiter, login, "CrmAuthView.login", "LIUKE_LOGIN_LIMIT", _address_and_account)
-    _limit(limiter, login, "CrmAuthView.login", "LIUKE_LOGIN_LIMIT_PER_ADDRESS", _address)
+
+def install(limiter: Any, login: Any, again: Any, profile: Any) -> None:
+    """Limit the login page per address and account, and per address; the change of one's own password per person.
+
+    Whoever types his password again in a session has the tries of the login page, no further ones.
+    """
+    for view, endpoint in ((login, "CrmAuthView.login"), (again, AGAIN)):
+        _limit(limiter, view, endpoint, "LIUKE_LOGIN_LIMIT", _address_and_account)
+        _limit(limiter, view, endpoint, "LIUKE_LOGIN_LIMIT_PER_ADDRESS", _address)
     _limit(limiter, profile, "ProfileView.password", "LIUKE_LOGIN_LIMIT", _person)
 
 
@@ -25,8 +31,9 @@ def count_this() -> None:
 
 
 def _limit(limiter: Any, view: Any, endpoint: str, setting: str, key: Callable[[], str]) -> None:
-    limiter.limit(
+    limiter.shared_limit(
         lambda: current_app.config[setting],
+        scope=key.__name__,
         key_func=key,
         methods=["POST"],
         exempt_when=lambda: request.endpoint != endpoint,
@@ -39,7 +46,8 @@ def _address() -> str:
 
 
 def _address_and_account() -> str:
-    account = fold(request.form.get("username", "")[:128])
+    own = current_user.username if request.endpoint == AGAIN and current_user.is_authenticated else None
+    account = fold(own or request.form.get("username", "")[:128])
     return f"{_address()} {hashlib.sha256(account.encode()).hexdigest()[:16]}"
 
 

@@ -22,13 +22,13 @@ from app.core.search import Active, Control
 from app.core.text import like
 from app.core.views import CrmView
 from app.extensions import db
-from app.security import door, operations, queries, throttle
+from app.security import door, fresh, operations, queries, throttle
 from app.security.access import SEARCHED_NAMES, AllTeams, AllUsers
 from app.security.account_views import PreferencesView, ProfileView
 from app.security.attempts import STALE, asked, attempt, me
 from app.security.forms import AccountForm, NewAccountForm, ResetPasswordForm
 from app.security.log_views import AuditEntryView, LoginEntryView
-from app.security.login_views import CrmAuthView
+from app.security.login_views import CrmAuthView, PasswordView
 from app.security.models import Team, UserProfile
 from app.security.role_views import RoleView
 
@@ -55,6 +55,8 @@ class UserView(CrmView):
     add_title = _l("New user")
     edit_title = _l("Edit user")
     exclude_route_methods = {"download", "action", "action_post", "delete", "lookup"}
+    fresh_password = frozenset({"add", "edit", "reset_password", "end_sessions"})
+    fresh_password_first = frozenset({"add", "reset_password"})  # a new password typed there is never kept
     label_columns = {
         "full_name": _l("Full name"),
         "last_name": _l("Family name"),
@@ -302,8 +304,9 @@ def register_security_views(manager: Any) -> None:
     manager.auth_view = appbuilder.add_view_no_menu(CrmAuthView)
     profile = appbuilder.add_view_no_menu(ProfileView)
     appbuilder.add_view_no_menu(PreferencesView)
-    throttle.install(manager.limiter, manager.auth_view, profile)
+    throttle.install(manager.limiter, manager.auth_view, appbuilder.add_view_no_menu(PasswordView), profile)
     door.install(current_app)
+    fresh.install(current_app)
 
 
 def register_admin_views(appbuilder: Any) -> None:

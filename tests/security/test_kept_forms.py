@@ -74,7 +74,7 @@ def test_after_signing_in_again_the_form_shows_what_was_typed_and_saves_nothing_
     sent, html = fields_of(client, back.location)
     assert sent["address"] == TYPED
     assert sent["name"] == "北方机械有限公司"
-    assert "Not saved yet. This is what you typed before you signed in again" in html
+    assert "Not saved yet. This is what you typed before you were asked for your password" in html
     assert rows(Customer)[0].address == "旧地址"
 
     saved = client.post(back.location, sent, csrf=False)  # with the token of the page, which is a new one
@@ -175,7 +175,10 @@ def test_text_typed_on_a_page_of_another_form_is_told(client, clock, wang):
 
     assert back.location == f"{page}?kept=1"
     shown = client.get(back.location)
-    assert "Not saved yet. Before you signed in again you had typed: 2099-01-05 · 拜访采购经理 &lt;b&gt;" in shown.text
+    assert (
+        "Not saved yet. Before you were asked for your password you had typed: 2099-01-05 · 拜访采购经理 &lt;b&gt;"
+        in shown.text
+    )
     assert rows(PlanStep) == []
 
 
