@@ -130,6 +130,8 @@ class Config:
     # hosts that robots may live on beside WeCom's, DingTalk's and Feishu's own
     LIUKE_ROBOT_HOSTS = [h.strip().lower() for h in os.environ.get("LIUKE_ROBOT_HOSTS", "").split(",") if h.strip()]
     LIUKE_WEB_WORKERS = number("LIUKE_WEB_WORKERS", 2)
+    LIUKE_UPLOADS = Path(os.environ.get("LIUKE_UPLOADS") or LIUKE_VAR / "uploads").resolve()  # attached files
+    LIUKE_UPLOAD_MB = number("LIUKE_UPLOAD_MB", 20)  # the largest file; three times as much at once
 
     SECRET_KEY = secret_key(LIUKE_VAR)
     SQLALCHEMY_DATABASE_URI = database_url(os.environ.get("DATABASE_URL") or f"sqlite:///{LIUKE_VAR / 'liuke.db'}")
@@ -174,7 +176,7 @@ class Config:
     SESSION_COOKIE_SECURE = LIUKE_HTTPS
     PERMANENT_SESSION_LIFETIME = timedelta(days=LIUKE_REMEMBER_DAYS)
     WTF_CSRF_TIME_LIMIT = None  # as long as the session lives
-    MAX_CONTENT_LENGTH = 2 * 2**20  # no uploads yet
+    MAX_CONTENT_LENGTH = 2 * 2**20  # of a form; an address that takes files takes more
     MAX_FORM_MEMORY_SIZE = 2 * 2**20
     SEND_FILE_MAX_AGE_DEFAULT = timedelta(days=365)  # URLs carry a content hash
     TRUSTED_HOSTS = LIUKE_HOSTS or None

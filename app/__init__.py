@@ -14,6 +14,7 @@ DOMAINS = (
     "security",
     "runs",
     "notices",
+    "attachments",
     "masterdata",
     "customers",
     "sales",

@@ -61,10 +61,12 @@ def _http(error: HTTPException) -> Any:
         403: (_("You can't do this"), _("Your roles do not include this. Ask a system admin if you need it.")),
         404: (_("Not found"), _("There is no such page or record, or it is not yours to see.")),
         405: (_("Not possible this way"), _("Nothing was changed. Use the buttons of the page.")),
-        413: (_("Too much at once"), _("What you sent is too large. Nothing was changed.")),
+        413: (_("Too much at once"), _too_much()),
     }
     if error.code == 429:
         return _too_many()
+    if error.code == 413:
+        _drain()
     title, message = texts.get(error.code, (_("That did not work"), _("Nothing was changed. Go back and try again.")))
     if error.code in (403, 404):
         note_denied(message)
@@ -72,6 +74,21 @@ def _http(error: HTTPException) -> Any:
     if error.code == 405 and getattr(error, "valid_methods", None):
         return (*answer, {"Allow": ", ".join(error.valid_methods or ())})  # type: ignore[attr-defined]
     return answer
+
+
+def _too_much() -> str:
+    mb = (request.max_content_length or 0) // 2**20
+    return _("What you sent is too large: %(mb)d MB are taken at once. Nothing was changed.", mb=mb)
+
+
+def _drain() -> None:
+    """Read on what nobody wants, up to a bound: a browser that is still sending shows no page, but a broken line."""
+    try:
+        for _piece in range(16 * (request.max_content_length or 0) // 2**18):
+            if not request.environ["wsgi.input"].read(2**16):
+                break
+    except OSError:
+        pass  # it is gone already
 
 
 def _too_many() -> Any:

@@ -12,6 +12,7 @@ from app.core.history import tell
 
 def register(appbuilder: Any) -> None:
     """Add this domain's screens, choices and words."""
+    from app.attachments.owners import attachable
     from app.core.views import CHOICES
     from app.customers.access import contacts_to_choose, customers_to_choose
     from app.customers.views import ContactView, CustomerView, InteractionView
@@ -21,4 +22,6 @@ def register(appbuilder: Any) -> None:
     nav.add(appbuilder, CustomerView, group="customers", icon="building", label=_l("Customers"))
     nav.add(appbuilder, ContactView, group="customers", icon="address-book", label=_l("Contacts"))
     nav.add(appbuilder, InteractionView, group="customers", icon="messages", label=_l("Interactions"))
+    attachable("customer")
+    attachable("interaction")
     tell("customer", "assign", _l("assigned the owner"), "user-share")

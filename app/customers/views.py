@@ -12,6 +12,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import inspect
 
+from app.attachments.views import CarriesFiles
 from app.core.clock import local, today, utcnow
 from app.core.errors import NotYours
 from app.core.format import day_of, money
@@ -65,7 +66,7 @@ NOTES: list[Any] = []
 """Functions of a customer giving a note for the top of its page, or None: (tone, sentence, [(label, url)])."""
 
 
-class CustomerView(CrmView):
+class CustomerView(CarriesFiles, CrmView):
     """客户."""
 
     datamodel = SQLAInterface(Customer)
@@ -308,7 +309,7 @@ class ContactView(_OfCustomer):
             flash(_("%(name)s is the primary contact now.", name=heir.name), "info")
 
 
-class InteractionView(_OfCustomer):
+class InteractionView(CarriesFiles, _OfCustomer):
     """交往记录."""
 
     datamodel = SQLAInterface(Interaction)
@@ -342,6 +343,7 @@ class InteractionView(_OfCustomer):
     ]  # fmt: skip
     edit_columns = add_columns[1:]
     choices = {"created_by": active_users, "contact": contacts_to_choose}
+    show_template = "customers/interaction.html"
     empty_text = _l("Interactions are recorded on a customer's page: calls, visits, messages.")
 
     def create_record(self, record: Interaction) -> None:

@@ -115,6 +115,10 @@ CHURN_SCAN = Periodic(
 SESSION_SWEEP = Periodic(
     "session-sweep", _l("Session clean-up"), "jobs.session_sweep.run", Rule(EVERY_DAY, time(3, 30)), backfill=False
 )
+ATTACHMENT_SWEEP = Periodic(
+    "attachment-sweep", _l("Attachment clean-up"), "jobs.attachment_sweep.run", Rule(EVERY_DAY, time(3, 45)),
+    backfill=False,
+)  # fmt: skip
 
 TICKET_ESCALATION = Periodic(
     "ticket-escalation", _l("Reminders of overdue tickets"), "jobs.ticket_escalation.run", Every(10), backfill=False
@@ -123,4 +127,4 @@ MORNING = Periodic(
     "morning", _l("Notifications of the morning"), "jobs.notify.run", Rule(EVERY_DAY, time(6)), backfill=False
 )
 
-PERIODIC = (CHURN_SCAN, MORNING, SESSION_SWEEP, TICKET_ESCALATION)
+PERIODIC = (ATTACHMENT_SWEEP, CHURN_SCAN, MORNING, SESSION_SWEEP, TICKET_ESCALATION)

@@ -14,6 +14,8 @@ from app.notices import kinds
 def register(appbuilder: Any) -> None:
     """Add this domain's screens and words."""
     from app.sales.access import VisibleOpportunities
+    from app.attachments.owners import attachable
+    from app.sales.operations import why_files_stay
     from app.sales.views import OpportunityView, PlanStepView, PlanView
 
     nav.add(appbuilder, OpportunityView, group="sales", icon="target-arrow", label=_l("Opportunities"))
@@ -26,6 +28,7 @@ def register(appbuilder: Any) -> None:
         sentence=_l("The opportunity “%(title)s” of %(prospect)s was assigned to you."),
         leads=kinds.Leads(VisibleOpportunities, ("can_show", "Opportunity"), "OpportunityView.show"),
     )
+    attachable("opportunity", closed=why_files_stay)
     tell("opportunity", "assign", _l("assigned it"), "user-share")
     tell("opportunity", "reassign", _l("reassigned it"), "user-share")
     tell("opportunity", "win", _l("marked it as won"), "circle-check")

@@ -118,6 +118,12 @@ def _tell_assignee(opportunity: Opportunity, actor: User | None, at: datetime) -
     )
 
 
+def why_files_stay(opportunity: Opportunity) -> str | None:
+    """Why the files of a closed opportunity are no longer changed; None while it is open."""
+    closed = opportunity.status in (S.won, S.lost)
+    return _("The opportunity is closed: its files stay as they are.") if closed else None
+
+
 # -- the steps --------------------------------------------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy.orm import selectinload
 
+from app.attachments.views import CarriesFiles
 from app.core.clock import today
 from app.core.errors import BusinessError, NotYours
 from app.core.format import percent
@@ -54,7 +55,7 @@ LABELS = {
 }
 
 
-class OpportunityView(CrmView):
+class OpportunityView(CarriesFiles, CrmView):
     """销售机会: from the first hint to won or lost, with the plan on the same page."""
 
     datamodel = SQLAInterface(Opportunity)
@@ -328,7 +329,7 @@ class PlanView(OpportunityView):
     route_base = "/plans"
     exclude_route_methods = set(OpportunityView.exclude_route_methods) | {
         "show", "add", "edit", "delete",
-        *(name for name, method in vars(OpportunityView).items() if hasattr(method, "_urls")),
+        *(name for part in (OpportunityView, CarriesFiles) for name, m in vars(part).items() if hasattr(m, "_urls")),
     }  # fmt: skip
     list_title = _l("Development plans")
     list_columns = ["title", "customer_name", "status", "assignee", "assigned_at", "expected_close_on"]

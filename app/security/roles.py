@@ -22,6 +22,7 @@ class SeededRole:
 
 _SEE = "can_list can_show menu"
 _EDIT = "can_list can_show can_add can_edit can_delete menu"
+_FILES = " can_attach can_download can_detach"
 
 ROLES: tuple[SeededRole, ...] = (
     SeededRole(SUPER_ADMIN, "超级管理员", "Super admin", {}),
@@ -52,10 +53,10 @@ ROLES: tuple[SeededRole, ...] = (
             "Dashboard": "can_show can_see_all menu",
             "Plan": "can_list menu",
             "PlanStep": "can_list menu",
-            "Opportunity": _EDIT + " can_assign can_reassign can_see_all can_delete_any",
-            "Customer": _EDIT.replace(" can_delete", "") + " can_see_all can_assign can_edit_any",
+            "Opportunity": _EDIT + _FILES + " can_assign can_reassign can_see_all can_delete_any",
+            "Customer": _EDIT.replace(" can_delete", "") + _FILES + " can_see_all can_assign can_edit_any",
             "Contact": _EDIT + " can_edit_any",
-            "Interaction": _EDIT + " can_edit_any",
+            "Interaction": _EDIT + _FILES + " can_edit_any",
             "Order": _SEE,
             "OrderLine": "can_list",
             "Product": _SEE,
@@ -63,6 +64,7 @@ ROLES: tuple[SeededRole, ...] = (
             "ChurnCase": _SEE + " can_see_all can_defer can_confirm_lost can_act_for_absent",
             "RetentionMeasure": "can_list",
             "Ticket": _EDIT
+            + _FILES
             + " can_see_all can_search_archive can_assign can_reassign can_give_feedback can_give_any_feedback",
             "TicketStep": "can_list",
             "ServiceTarget": _EDIT,
@@ -83,17 +85,17 @@ ROLES: tuple[SeededRole, ...] = (
             "Dashboard": "can_show menu",
             "Plan": "can_list menu",
             "PlanStep": "can_list menu",
-            "Opportunity": _EDIT + " can_win can_lose can_terminate can_plan",
-            "Customer": "can_list can_show can_add can_edit menu can_be_assigned",
+            "Opportunity": _EDIT + _FILES + " can_win can_lose can_terminate can_plan",
+            "Customer": "can_list can_show can_add can_edit menu can_be_assigned" + _FILES,
             "Contact": _EDIT,
-            "Interaction": _EDIT,
+            "Interaction": _EDIT + _FILES,
             "Order": _SEE,
             "OrderLine": "can_list",
             "Product": _SEE,
             "Stock": "can_list menu",
             "ChurnCase": _SEE + " can_defer can_confirm_lost",
             "RetentionMeasure": "can_list",
-            "Ticket": _SEE + " can_add can_handle can_give_feedback can_search_archive",
+            "Ticket": _SEE + _FILES + " can_add can_handle can_give_feedback can_search_archive",
             "TicketStep": "can_list",
             "Feedback": _EDIT + " can_close can_reopen",
             "Complaint": _EDIT + " can_close can_reopen can_open_ticket",

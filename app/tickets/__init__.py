@@ -9,6 +9,7 @@ def register(appbuilder: Any) -> None:
     """Make the screens of the service department known."""
     from flask_babel import lazy_gettext as _l
 
+    from app.attachments.owners import attachable
     from app.core import nav
     from app.core.history import tell
     from app.core.views import CHOICES
@@ -18,6 +19,7 @@ def register(appbuilder: Any) -> None:
     from app.notices.kinds import Leads
     from app.tickets.access import VisibleTickets, tickets_to_choose
     from app.tickets.level_views import ServiceTargetView
+    from app.tickets.operations import why_files_stay
     from app.tickets.queries import waiting
     from app.tickets.views import ComplaintView, FeedbackView, TicketStepView, TicketView, note_of_complaint
 
@@ -43,6 +45,7 @@ def register(appbuilder: Any) -> None:
     for kind in ("feedback", "complaint"):
         tell(kind, "close", _l("closed it"), "circle-check")
         tell(kind, "reopen", _l("opened it again"), "rotate-clockwise")
+    attachable("ticket", closed=why_files_stay)
     tell("ticket", "assign", _l("assigned the ticket"), "user-share")
     tell("ticket", "reassign", _l("reassigned the ticket"), "user-share")
     tell("ticket", "handle", _l("handled it"), "clipboard-check")

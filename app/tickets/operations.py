@@ -68,6 +68,11 @@ def check_open(ticket: Ticket) -> None:
         raise BusinessError(_("Only tickets that nobody was assigned to yet can be edited or deleted."))
 
 
+def why_files_stay(ticket: Ticket) -> str | None:
+    """Why the files of an archived ticket are no longer changed; None before."""
+    return _("The ticket is archived: its files stay as they are.") if ticket.status == S.archived else None
+
+
 def check_removable(ticket: Ticket) -> None:
     """Raises `BusinessError` unless the ticket is still new and no complaint is worked off by it."""
     check_open(ticket)

@@ -16,6 +16,7 @@ from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
 from sqlalchemy.orm import joinedload
 
+from app.attachments.views import CarriesFiles
 from app.core.clock import local, utcnow
 from app.core.errors import BusinessError
 from app.core.format import NOTHING
@@ -89,7 +90,7 @@ class OfCustomer(CrmView):
             form.customer.data = self.choices_for("customer").find(given) or abort(404)
 
 
-class TicketView(OfCustomer):
+class TicketView(CarriesFiles, OfCustomer):
     """服务单: what a customer asked for, from its creation to the archive."""
 
     datamodel = SQLAInterface(Ticket)
