@@ -23,11 +23,13 @@ from app.tickets.access import VisibleTickets
 from app.tickets.models import Ticket, TicketStatus, TicketWord
 
 ASKED = 200  # words of the asking ticket that are looked at, the title's first
-COMMON = 2_000  # a word that so many tickets of a type hold tells nothing; it is not even counted further
-BUDGET = 20_000  # rows of the word table one search reads at most: the rarest words that fit
+COMMON = 1_000  # a word that so many tickets of a type hold finds none; it is not even counted further
+BUDGET = 10_000  # rows of the word table one search reads at most: the rarest words that fit
+ARCHIVE = 10_000  # archived tickets that are counted: how rare a word is needs no more
 CLOSEST = 50  # tickets that are compared word by word
 SATURATION = 0.25  # how much longer texts have to share more words: 0 not at all, 1 in proportion to their length
 LEAST = 0.05  # share of the asked words' weight below which two tickets have nothing in common worth showing
+READ = ""  # the word of every ticket whose words are written down
 WORD = 40  # characters of a word that are kept
 
 ENGLISH = frozenset(
@@ -133,7 +135,7 @@ def index_missing(*, batch: int = 500) -> int:
     For archives from before there were precedents, run by `flask crm init`.
     """
     known = sa.select(TicketWord.ticket_id).where(
-        TicketWord.type_id == Ticket.type_id, TicketWord.ticket_id == Ticket.id
+        TicketWord.type_id == Ticket.type_id, TicketWord.word == READ, TicketWord.ticket_id == Ticket.id
     )
     written, last = 0, 0
     while True:
@@ -155,7 +157,7 @@ def _write(tickets: Iterable[Any]) -> None:
     values = [
         {"type_id": ticket.type_id, "word": word, "ticket_id": ticket.id}
         for ticket in tickets
-        for word in words_of(ticket.title, ticket.request)
+        for word in (READ, *words_of(ticket.title, ticket.request))
     ]
     if values:
         dialect: Any = postgresql if db.engine.dialect.name == "postgresql" else sqlite
@@ -184,7 +186,7 @@ def precedents_of(ticket: Ticket, *, limit: int = 3) -> list[Precedent]:
 
 
 def _weights(type_id: int, asked: list[str]) -> dict[str, tuple[float, int]]:
-    """Per word how telling it is (0 for one that nearly every ticket has) and how many tickets hold it. One statement.
+    """Per word how telling it is and how many tickets hold it. One statement.
 
     Both the archive and the tickets of a word are counted up to a bound only.
     """
@@ -197,20 +199,23 @@ def _weights(type_id: int, asked: list[str]) -> dict[str, tuple[float, int]]:
         .subquery()
     )
     held = sa.select(sa.func.count()).select_from(holding).correlate(given).scalar_subquery()
-    archived = sa.select(Ticket.id).where(Ticket.status == TicketStatus.archived).limit(BUDGET).subquery()
+    archived = sa.select(Ticket.id).where(Ticket.status == TicketStatus.archived).limit(ARCHIVE).subquery()
     size = sa.select(sa.func.count()).select_from(archived).scalar_subquery()
     rows = db.session.execute(sa.select(given.c.word, held.label("held"), size.label("size")))
-    return {
-        row.word: (log(1 + (row.size - row.held + 0.5) / (row.held + 0.5)) if row.held < COMMON else 0.0, row.held)
-        for row in rows
-    }
+    return {row.word: (_telling(row.held, row.size), row.held) for row in rows}
+
+
+def _telling(held: int, size: int) -> float:
+    """The weight of a word that `held` of `size` tickets hold; one counted up to the bound is taken for a frequent one."""
+    held = held if held < COMMON else 4 * COMMON
+    return log(1 + (max(size - held, 0) + 0.5) / (held + 0.5))
 
 
 def _affordable(weights: dict[str, tuple[float, int]]) -> dict[str, float]:
     """The rarest words that some ticket holds, as many as a search may read rows for."""
     chosen, rows = {}, 0
     for word, (weight, held) in sorted(weights.items(), key=lambda item: (item[1][1], item[0])):
-        if held and weight and rows + held <= BUDGET:
+        if 0 < held < COMMON and rows + held <= BUDGET:
             chosen[word] = weight
             rows += held
     return chosen
@@ -223,23 +228,19 @@ def _closest(ticket: Ticket, rare: dict[str, float]) -> list[Ticket]:
     shared = (
         sa.select(TicketWord.ticket_id, sa.func.sum(given.c.weight).label("score"))
         .join(given, given.c.word == TicketWord.word)
-        .join(Ticket, Ticket.id == TicketWord.ticket_id)
-        .where(
-            TicketWord.type_id == ticket.type_id,
-            Ticket.id != (ticket.id or 0),
-            Ticket.status == TicketStatus.archived,
-            VisibleTickets.criterion(),
-        )
+        .where(TicketWord.type_id == ticket.type_id, TicketWord.word.in_(rare))  # else SQLite reads the type's words
         .group_by(TicketWord.ticket_id)
-        .order_by(sa.desc("score"), TicketWord.ticket_id.desc())
-        .limit(CLOSEST)
         .subquery()
     )
-    return list(
-        db.session.execute(
-            sa.select(Ticket).join(shared, shared.c.ticket_id == Ticket.id).options(joinedload(Ticket.customer))
-        ).scalars()
+    closest = (
+        sa.select(Ticket.id)
+        .join(shared, shared.c.ticket_id == Ticket.id)
+        .where(Ticket.id != (ticket.id or 0), Ticket.status == TicketStatus.archived, VisibleTickets.criterion())
+        .order_by(shared.c.score.desc(), Ticket.id.desc())
+        .limit(CLOSEST)
     )
+    found = sa.select(Ticket).where(Ticket.id.in_(closest)).options(joinedload(Ticket.customer))
+    return list(db.session.execute(found).scalars())
 
 
 def _compare(asked: list[str], weights: dict[str, tuple[float, int]], found: Ticket) -> Precedent:

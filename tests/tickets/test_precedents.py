@@ -232,3 +232,8 @@ def test_a_word_in_passing_makes_no_precedent(app, db, wang):
     long = "水泵轴封漏水，车间地面积水，密封圈已经换过两次，电机温度正常，电流也没有波动，振动值合格，出口压力偏低"
     with reading(app, wang):
         assert precedents_of(asking(long, "附件")) == []
+
+
+def test_a_ticket_without_words_is_read_once(db):
+    builders.ticket(title="？", request="。", status=TicketStatus.archived)
+    assert [index_missing(), index_missing()] == [1, 0]
