@@ -13,8 +13,8 @@ from app.notices import kinds
 
 def register(appbuilder: Any) -> None:
     """Add this domain's screens and words."""
-    from app.sales.access import VisibleOpportunities
     from app.attachments.owners import attachable
+    from app.sales.access import VisibleOpportunities
     from app.sales.operations import why_files_stay
     from app.sales.views import OpportunityView, PlanStepView, PlanView
 
