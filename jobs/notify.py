@@ -15,6 +15,7 @@ from app.core.clock import local, utcnow
 from app.core.redis import QUEUE, JsonQueue, enqueue, job_id
 from app.core.unit import unit_of_work
 from app.desk import reminders
+from app.extensions import db
 from app.notices import operations
 from app.notices import post as outgoing
 from app.runs.models import JobRun
@@ -56,16 +57,22 @@ def post() -> Counts:
     Any number may run at once: a message is claimed before it is sent. Returns how many were made, sent, are tried
     again later, and failed for good.
     """
-    with job_context():
+    with app_context():  # what is written is written in short units of work, so that a slow host holds nobody up
         made = outgoing.plan(utcnow())
         return {"made": made, **outgoing.send_all()}
 
 
 def queue_post(connection: Redis, now: datetime) -> bool:
-    """Queue `post` if something is to go out and it does not wait already. Returns whether it was queued."""
+    """Queue `post` if something is to go out and it does not wait already. Returns whether it was queued.
+
+    What a sender of this machine left behind when it was killed is taken up at once, another machine's after its lease.
+    """
     with app_context():
-        if not outgoing.something_to_do(now):
-            return False
+        outgoing.release_the_dead(now)
+        due = outgoing.something_to_do(now)
+        db.session.rollback()  # nothing is held open
+    if not due:
+        return False
     kept: Any = connection.get(WAITING)
     queue = JsonQueue(QUEUE, connection=connection)
     if kept is not None and queue.get_job_position(kept.decode()) is not None:

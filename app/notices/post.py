@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from datetime import datetime, timedelta
 from email.utils import parseaddr
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -169,7 +170,7 @@ def message_id(key: str) -> str:
 def send_all(now: datetime | None = None) -> dict[str, int]:
     """Send every message that is due. Returns how many were sent, are tried again later, failed. Commits each."""
     counts = {"sent": 0, "later": 0, "failed": 0}
-    release_the_dead()
+    release_the_dead(now or utcnow())
     while True:
         with unit_of_work():
             claimed = claim(now or utcnow())
@@ -212,28 +213,32 @@ def claim(now: datetime) -> Delivery | None:
     return row
 
 
-def release_the_dead() -> int:
+def release_the_dead(now: datetime) -> int:
     """Let messages be taken up at once whose sender was a process of this machine and is gone. Commits."""
     host = whoami().rpartition(":")[0]
     owners = db.session.execute(
-        sa.select(Delivery.owner).where(Delivery.status == S.sending, Delivery.owner.like(f"{host}:%")).distinct()
+        sa.select(Delivery.owner)
+        .where(Delivery.status == S.sending, Delivery.due_at > now, Delivery.owner.like(f"{host}:%"))
+        .distinct()
     ).scalars()
     dead = [owner for owner in owners if owner and not _lives(owner.rpartition(":")[2])]
     if not dead:
         return 0
     with unit_of_work():
         freed = sa.update(Delivery).where(Delivery.status == S.sending, Delivery.owner.in_(dead))
-        return int(db.session.execute(freed.values(due_at=utcnow())).rowcount)
+        return int(db.session.execute(freed.values(due_at=now)).rowcount)
 
 
 def _lives(pid: str) -> bool:
+    """Whether this process of this machine runs; one that ended and that nobody has buried yet does not."""
     try:
         os.kill(int(pid), 0)
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:1]
     except ProcessLookupError:
         return False
-    except (PermissionError, ValueError):
-        pass
-    return True
+    except (OSError, ValueError):
+        return True
+    return state != ["Z"]
 
 
 def send(claimed: Delivery) -> str:
