@@ -38,7 +38,7 @@ class RecordStatus(Choice):
 class ServiceStep(Choice):
     """What has to be done about a ticket next, each with its target hours."""
 
-    assign = "assign", _l("Assign")
+    assign = "assign", _l("Assignment")
     handle = "handle", _l("Handle")
     feedback = "feedback", _l("Feedback")
 

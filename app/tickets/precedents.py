@@ -206,7 +206,7 @@ def _weights(type_id: int, asked: list[str]) -> dict[str, tuple[float, int]]:
 
 
 def _telling(held: int, size: int) -> float:
-    """The weight of a word that `held` of `size` tickets hold; one counted up to the bound is taken for a frequent one."""
+    """The weight of a word that `held` of `size` tickets hold; one counted up to the bound is taken for frequent."""
     held = held if held < COMMON else 4 * COMMON
     return log(1 + (max(size - held, 0) + 0.5) / (held + 0.5))
 
