@@ -70,6 +70,7 @@ class HandoverView(ReadOnlyView):
     base_order = ("at", "desc")
     choices = {"leaver": all_users, "actor": all_users}
     extra_rights = ("can_see_all",)
+    fresh_password = frozenset({"confirm", "undo", "disable"})
     list_template = "handover/list.html"
     show_template = "handover/receipt.html"
     empty_text = _l("When somebody leaves, everything he owns is handed over here in one go.")

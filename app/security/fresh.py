@@ -5,8 +5,9 @@ A view names them by its methods:
     fresh_password = frozenset({"edit", "delete"})  # asked when something is sent to them
     fresh_password_first = frozenset({"reset_password"})  # asked before their page, too: what is typed there is secret
 
-What was typed is kept as when a session is over (kept.py), and shown again after the password. The password page does
-nothing but note that the password was typed; the action waits for its own button.
+What was typed is kept as when a session is over (kept.py), and shown again after the password. A method that has no
+page of its own is a button: the page it stands on is shown again. The password page does nothing but note that the
+password was typed; the action waits for its own button.
 """
 
 from __future__ import annotations
@@ -53,5 +54,6 @@ def _ask() -> Any:
         return answer
     if request.method in ("GET", "HEAD"):
         return redirect(url_for(AGAIN, next=page))
-    own = door.own_page(kept.keep(session.get("_user_id"), page))
+    form = "GET" in (request.url_rule.methods or ()) if request.url_rule else False
+    own = door.own_page(kept.keep(session.get("_user_id"), page)) if form else None
     return redirect(url_for(AGAIN, next=own or page, waits=TYPED if own else PRESSED))

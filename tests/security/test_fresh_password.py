@@ -8,6 +8,7 @@ import pytest
 from flask_appbuilder.security.sqla.models import Role, User
 from werkzeug.security import generate_password_hash
 
+from app.handover.views import HandoverView
 from app.security.models import LoginEntry, LoginResult, UserSession
 from app.security.role_views import RoleView
 from app.security.views import UserView
@@ -15,7 +16,7 @@ from tests import builders
 from tests.security.conftest import signed_in
 from tests.support import PASSWORD, rows, text_of
 
-SENSITIVE = (UserView, RoleView)
+SENSITIVE = (UserView, RoleView, HandoverView)
 
 
 def asked(answer):
@@ -116,18 +117,21 @@ def changes(app):
     return sorted(found)
 
 
-def test_every_change_of_accounts_and_roles_is_asked(app, db, stale, wang, role):
+def test_every_change_of_accounts_roles_and_owners_is_asked(app, clock, sign_in, admin, wang, role):
     """A new address of these screens that forgets to ask is named here."""
-    ids = {"UserView": wang.id, "RoleView": role.id}
+    browser = sign_in(admin)
+    clock.forward(minutes=20)
+    ids = {"UserView": wang.id, "RoleView": role.id, "HandoverView": wang.id}
     found, before = changes(app), [(row.id, row.changed_on) for row in rows(User)]
     assert {endpoint for endpoint, _address in found} == {
         "UserView.add", "UserView.edit", "UserView.reset_password", "UserView.end_sessions",
         "RoleView.add", "RoleView.edit", "RoleView.delete",
+        "HandoverView.confirm", "HandoverView.undo", "HandoverView.disable",
     }  # fmt: skip
     not_asked = [
         address
         for endpoint, address in found
-        if not asked(stale.post(address.replace("<pk>", str(ids[endpoint.partition(".")[0]])), {"label_en": "X"}))
+        if not asked(browser.post(address.replace("<pk>", str(ids[endpoint.partition(".")[0]])), {"label_en": "X"}))
     ]
     assert not_asked == []
     assert [(row.id, row.changed_on) for row in rows(User)] == before
@@ -150,10 +154,11 @@ def test_what_is_asked_before_its_page_is_asked_when_it_is_sent_too(app):
         assert getattr(view, "fresh_password_first", frozenset()) <= getattr(view, "fresh_password", frozenset())
 
 
-def test_a_page_of_these_screens_asks_before_it_is_shown_if_a_secret_is_typed_there(app, sign_in, sysadmin, wang, role):
+def test_a_page_of_these_screens_asks_before_it_is_shown_if_a_secret_is_typed_there(app, sign_in, admin, wang, role):
     """Secrets are never kept, so they must not be typed in vain."""
-    browser, secret = sign_in(sysadmin), set()
-    ids = {"UserView": str(wang.id), "RoleView": str(role.id)}
+    browser, secret = sign_in(admin), set()
+    receipt = builders.handover(leaver=wang)
+    ids = {"UserView": str(wang.id), "RoleView": str(role.id), "HandoverView": str(receipt.id)}
     for endpoint, address in changes(app):
         page = browser.get(address.replace("<pk>", ids[endpoint.partition(".")[0]]))
         if 'type="password"' in page.get_data(as_text=True):
@@ -255,6 +260,26 @@ def test_a_button_without_a_page_of_its_own_waits_for_another_press(stale, role)
     assert role_id in [row.id for row in rows(Role)]
     stale.post(f"/roles/delete/{role_id}")
     assert role_id not in [row.id for row in rows(Role)]
+
+
+def test_a_handover_waits_on_its_plan(clock, sign_in, admin, wang, zhao):
+    customer = builders.customer(owner=wang)
+    browser = sign_in(admin)
+    clock.forward(minutes=20)
+    plan = f"/handovers/plan/{wang.id}?by=one&to={zhao.id}"
+    assert browser.get(plan).status_code == 200
+
+    away = browser.post(
+        f"/handovers/confirm/{wang.id}",
+        {"by": "one", "to": str(zhao.id)},
+        headers={"Referer": f"http://localhost{plan}"},
+    )
+
+    assert of(away, "waits") == "pressed"
+    assert browser.post(away.location, {"password": PASSWORD}).location == plan
+    assert browser.get(plan).status_code == 200
+    assert customer.owner_id == wang.id
+    assert [row.kept for row in rows(UserSession)] == [None]
 
 
 def test_the_password_gives_the_session_another_token_and_another_fifteen_minutes(
