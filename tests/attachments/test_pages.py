@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import random
 import re
 import stat
 import threading
+import warnings
 from urllib.parse import quote
 
 import pytest
@@ -89,6 +91,16 @@ def test_without_javascript_the_form_is_an_ordinary_one(ticket, sign_in, wang):
     assert 'enctype="multipart/form-data"' in form
     assert 'name="csrf_token"' in form
     assert re.search(r'<input[^>]* type="file" name="files" multiple', form)
+
+
+def test_without_javascript_too_what_is_typed_on_the_page_stays(ticket, sign_in, wang):
+    """The answer gets a tab of its own where there is something to type, and only there."""
+    form = '<form class="stack g4" method="post" action="/{}/{}/files" enctype="multipart/form-data"'
+    browser = sign_in(wang)
+    typing = browser.get(f"/tickets/show/{ticket.id}").get_data(as_text=True)
+    reading = browser.get(f"/customers/show/{ticket.customer_id}").get_data(as_text=True)
+    assert form.format("tickets", ticket.id) + ' target="_blank"' in typing
+    assert form.format("customers", ticket.customer_id) + " hx-post" in reading
 
 
 def test_reloading_the_answer_leads_back_to_the_record(ticket, sign_in, wang):
@@ -254,16 +266,26 @@ def test_a_name_that_looks_like_markup_is_text(ticket, sign_in, wang):
     assert "<img src=x" not in body
 
 
-def unread(test):
-    """For requests that are too large: Werkzeug leaves what it has read of them to the garbage collector."""
+def large(test):
+    """For large requests: Werkzeug's test client leaves the file it wrote one into to the garbage collector."""
     for ignored in ("ResourceWarning", "pytest.PytestUnraisableExceptionWarning"):
         test = pytest.mark.filterwarnings(f"ignore::{ignored}")(test)
-    return test
+    return pytest.mark.usefixtures("collected")(test)
+
+
+@pytest.fixture
+def collected():
+    """What the test left is gone before the next one begins."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gc.collect()
 
 
 # -- sizes and numbers -------------------------------------------------------------------------------------------
 
 
+@large
 @pytest.mark.parametrize(("more", "taken"), [(0, True), (1, False)])
 def test_a_file_may_be_as_large_as_the_setting_and_not_a_byte_larger(app, ticket, sign_in, wang, store, more, taken):
     app.config["LIUKE_UPLOAD_MB"] = 1
@@ -274,7 +296,7 @@ def test_a_file_may_be_as_large_as_the_setting_and_not_a_byte_larger(app, ticket
     assert ("a.txt was not attached. The file has more than 1 MB." in page(browser, ticket)) is not taken
 
 
-@unread
+@large
 @pytest.mark.parametrize(("language", "sentence"), [
     ("en", "What you sent is too large: 3 MB are taken at once. Nothing was changed."),
     ("zh", "3 MB"),
@@ -291,7 +313,7 @@ def test_more_than_a_request_may_carry_is_answered_in_plain_words(
     assert contents(store) == []
 
 
-@unread
+@large
 def test_only_addresses_that_take_files_take_more_than_a_form_and_only_of_people_who_are_signed_in(
     app, ticket, sign_in, wang, client
 ):
