@@ -108,6 +108,7 @@ class Config:
     LIUKE_CHURN_MONTHS = number("LIUKE_CHURN_MONTHS", 6)  # calendar months without an order
     LIUKE_CHURN_MONTHS_BY_LEVEL = months_by_level(os.environ.get("LIUKE_CHURN_MONTHS_BY_LEVEL", ""))
     LIUKE_MIRROR_STALE_DAYS = number("LIUKE_MIRROR_STALE_DAYS", 8)
+    LIUKE_CAMPAIGN_DAYS = number("LIUKE_CAMPAIGN_DAYS", 90)  # orders count as following an activity
     LIUKE_SYNC_STATUS = status_codes(os.environ.get("LIUKE_SYNC_STATUS", ""))  # beside the codes it knows
     LIUKE_WORK_HOURS = work_hours(os.environ.get("LIUKE_WORK_HOURS") or "09:00-18:00")  # of a working day
     LIUKE_ESCALATE_HOURS = number("LIUKE_ESCALATE_HOURS", 4)  # working hours from a reminder to the leads

@@ -10,10 +10,13 @@ def register(appbuilder: Any) -> None:
     from flask_babel import lazy_gettext as _l
 
     from app.core import nav
+    from app.core.history import tell
     from app.core.views import CHOICES
     from app.marketing.access import activities_to_choose
     from app.marketing.views import ActivityView, ParticipantView
 
+    tell("activity", "add_participants", _l("added participants"), "user-plus")
+    tell("activity", "remove_participants", _l("took the participants off"), "user-x")
     CHOICES["activity"] = activities_to_choose
     nav.add(appbuilder, ActivityView, group="sales", icon="flag", label=_l("Marketing activities"))
     appbuilder.add_view_no_menu(ParticipantView)

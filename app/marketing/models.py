@@ -44,6 +44,7 @@ class Activity(Stamped, SoftDeleted, Model):
     kind: Mapped[ActivityKind] = mapped_column(ActivityKind.column_type())
     starts_on: Mapped[date] = mapped_column(comment="company-local date")
     ends_on: Mapped[date | None] = mapped_column(comment="company-local date, included")
+    plan: Mapped[str | None] = mapped_column(sa.String(3000), comment="what is to be done, by whom")
     budget: Mapped[Decimal | None] = mapped_column(Money(), comment="CNY")
     cost: Mapped[Decimal | None] = mapped_column(Money(), comment="CNY")
     outcome: Mapped[str | None] = mapped_column(sa.String(2000))

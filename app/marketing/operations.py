@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
 import sqlalchemy as sa
+from flask_appbuilder.security.sqla.models import User
 from flask_babel import gettext as _
 
+from app.core.clock import utcnow
 from app.core.errors import BusinessError
+from app.core.lifecycle import note_move
+from app.core.types import UtcDateTime
+from app.customers.access import in_reach_of
+from app.customers.models import Customer
 from app.extensions import db
 from app.marketing.models import Activity, Participant
+from app.notices.operations import insert
 
 
 def keep_activity(activity: Activity) -> Activity:
@@ -45,3 +56,50 @@ def add_participant(participant: Participant) -> Participant:
     db.session.add(participant)
     db.session.flush()
     return participant
+
+
+def add_matching(
+    activity: Activity,
+    criteria: Iterable[sa.ColumnElement[bool]],
+    *,
+    actor: User | None,
+    at: datetime | None = None,
+    note: str | None = None,
+) -> int:
+    """Put every customer that `criteria` name and the actor may see on the list of an activity. Returns how many.
+
+    Who is on it already stays on it once, also when somebody else adds him at this moment. One statement however many
+    they are, and one line in the activity's history; `note` says which they were. Flushes.
+    """
+    at = at or utcnow()
+    who = sa.literal(actor.id if actor is not None else None, sa.Integer())
+    when = sa.literal(at, UtcDateTime())
+    columns: dict[str, Any] = {
+        "activity_id": sa.literal(activity.id, sa.Integer()),
+        "customer_id": Customer.id,
+        "created_at": when,
+        "changed_at": when,
+        "created_by_id": who,
+        "changed_by_id": who,
+        "version": sa.literal(1, sa.Integer()),
+    }
+    chosen = sa.select(*(value.label(name) for name, value in columns.items())).select_from(Customer)
+    chosen = chosen.where(in_reach_of(actor), *criteria).order_by(Customer.id)
+    made = insert(Participant.__table__).from_select(list(columns), chosen, include_defaults=False)
+    added = db.session.execute(made.on_conflict_do_nothing(index_elements=["activity_id", "customer_id"])).rowcount
+    if added:
+        told = f"{added} · {note}" if note else str(added)
+        note_move(activity, "add_participants", actor=actor, at=at, note=told)
+    db.session.flush()
+    return int(added)
+
+
+def remove_all(activity: Activity, *, actor: User | None, at: datetime | None = None) -> int:
+    """Take every customer the actor may see off the list of an activity. Returns how many. Flushes."""
+    seen = sa.select(Customer.id).where(Customer.id == Participant.customer_id, in_reach_of(actor))
+    gone = sa.delete(Participant).where(Participant.activity_id == activity.id, seen.exists())
+    removed = db.session.execute(gone.execution_options(synchronize_session=False)).rowcount
+    if removed:
+        note_move(activity, "remove_participants", actor=actor, at=at, note=str(removed))
+    db.session.flush()
+    return int(removed)

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import abort, redirect, request, url_for
+from flask import abort, current_app, flash, g, redirect, render_template, request, url_for
 from flask_appbuilder import expose
 from flask_appbuilder.models.sqla.interface import SQLAInterface
-from flask_appbuilder.security.decorators import has_access
+from flask_appbuilder.security.decorators import has_access, permission_name
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from flask_babel import ngettext
 
+from app.core.history import history_of
+from app.core.scope import may
+from app.core.search import Search
+from app.core.unit import unit_of_work
 from app.core.views import CrmView
-from app.marketing import operations
+from app.customers.access import VisibleCustomers
+from app.customers.views import CustomerView
+from app.marketing import operations, queries
 from app.marketing.access import AllActivities, VisibleParticipants
 from app.marketing.models import Activity, Participant
 
@@ -32,6 +40,7 @@ class ActivityView(CrmView):
         "kind": _l("Kind"),
         "starts_on": _l("Starts on"),
         "ends_on": _l("Ends on"),
+        "plan": _l("Plan"),
         "budget": _l("Budget"),
         "cost": _l("Cost"),
         "outcome": _l("Outcome"),
@@ -39,15 +48,27 @@ class ActivityView(CrmView):
         "created_at": _l("Created at"),
     }
     list_columns = ["title", "kind", "starts_on", "ends_on", "budget", "cost"]
-    show_columns = ["kind", "starts_on", "ends_on", "budget", "cost", "outcome", "created_by", "created_at"]
+    show_columns = ["kind", "starts_on", "ends_on", "plan", "budget", "cost", "outcome", "created_by", "created_at"]
     search_columns = ["title", "kind", "starts_on"]
     order_columns = ["starts_on"]
     base_order = ("starts_on", "desc")
-    add_columns = edit_columns = ["title", "kind", "starts_on", "ends_on", "budget", "cost", "outcome"]
+    add_columns = edit_columns = ["title", "kind", "starts_on", "ends_on", "plan", "budget", "cost", "outcome"]
     description_columns = {"ends_on": _l("The last day. Leave it empty for a single day.")}
     formatters_columns = {"kind": lambda kind: kind.label}
     show_template = "marketing/activity.html"
     empty_text = _l("Plan a fair, a visit or a campaign, and note the customers who take part.")
+
+    def show_page(self, record: Activity) -> dict[str, Any]:
+        """The facts, what followed, the participants and the history."""
+        page = super().show_page(record)
+        page.update(
+            followed=queries.followed(record),
+            days=current_app.config["LIUKE_CAMPAIGN_DAYS"],
+            opens_orders=may("can_show", "Order"),
+            opens_opportunities=may("can_show", "Opportunity"),
+            history=history_of(record, limit=8),
+        )
+        return page
 
     def create_record(self, record: Activity) -> None:
         operations.keep_activity(record)
@@ -92,6 +113,42 @@ class ParticipantView(CrmView):
 
     def after_save(self, record: Participant) -> str:
         return url_for("ActivityView.show", pk=record.activity_id)
+
+    @expose("/choose/<pk>", methods=["GET", "POST"])
+    @has_access
+    @permission_name("add")
+    def choose(self, pk: Any) -> Any:
+        """Add all customers that fit the filters of the customers list; first shown and counted, then added."""
+        activity = AllActivities.find(pk) or abort(404)
+        customers = next(view for view in self.appbuilder.baseviews if isinstance(view, CustomerView))
+        search = Search(customers)
+        if request.method == "POST":
+            note = " · ".join(f"{filter.label}: {filter.text}" for filter in search.active)[:500]
+            with unit_of_work():
+                added = operations.add_matching(
+                    activity, search.criteria, actor=g.user._get_current_object(), note=note or None
+                )
+            flash(ngettext("%(num)d customer was added.", "%(num)d customers were added.", added), "success")
+            return redirect(url_for("ActivityView.show", pk=activity.id))
+        criteria = [VisibleCustomers.criterion(), *search.criteria]
+        found, more = customers.rows(criteria, *customers.base_order, page=0, size=customers.page_size)
+        count, known = queries.matching(activity, criteria)
+        return render_template(
+            "marketing/choose.html", title=_("Add participants"), activity=activity, search=search, rows=found,
+            columns=[customers._column(c) for c in customers.list_columns[:6]], more=more, customers=customers,
+            count=count, known=known, **self.frame(),
+        )  # fmt: skip
+
+    @expose("/clear/<pk>", methods=["POST"])
+    @has_access
+    @permission_name("delete")
+    def clear(self, pk: Any) -> Any:
+        """Take all customers off the list of an activity."""
+        activity = AllActivities.find(pk) or abort(404)
+        with unit_of_work():
+            removed = operations.remove_all(activity, actor=g.user._get_current_object())
+        flash(ngettext("%(num)d customer was taken off.", "%(num)d customers were taken off.", removed), "success")
+        return redirect(url_for("ActivityView.show", pk=activity.id))
 
     @expose("/delete/<pk>", methods=["POST"])
     @has_access
