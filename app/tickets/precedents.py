@@ -7,6 +7,7 @@ of characters, English words are stemmed lightly, model numbers stay whole.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -154,14 +155,22 @@ def index_missing(*, batch: int = 500) -> int:
 
 
 def _write(tickets: Iterable[Any]) -> None:
-    values = [
-        {"type_id": ticket.type_id, "word": word, "ticket_id": ticket.id}
-        for ticket in tickets
-        for word in (READ, *words_of(ticket.title, ticket.request))
-    ]
-    if values:
-        dialect: Any = postgresql if db.engine.dialect.name == "postgresql" else sqlite
-        db.session.execute(dialect.insert(TicketWord).on_conflict_do_nothing(), values)
+    postgres = db.engine.dialect.name == "postgresql"
+    dialect: Any = postgresql if postgres else sqlite
+    given = sa.bindparam("words", type_=sa.Text)  # as JSON: one statement that is compiled once
+    words = (
+        sa.func.json_array_elements_text(sa.cast(given, postgresql.JSON)).table_valued("value")
+        if postgres
+        else sa.func.json_each(given).table_valued("value")
+    )
+    rows = sa.select(
+        sa.bindparam("type", type_=sa.Integer), sa.cast(words.c.value, sa.String), sa.bindparam("id", type_=sa.Integer)
+    ).where(sa.true())  # without a WHERE, SQLite reads ON CONFLICT as a join's ON
+    table = TicketWord.__table__
+    insert = dialect.insert(table).from_select(["type_id", "word", "ticket_id"], rows).on_conflict_do_nothing()
+    for ticket in tickets:
+        held = [READ, *words_of(ticket.title, ticket.request)]
+        db.session.execute(insert, {"type": ticket.type_id, "id": ticket.id, "words": json.dumps(held)})
 
 
 # -- searching ----------------------------------------------------------------------------------------------------
