@@ -126,6 +126,7 @@ class ChurnCaseView(CrmView):
             fields=[(label, value) for label, value in page["fields"] if str(value)],
             customer=record.customer,
             buying=found,
+            shows_orders=may("can_list", "Order"),
             silent=silent_days(record, now, found.last.ordered_at if found.last and record.status in OPEN else None),
             contact=last_contact(record.customer_id) if may("can_list", "Interaction") else None,
             shows_contact=may("can_list", "Interaction"),

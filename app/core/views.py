@@ -179,7 +179,7 @@ class CrmView(TakesSteps, ModelView):
             "title": self.list_title,
             "search": search,
             "rows": rows,
-            "columns": [self._column(c) for c in self.list_columns],
+            "columns": [self._column(c) for c in self.shown_columns()],
             "order": order,
             "direction": direction,
             "page": page,
@@ -193,6 +193,10 @@ class CrmView(TakesSteps, ModelView):
             "list_query": f"?{query}" if (query := url_encode(request.args)) else "",
             "bulk_actions": [(m, label) for m, label, right in self.bulk if may(right, self.class_permission_name)],
         }
+
+    def shown_columns(self) -> builtins.list[str]:
+        """Those of the list's columns that the reader may see; a subclass's business."""
+        return builtins.list(self.list_columns)
 
     def extra_criteria(self) -> builtins.list[Any]:
         """Further WHEREs of this list (a tab, say); a subclass's business."""
@@ -367,7 +371,7 @@ class CrmView(TakesSteps, ModelView):
         relation = key.removesuffix("_id")
         criteria = [view.scope.criterion(), column == record.id]
         rows, more = view.rows(criteria, *view.base_order, page=0, size=size, without=relation)
-        columns = [view._column(c) for c in view.list_columns if c.split(".")[0] != relation]
+        columns = [view._column(c) for c in view.shown_columns() if c.split(".")[0] != relation]
         return {
             "view": view,
             "rows": rows,

@@ -133,6 +133,10 @@ class CustomerView(CarriesFiles, CrmView):
         }
         return tabs.get(request.args.get("tab", ""), [])
 
+    def shown_columns(self) -> Any:
+        """What a customer ordered is for those who may see orders."""
+        return [c for c in self.list_columns if not c.startswith("stats.") or may("can_list", "Order")]
+
     def list_page(self) -> dict[str, Any]:
         page = super().list_page()
         tab = request.args.get("tab", "")
@@ -156,6 +160,7 @@ class CustomerView(CarriesFiles, CrmView):
             related_lists=[self.related_list(record, *current)]
             if current
             else [self.related_list(record, v, key, size=5) for v, key in overview],
+            shows_orders=may("can_list", "Order"),
             notes=[note for made in NOTES if (note := made(record)) is not None],
             days_silent=(today() - local(record.stats.last_order_at).date()).days
             if record.stats and record.stats.last_order_at

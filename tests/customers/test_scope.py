@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from app.core.clock import utcnow
 from app.customers.models import Contact, Interaction
 from app.sales.models import OpportunityStatus
 from tests import builders
@@ -146,3 +147,22 @@ def test_an_account_manager_without_team_is_in_nobodys_team(app, db, sign_in, zh
     app.config["LIUKE_CUSTOMERS_SHARED"] = "team"
     builders.customer(owner=builders.user(), name="外人的客户")
     assert "外人的客户" not in text_of(sign_in(zhao).get("/customers/list/"))
+
+
+# -- orders are a right of their own -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("orders", [True, False])
+def test_what_a_customer_ordered_is_for_those_who_may_see_orders(db, sign_in, wang, orders):
+    rights = [("can_list", "Customer"), ("can_show", "Customer"), ("can_list", "ChurnCase"), ("can_show", "ChurnCase"),
+              ("can_see_all", "ChurnCase"), *([("can_list", "Order")] if orders else [])]  # fmt: skip
+    customer = builders.customer(owner=wang)
+    builders.order(customer, amount="777.00")
+    builders.stats(customer, order_total="777.00", order_count=1, last_order_at=utcnow())
+    case = builders.churn_case(customer, owner=wang)
+    browser = sign_in(builders.user(roles=[builders.role(rights=rights)]))
+    for address in ("/customers/list/", f"/customers/show/{customer.id}", f"/churn/show/{case.id}"):
+        answer = browser.get(address)
+        assert answer.status_code == 200
+        assert ("777.00" in text_of(answer)) is orders, address
+        assert ("Orders in" in text_of(answer)) is orders, address
