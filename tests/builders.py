@@ -15,6 +15,7 @@ from flask_appbuilder.security.sqla.models import Role, User
 from werkzeug.security import generate_password_hash
 
 import app.customers.operations  # noqa: F401 - keeps the folded keys of a customer
+from app.attachments.models import Attachment
 from app.churn.models import ChurnCase, ChurnStatus, RetentionMeasure
 from app.core.clock import months_before, today, utcnow
 from app.customers.models import Contact, Customer, CustomerStats, Interaction
@@ -356,6 +357,16 @@ def handover_item(handover: Handover, record: Customer | None = None, *, to: Use
 
 
 # -- marketing --------------------------------------------------------------------------------------------------
+
+
+def attachment(
+    record: Any = None, *, by: User | None = None, name: str = "合同.pdf", mime: str = "application/pdf", **given: Any
+) -> Attachment:
+    """The row of a file on a record (a ticket, if none is given); no file is behind it."""
+    record = record or ticket()
+    key = f"{next(_numbers):032x}"
+    given = {"size": 57, "key": key, "sha256": key * 2, "created_by_id": _id(by), **given}
+    return _kept(Attachment(record_type=record.__tablename__, record_id=record.id, name=name, mime=mime, **given))
 
 
 def activity(*, title: str = "春季展会", kind: ActivityKind = ActivityKind.fair, **given: Any) -> Activity:

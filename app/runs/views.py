@@ -22,6 +22,8 @@ COUNTS = {
     "removed": _l("Removed"),
     "sessions": _l("Sessions removed"),
     "heartbeats": _l("Signs of life removed"),
+    "stray": _l("Stray files removed"),
+    "unfinished": _l("Unfinished uploads removed"),
     "runs": _l("Runs removed"),
     "reminded": _l("Reminded"),
     "escalated": _l("Told to the leads"),

@@ -39,7 +39,7 @@ def fill(*, lead: User, manager: User, size: int = 1) -> None:
         case = builders.churn_case(customer, run=run, opened_at=day)
         builders.measure(case, by=manager)
         builders.ticket_step(builders.ticket(customer, by=lead, given_to=manager), actor=lead)
-        builders.ticket(customer, by=manager)
+        builders.attachment(builders.ticket(customer, by=manager), by=manager)
         builders.feedback(customer, accepted_by=manager)
         builders.complaint(customer, accepted_by=manager)
         builders.activity(starts_on=today() - timedelta(days=number))
