@@ -36,7 +36,7 @@ def attach(
         raise BusinessError(_("%(num)d files are attached already. Remove one first.", num=count))
     same = sa.select(Attachment.name).where(*live, Attachment.sha256 == file.sha256)
     if (known := db.session.execute(same).scalar_one_or_none()) is not None:
-        raise BusinessError(_("It is attached already: %(name)s", name=known))
+        raise BusinessError(_("It is attached already as “%(name)s”.", name=known))
     at = at or utcnow()
     attachment = Attachment(
         record_type=record.__tablename__,

@@ -339,7 +339,7 @@ def test_the_same_content_sent_twice_is_there_once(ticket, sign_in, wang, store)
     attach(browser, ticket)
     send(browser, ticket, ("copy.pdf", PDF))
     assert len(attached(ticket)) == len(contents(store)) == 1
-    assert "copy.pdf was not attached. It is attached already: 合同.pdf" in page(browser, ticket)
+    assert "copy.pdf was not attached. It is attached already as “合同.pdf”." in page(browser, ticket)
 
 
 def test_what_was_removed_may_be_attached_again_and_another_record_may_have_it_too(ticket, sign_in, wang):
