@@ -41,6 +41,7 @@ from app.marketing.models import Activity, ActivityKind, Participant
 from app.masterdata.models import DictionaryItem, DictionaryType
 from app.mirror.models import Order, OrderLine, Product, Stock, SyncStatus
 from app.mirror.sync import sync
+from app.notices.models import Notification
 from app.runs.models import Installation, JobRun
 from app.runs.operations import claim, finish, install, whoami
 from app.runs.periodic import CHURN_SCAN, instant, period_of
@@ -55,6 +56,7 @@ SEED = 20261122
 PASSWORD = "bright-lantern-28"  # noqa: S105 - of everybody in the demo company, and documented
 DIRECT, BY_FEED, WON = 175, 8, 17  # where the 200 customers come from; won ones by opportunities
 FOLLOWED_UP = timedelta(days=45)  # a talk that long ago leaves nothing to be done
+UNREAD = timedelta(days=3)  # notifications nobody has read yet
 WEEKS = 60  # Saturdays that were scanned
 # How far the newest tickets are today; the others are archived.
 TICKET_ENDS = ["created"] * 5 + ["assigned"] * 6 + ["returned"] * 2 + ["handled"] * 4
@@ -147,6 +149,9 @@ def _load(scene: Scene, tell: Tell) -> None:
     _weeks(scene, returns)
     with unit_of_work():
         security.disable(db.session.merge(scene.people["wulei"]), actor=scene.people["sunwei"])
+        # What people were told long ago they have read.
+        old = sa.update(Notification).where(Notification.at < scene.now - UNREAD)
+        db.session.execute(old.values(read_at=Notification.at))
         db.session.execute(sa.update(Installation).values(loading=False))
 
 

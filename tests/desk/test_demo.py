@@ -28,6 +28,7 @@ from app.extensions import db as extension
 from app.marketing.models import Activity, Participant
 from app.masterdata.models import DictionaryItem, DictionaryType
 from app.mirror.models import Order, OrderLine, OrderStatus, Product, Stock, SyncRun, SyncStatus
+from app.notices.models import Notification
 from app.runs.models import Installation, JobRun, RunStatus
 from app.runs.operations import install
 from app.sales.models import CloseKind, Opportunity, OpportunityStatus, PlanStep
@@ -170,6 +171,12 @@ def test_talks_end_with_follow_ups_some_overdue_some_to_come(rows):
     assert len(talks) > 300
     due = [talk.next_follow_up_on for talk in talks if talk.next_follow_up_on]
     assert min(due) < today < max(due)
+
+
+def test_what_people_were_told_long_ago_they_have_read(rows):
+    told = rows(Notification)
+    assert all(one.read_at is not None for one in told if one.at < utcnow() - timedelta(days=4))
+    assert any(one.read_at is None for one in told)
 
 
 def test_2000_orders_of_two_years_have_lines_that_add_up(rows):
