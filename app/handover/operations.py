@@ -94,7 +94,7 @@ def hand_over(leaver: User, rule: Rule, *, stamp: str, actor: User, at: datetime
     _write_items(handover, plan)
     names = _names(handover)
     for move in MOVES:
-        still = [move.model.version == item.c.version, move.owner_column == item.c.from_id, *move.open]
+        still = [move.model.version == item.c.version, _owned_by(move, item.c.from_id), *move.open]
         moved = {"outcome": ItemOutcome.moved}
         _transfer(
             handover, move, still, moved, item.c.to_id, item.c.from_id, names=names, actor=actor, at=at,
@@ -192,10 +192,11 @@ def still_theirs(move: Move, handover: Handover) -> list[Any]:
     )
     return [
         item.c.outcome == ItemOutcome.moved,
-        move.owner_column == item.c.to_id,
+        _owned_by(move, item.c.to_id),
         *move.open,
-        ~assigned.correlate(item).exists(),
-        ~handed_on.correlate(item).exists(),
+        # Values, not EXISTS: those PostgreSQL makes joins of, which without statistics take minutes.
+        assigned.correlate(item).limit(1).scalar_subquery().is_(None),
+        handed_on.correlate(item).limit(1).scalar_subquery().is_(None),
     ]
 
 
@@ -206,6 +207,11 @@ def _lock(leaver: User) -> None:
     """Whoever hands over the same person's records waits here. On SQLite the write lock is ours already."""
     db.session.execute(sa.select(User.id).where(User.id == leaver.id).with_for_update(key_share=True))
     db.session.refresh(leaver)
+
+
+def _owned_by(move: Move, person: Any) -> Any:
+    """WHERE a record is this person's; as an expression, so that records are found by id and never by their owner."""
+    return move.owner_column + 0 == person
 
 
 def _write_items(handover: Handover, plan: Plan) -> None:
@@ -242,20 +248,21 @@ def _transfer(
     """Mark the items whose records are `still` as they have to be, and make those records the new owner's.
 
     One statement locks the records in the order of their ids, looks at them again and marks their items; one changes
-    exactly those; one writes their history.
+    exactly those; one writes their history. The items were written a moment ago, PostgreSQL has no statistics of them:
+    each statement is such that it looks ids up in an index and never joins all with all.
     """
     table = move.model.__table__
     ours = [item.c.handover_id == handover.id, item.c.record_type == move.kind]
     joined = table.join(item, sa.and_(item.c.record_id == table.c.id, *ours))
     locked = (
-        sa.select(table.c.id)
+        sa.select(item.c.id)
         .select_from(joined)
         .where(*still)
         .order_by(table.c.id)
         .with_for_update(key_share=True, of=table)
         .cte("locked")
     )
-    db.session.execute(sa.update(item).where(*ours, item.c.record_id.in_(sa.select(locked.c.id))).values(mark))
+    db.session.execute(sa.update(item).where(item.c.id.in_(sa.select(locked.c.id))).values(mark))
     marked = sa.and_(*ours, *(item.c[name] == value for name, value in mark.items()))
     values = {"version": table.c.version + 1, "changed_at": at, "changed_by_id": actor.id, move.owner: new}
     db.session.execute(sa.update(table).where(table.c.id == item.c.record_id, marked, *still).values(values))

@@ -27,6 +27,9 @@ from app.core.lifecycle import perform
 from app.core.unit import unit_of_work
 from app.customers.numbers import next_number
 from app.extensions import db
+from app.handover.models import RuleKind
+from app.handover.operations import hand_over
+from app.handover.rule import Rule
 from app.sales import operations
 from app.sales.models import Opportunity
 from app.tickets import operations as service
@@ -84,9 +87,18 @@ def ask_about_ticket(ticket_id: int, number: int) -> None:
     perform(service.give_feedback, ticket, actor=who, result="问过了", satisfaction=4 if number % 2 else 2)
 
 
-RACES: dict[str, Callable[[int, int], Any]] = {
+def confirm_handover(one: tuple[int, int, str], _number: int) -> None:
+    """Confirm the plan that everybody saw: all that one person owns goes to another."""
+    leaver, successor, stamp = one
+    with unit_of_work():
+        rule = Rule(RuleKind.one, people=(successor,))
+        hand_over(db.session.get_one(User, leaver), rule, stamp=stamp, actor=person("li"))
+
+
+RACES: dict[str, Callable[[Any, int], Any]] = {
     "assign": assign, "win": win, "plan or close": plan_or_close, "take number": take_number,
     "assign ticket": assign_ticket, "handle ticket": handle_ticket, "ask about ticket": ask_about_ticket,
+    "confirm handover": confirm_handover,
 }  # fmt: skip
 
 

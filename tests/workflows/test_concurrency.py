@@ -12,6 +12,10 @@ import pytest
 from app.core.models import AuditEntry, Outcome
 from app.core.models import Counter as CounterRow
 from app.customers.models import Contact, Customer
+from app.handover.models import Handover, HandoverItem, ItemOutcome, RuleKind
+from app.handover.plan import plan_for
+from app.handover.rule import Rule
+from app.notices.models import Notification
 from app.sales.models import Opportunity, OpportunityStatus, PlanStep
 from app.tickets.models import Ticket, TicketStatus, TicketStep
 from tests import builders
@@ -97,6 +101,21 @@ def test_no_step_is_planned_after_the_end(race, li, wang):
     steps = rows(PlanStep)
     assert ended["done"] == 60 + len(steps)
     assert [step.id for step in steps if planned[step.id] > ends[step.opportunity_id]] == []
+
+
+def test_a_handover_confirmed_by_six_is_one_handover(race, li, wang, zhao):
+    for _number in range(200):
+        builders.ticket(builders.customer(owner=wang), given_to=wang)
+    stamp = plan_for(wang, Rule(RuleKind.one, people=(zhao.id,))).stamp
+    ended, _results = race("confirm handover", people=6, ids=[(wang.id, zhao.id, stamp)])
+    assert ended == {"done": 1, "What 王强 owns has changed. Look at the plan again.": 5}
+    [handover] = rows(Handover)
+    assert (handover.moved, handover.skipped) == (400, 0)
+    assert {item.outcome for item in rows(HandoverItem)} == {ItemOutcome.moved}
+    assert {c.owner_id for c in rows(Customer)} == {t.assignee_id for t in rows(Ticket)} == {zhao.id}
+    assert {c.version for c in rows(Customer)} == {2}
+    assert history("handover", Outcome.done) == 401  # the records and the person
+    assert len(rows(Notification)) == 1
 
 
 def told(step):
