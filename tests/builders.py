@@ -27,7 +27,7 @@ from app.mirror.models import Order, OrderLine, OrderStatus, Product, Stock, Syn
 from app.runs.models import JobRun, RunStatus
 from app.sales.models import CloseKind, Opportunity, OpportunityStatus, PlanStep
 from app.security.models import RoleProfile, Team, UserProfile
-from app.tickets.models import Complaint, Feedback, Ticket, TicketStatus, TicketStep
+from app.tickets.models import Complaint, Feedback, ServiceStep, ServiceTarget, Ticket, TicketStatus, TicketStep
 
 _numbers = count(1)
 
@@ -309,6 +309,13 @@ def ticket(
             **given,
         )
     )
+
+
+def service_target(*, step: ServiceStep = ServiceStep.handle, hours: int = 9, **given: Any) -> ServiceTarget:
+    """The target of a step, for a ticket type of the company's own."""
+    if "type" not in given:
+        given["type"] = dictionary_item(type=DictionaryType.ticket_type, label=f"返修{next(_numbers)}")
+    return _kept(ServiceTarget(step=step, hours=hours, **given))
 
 
 def ticket_step(ticket: Ticket, *, step: str = "created", actor: User | None = None, **given: Any) -> TicketStep:

@@ -41,6 +41,8 @@ def fill(*, lead: User, manager: User, size: int = 1) -> None:
         builders.ticket_step(builders.ticket(customer, by=lead, given_to=manager), actor=lead)
         builders.attachment(builders.ticket(customer, by=manager), by=manager)
         builders.feedback(customer, accepted_by=manager)
+        builders.service_target()
+        builders.calendar_day()
         builders.complaint(customer, accepted_by=manager)
         builders.activity(starts_on=today() - timedelta(days=number))
         builders.participant(activity, customer)
