@@ -162,7 +162,8 @@ class HandoverView(ReadOnlyView):
         given = request.args if given is None else given
         kind = kind_from(given)
         bundles, _foreign = bundles_of(leaver.id)
-        owned = Counter(record.kind for bundle in bundles for record in bundle.records)
+        numbers = Counter(record.kind for bundle in bundles for record in bundle.records)
+        owned = {kind: numbers[kind] for kind in RecordKind if numbers[kind]}
         by_item = Counter[int | None]()
         if kind in (RuleKind.region, RuleKind.level):
             for bundle in bundles:
