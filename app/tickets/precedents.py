@@ -24,8 +24,8 @@ from app.tickets.access import VisibleTickets
 from app.tickets.models import Ticket, TicketStatus, TicketWord
 
 ASKED = 200  # words of the asking ticket that are looked at, the title's first
-COMMON = 1_000  # a word that so many tickets of a type hold finds none; it is not even counted further
-BUDGET = 10_000  # rows of the word table one search reads at most: the rarest words that fit
+COMMON = 2_000  # a word that so many tickets of a type hold finds none; it is not even counted further
+BUDGET = 20_000  # rows of the word table one search reads at most: the rarest words that fit
 ARCHIVE = 10_000  # archived tickets that are counted: how rare a word is needs no more
 CLOSEST = 50  # tickets that are compared word by word
 SATURATION = 0.25  # how much longer texts have to share more words: 0 not at all, 1 in proportion to their length
