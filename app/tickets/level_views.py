@@ -21,13 +21,15 @@ class ServiceTargetView(CrmView):
     show_title = _l("Service target")
     add_title = _l("New service target")
     edit_title = _l("Edit service target")
-    label_columns = {"type": _l("Type"), "step": _l("Step"), "hours": _l("Working hours")}
+    label_columns = {
+        "id": _l("Order of entry"), "type": _l("Type"), "step": _l("Step"), "hours": _l("Working hours")
+    }  # fmt: skip
     description_columns = {"hours": _l("Counted in working hours from the moment the step before was done.")}
     list_columns = ["type", "step", "hours"]
     show_columns = ["type", "step", "hours"]
     search_columns = ["type", "step"]
-    order_columns: list[str] = []
-    base_order = ("type_id", "asc")
+    order_columns = ["id"]
+    base_order = ("id", "asc")
     add_columns = ["type", "step", "hours"]
     edit_columns = ["hours"]
     note_text = _l("A change counts for the steps that begin after it. Due times that were set stay.")
