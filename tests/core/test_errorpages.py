@@ -78,7 +78,7 @@ def test_a_wrong_method_says_which_are_right(db, sign_in, li):
 def test_too_much_at_once_is_refused(db, app, sign_in, li):
     answer = sign_in(li).post("/opportunities/add", {"title": "长" * app.config["MAX_CONTENT_LENGTH"]})
     assert answer.status_code == 413
-    assert "What you sent is too large." in text_of(answer)
+    assert "What you sent is too large: 2 MB are taken at once." in text_of(answer)
 
 
 def test_what_is_not_there_says_nothing_about_why(db, sign_in, li):
