@@ -118,9 +118,7 @@ class MyWorkView(BaseView):
     part.passive = True
 
     def _work(self) -> Work:
-        work = work_of(queries.reader(), today())
-        g.setdefault("counts", {})["MyWork"] = work.count  # the menu need not ask again
-        return work
+        return work_of(queries.reader(), today())
 
     def _body(self, work: Work) -> Any:
         return render_template("desk/_my_work.html", work=work, day=today(), day_text=day_text())

@@ -8,15 +8,18 @@ from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
+from flask import g
 from sqlalchemy.orm import contains_eager, joinedload
 
-from app.churn.access import theirs
-from app.churn.models import ChurnCase, ChurnStatus
+from app.churn.access import absences, theirs
+from app.churn.models import OPEN, ChurnCase, ChurnStatus
 from app.core.clock import today
 from app.core.scope import may, reader_id
 from app.customers.models import Contact, Customer, CustomerStatus, Interaction
 from app.desk.reminders import birthdays_on, open_follow_ups, open_steps
 from app.extensions import db
+from app.notices.models import Notification
+from app.notices.queries import BELL
 from app.sales.models import Opportunity, OpportunityStatus, PlanStep
 from app.tickets.models import Ticket, TicketStatus
 
@@ -178,42 +181,59 @@ def _waiting_tickets(who: Reader, reader: Any = None) -> sa.ColumnElement[bool]:
 
 
 def waiting() -> int:
-    """How many things the page shows as to be done today; about 100 for more. On every page, hence one statement."""
+    """How many things the page shows as to be done today; 100 and more of a kind count as 100. On every page.
+
+    One statement, which also brings what the bell and the menu's entries for warnings and tickets would ask for
+    themselves: they find their numbers in `g.counts`.
+    """
     who = reader()
     counted = _counted(
         tuple(getattr(who, name) for name in Reader.__dataclass_fields__ if name != "id"),
         may("can_act_for_absent", "ChurnCase"),
     )
-    return int(db.session.execute(counted, {"reader": who.id, "today": today()}).scalar_one())
+    found = db.session.execute(counted, {"reader": who.id, "today": today()}).one()._mapping
+    g.setdefault("counts", {}).update({name: int(number) for name, number in found.items() if name != "others"})
+    return int(found["others"]) + int(found["ChurnCase"]) + int(found["Ticket"])
 
 
 @cache
 def _counted(holds: tuple[bool, ...], absent: bool) -> sa.Select[Any]:
-    """SELECT of that number for `reader` and `today`; made once for everybody with the same rights."""
-    from app.churn.access import absences
-
+    """SELECT of those numbers for `reader` and `today`; made once for everybody with the same rights."""
     who = Reader(0, *holds)
     me, day = sa.bindparam("reader", type_=sa.Integer()), sa.bindparam("today", type_=sa.Date())
-    parts: list[Any] = []
+    others: list[Any] = []
     if who.follows_up:
         own = sa.select(Interaction.id).join(Customer, Customer.id == Interaction.customer_id)
-        parts.append(own.where(*_own_follow_ups(me, day)))
+        others.append(own.where(*_own_follow_ups(me, day)))
     if who.develops:
         own = sa.select(PlanStep.id).join(Opportunity, Opportunity.id == PlanStep.opportunity_id)
-        parts.append(own.where(*_own_steps(me, day)))
-    if who.defers:
-        for whose in (Customer.owner_id == me, *(absences() if absent else ())):
-            own = sa.select(ChurnCase.id).join(Customer, Customer.id == ChurnCase.customer_id)
-            open_one = ChurnCase.status == ChurnStatus.warning
-            parts.append(own.where(whose, open_one, Customer.status != CustomerStatus.deleted))
-    if who.works_on_tickets:
-        parts.append(sa.select(Ticket.id).where(_waiting_tickets(who, me)))
+        others.append(own.where(*_own_steps(me, day)))
     if who.assigns_opportunities:
-        parts.append(
-            sa.select(Opportunity.id).where(
-                Opportunity.status == OpportunityStatus.unassigned, Opportunity.deleted_at.is_(None)
-            )
-        )
-    if not parts:
-        return sa.select(sa.literal(0))
-    return sa.select(sa.func.count()).select_from(sa.union_all(*parts).limit(MANY).subquery())
+        nobodys = Opportunity.status == OpportunityStatus.unassigned
+        others.append(sa.select(Opportunity.id).where(nobodys, Opportunity.deleted_at.is_(None)))
+    looked_after: list[Any] = [Customer.owner_id == me] if who.defers else []
+    if who.defers and absent:
+        looked_after += absences()
+    # Each kind of customer is a branch of its own and comes from an index; joined by OR they would all be read.
+    warned = [
+        sa.select(ChurnCase.id)
+        .join(Customer, Customer.id == ChurnCase.customer_id)
+        .where(whose, ChurnCase.status.in_(OPEN), ChurnCase.status == ChurnStatus.warning)
+        .where(Customer.status != CustomerStatus.deleted)
+        for whose in looked_after
+    ]
+    given = [sa.select(Ticket.id).where(_waiting_tickets(who, me))] if who.works_on_tickets else []
+    unread = sa.select(Notification.id).where(Notification.recipient_id == me, Notification.read_at.is_(None))
+    parts = {"others": others, "ChurnCase": warned, "Ticket": given, BELL: [unread]}
+    numbers = [_number(selects).label(name) for name, selects in parts.items()]
+    return sa.select(*numbers)
+
+
+def _number(selects: list[Any]) -> Any:
+    """How many rows these SELECTs find together, 100 for more."""
+    if not selects:
+        return sa.literal(0)
+    found: Any = selects[0]
+    if len(selects) > 1:
+        found = sa.union_all(*selects)
+    return sa.select(sa.func.count()).select_from(found.limit(MANY).subquery()).scalar_subquery()

@@ -14,11 +14,11 @@ from typing import Any
 
 import sqlalchemy as sa
 from flask_appbuilder.security.sqla.models import User
-from flask_babel import gettext as _
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.core.clock import local, utcnow
 from app.core.errors import BusinessError
+from app.core.sentences import gettext as _
 from app.core.types import UtcDateTime
 from app.extensions import db
 from app.notices import robots, transport

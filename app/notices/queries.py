@@ -12,6 +12,7 @@ from app.notices.models import Channel, Notification, Robot
 
 MANY = 100  # unread ones nobody counts on every page
 PAGE = 25
+BELL = "bell"  # the bell's number among the counts of a request (core.web)
 
 
 def unread(recipient: int) -> int:
