@@ -7,7 +7,6 @@ from typing import Any
 
 import sqlalchemy as sa
 from flask_appbuilder.security.sqla.models import User
-from flask_babel import gettext as _
 from sqlalchemy.exc import InvalidRequestError
 
 from app.attachments.models import Attachment
@@ -16,6 +15,7 @@ from app.attachments.storage import Incoming
 from app.core.clock import utcnow
 from app.core.errors import BusinessError, NotYours, StepRefused
 from app.core.lifecycle import FASTER, note_move
+from app.core.sentences import gettext as _
 from app.extensions import db
 
 MOST_FILES = 50  # of one record

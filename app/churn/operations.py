@@ -14,7 +14,6 @@ from typing import Any
 
 import sqlalchemy as sa
 from flask_appbuilder.security.sqla.models import User
-from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from app.churn.access import of_a_live_customer
@@ -24,6 +23,7 @@ from app.churn.rule import Rule, rule_at
 from app.core.clock import utcnow
 from app.core.errors import BusinessError, NotYours
 from app.core.lifecycle import Step, note_move, step
+from app.core.sentences import gettext as _
 from app.core.text import clean
 from app.core.types import UtcDateTime
 from app.customers.models import Customer, CustomerStatus

@@ -10,10 +10,10 @@ from typing import Any
 
 import sqlalchemy as sa
 from flask import current_app
-from flask_babel import gettext as _
 
 from app.core.clock import day_start, local, months_before
 from app.core.errors import BusinessError
+from app.core.sentences import gettext as _
 from app.core.types import UtcDateTime
 from app.customers.models import Customer
 from app.extensions import db

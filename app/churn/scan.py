@@ -9,12 +9,11 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from flask_babel import gettext as _
-
 from app.churn.operations import ScanResult, open_cases, ranges, recover_behind, scan_range
 from app.churn.rule import rule_at
 from app.core.clock import utcnow
 from app.core.errors import BusinessError
+from app.core.sentences import gettext as _
 from app.core.unit import unit_of_work
 from app.mirror.queries import freshness
 from app.runs.models import JobRun

@@ -8,12 +8,12 @@ import time
 from typing import Any
 
 from flask import Flask, current_app, render_template, request, url_for
-from flask_babel import gettext as _
-from flask_babel import ngettext
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DBAPIError, OperationalError, StatementError
 from werkzeug.exceptions import HTTPException, SecurityError
 
+from app.core.sentences import gettext as _
+from app.core.sentences import ngettext
 from app.core.taking import note_denied
 from app.extensions import db
 

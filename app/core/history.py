@@ -74,4 +74,4 @@ def _told(entry: AuditEntry, button: Any) -> Told:
     if refused:
         tried = button or ATTEMPTS.get(name) or ATTEMPTS.get(entry.action, words)
         words = _("tried “%(action)s”: refused", action=tried)
-    return Told(entry.actor, words, icon, entry.at, entry.note, refused)
+    return Told(entry.actor, words, icon, entry.at, entry.words, refused)

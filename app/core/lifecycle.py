@@ -14,8 +14,6 @@ from typing import Any
 
 from flask import has_request_context, request
 from flask_appbuilder.security.sqla.models import User
-from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm.exc import StaleDataError
 
@@ -23,6 +21,9 @@ from app.core.choices import Choice
 from app.core.clock import utcnow
 from app.core.errors import BusinessError, NotYours, StepRefused
 from app.core.models import AuditEntry, HasStatus, Outcome
+from app.core.sentences import gettext as _
+from app.core.sentences import lazy_gettext as _l
+from app.core.sentences import to_keep
 from app.core.unit import unit_of_work
 from app.extensions import db
 
@@ -213,7 +214,10 @@ def note_move(
 def note_refusal(
     record_type: str, record_id: int | None, action: str, *, actor_id: int | None, before: Choice | None, why: str
 ) -> None:
-    """Write one history row for something that was refused, in a unit of work of its own. Commits."""
+    """Write one history row for something that was refused, in a unit of work of its own. Commits.
+
+    A `why` that remembers what it says (core.sentences) is read in the reader's language.
+    """
     with unit_of_work():
         db.session.add(
             AuditEntry(
@@ -224,6 +228,7 @@ def note_refusal(
                 outcome=Outcome.refused,
                 from_status=before.value if before is not None else None,
                 note=why[:2000],
+                changes=to_keep(why),
                 ip=_ip(),
             )
         )

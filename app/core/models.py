@@ -15,6 +15,7 @@ from sqlalchemy.orm import Mapped, declared_attr, mapped_column, relationship
 from app.core import people  # noqa: F401 - repairs User.get_full_name for every importer
 from app.core.choices import Choice
 from app.core.clock import utcnow
+from app.core.sentences import SAID, said_again
 from app.core.types import UtcDateTime
 
 # Names for every constraint, so that a migration can find it again on both databases.
@@ -119,11 +120,18 @@ class AuditEntry(Model):
     outcome: Mapped[Outcome] = mapped_column(Outcome.column_type(), default=Outcome.done)
     from_status: Mapped[str | None] = mapped_column(sa.String(20))
     to_status: Mapped[str | None] = mapped_column(sa.String(20))
-    changes: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON, comment="field -> [from, to]")
+    changes: Mapped[dict[str, Any] | None] = mapped_column(
+        sa.JSON, comment="field -> [from, to], or what a refusal said"
+    )
     note: Mapped[str | None] = mapped_column(sa.String(2000), comment="reason, or why it was refused")
     ip: Mapped[str | None] = mapped_column(sa.String(45))
 
     actor: Mapped[User | None] = relationship(User, foreign_keys=[actor_id])
+
+    @property
+    def words(self) -> str | None:
+        """The reason as it was typed, or why it was refused in the reader's language."""
+        return said_again(self.changes) if self.changes and SAID in self.changes else self.note
 
 
 class Counter(Model):

@@ -9,8 +9,6 @@ from urllib.parse import urlencode as url_encode
 
 import sqlalchemy as sa
 from flask import current_app, flash, g, redirect, render_template, request, url_for
-from flask_babel import gettext as _
-from flask_babel import ngettext
 from sqlalchemy.exc import OperationalError
 
 from app.core.errors import BusinessError, NotYours
@@ -18,6 +16,8 @@ from app.core.forms import CrmForm
 from app.core.lifecycle import Step, note_refusal, perform
 from app.core.scope import RowScope, may, row_id
 from app.core.search import Search
+from app.core.sentences import gettext as _
+from app.core.sentences import ngettext
 from app.extensions import db
 
 log = logging.getLogger(__name__)

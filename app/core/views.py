@@ -18,7 +18,6 @@ from flask import abort, flash, g, jsonify, redirect, render_template, request, 
 from flask_appbuilder import ModelView, expose
 from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_appbuilder.security.decorators import has_access, permission_name
-from flask_babel import gettext as _
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 from sqlalchemy.orm import RelationshipProperty, joinedload, selectinload
 from sqlalchemy.orm.exc import StaleDataError
@@ -31,6 +30,7 @@ from app.core.forms import form_class
 from app.core.lifecycle import note_move, note_refusal
 from app.core.scope import RowScope, may
 from app.core.search import Search
+from app.core.sentences import gettext as _
 from app.core.taking import TakesSteps
 from app.core.unit import unit_of_work
 from app.extensions import db

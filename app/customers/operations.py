@@ -7,13 +7,13 @@ from typing import Any
 
 import sqlalchemy as sa
 from flask_appbuilder.security.sqla.models import User
-from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import event
 
 from app.core.clock import local, utcnow
 from app.core.errors import BusinessError, NotYours, StepRefused
 from app.core.lifecycle import FASTER, Step, note_move, step
+from app.core.sentences import gettext as _
 from app.core.text import name_key, search_key
 from app.customers.models import Contact, Customer, CustomerStatus, Interaction
 from app.customers.numbers import next_number

@@ -8,7 +8,6 @@ from flask import abort, flash, g, request, url_for
 from flask_appbuilder import expose
 from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_appbuilder.security.decorators import has_access, permission_name
-from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import inspect
 
@@ -18,6 +17,7 @@ from app.core.errors import NotYours
 from app.core.format import day_of, money
 from app.core.history import history_of
 from app.core.scope import may, reader_id
+from app.core.sentences import gettext as _
 from app.core.views import CrmView
 from app.customers import operations
 from app.customers.access import VisibleContacts, VisibleCustomers, VisibleInteractions, contacts_to_choose, editable

@@ -21,13 +21,13 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from flask import current_app
 from flask_appbuilder.security.sqla.models import Role, User
-from flask_babel import gettext as _
 
 from app.churn import operations as churn
 from app.churn.models import OPEN, ChurnCase, RetentionMeasure
 from app.core.clock import company_zone, local, months_before, utcnow
 from app.core.errors import BusinessError
 from app.core.lifecycle import Step, note_move
+from app.core.sentences import gettext as _
 from app.core.unit import unit_of_work
 from app.customers import operations as customers
 from app.customers.models import Contact, Customer, Gender, Interaction

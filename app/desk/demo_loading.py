@@ -9,10 +9,10 @@ from pathlib import Path
 
 import sqlalchemy as sa
 from flask import current_app
-from flask_babel import gettext as _
 
 from app.core.errors import BusinessError
 from app.core.files import open_private
+from app.core.sentences import gettext as _
 from app.core.unit import unit_of_work
 from app.extensions import db
 from app.masterdata.seed import seed_dictionary

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from flask_appbuilder.security.sqla.models import User
-from flask_babel import gettext as _
 
 from app.core.errors import BusinessError
 from app.core.scope import row_id
+from app.core.sentences import gettext as _
 from app.handover.models import RuleKind
 from app.handover.operations import check_rule
 from app.handover.rule import Rule

@@ -11,13 +11,13 @@ from typing import Any
 
 import sqlalchemy as sa
 from flask_appbuilder.security.sqla.models import User
-from flask_babel import gettext as _
 
 from app.core.choices import Choice
 from app.core.clock import utcnow
 from app.core.errors import BusinessError, NotYours
 from app.core.lifecycle import note_move
 from app.core.models import AuditEntry, Outcome
+from app.core.sentences import gettext as _
 from app.core.types import UtcDateTime
 from app.extensions import db
 from app.handover.models import Handover, HandoverItem, ItemOutcome, RecordKind, RuleKind, UndoOutcome

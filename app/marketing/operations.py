@@ -8,11 +8,11 @@ from typing import Any
 
 import sqlalchemy as sa
 from flask_appbuilder.security.sqla.models import User
-from flask_babel import gettext as _
 
 from app.core.clock import utcnow
 from app.core.errors import BusinessError
 from app.core.lifecycle import note_move
+from app.core.sentences import gettext as _
 from app.core.types import UtcDateTime
 from app.customers.access import in_reach_of
 from app.customers.models import Customer

@@ -13,10 +13,10 @@ from zoneinfo import ZoneInfo
 import chinese_calendar
 import sqlalchemy as sa
 from flask import current_app
-from flask_babel import gettext as _
 
 from app.core.clock import company_zone, day_start, local, today
 from app.core.errors import BusinessError
+from app.core.sentences import gettext as _
 from app.extensions import db
 from app.masterdata.models import CalendarDay
 

@@ -6,9 +6,9 @@ import re
 from typing import Any
 
 import sqlalchemy as sa
-from flask_babel import gettext as _
 
 from app.core.errors import BusinessError
+from app.core.sentences import gettext as _
 from app.core.text import fold
 from app.extensions import db
 from app.masterdata.models import DictionaryItem

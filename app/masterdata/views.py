@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from flask_appbuilder.models.sqla.interface import SQLAInterface
-from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
+from app.core.sentences import gettext as _
 from app.core.views import CrmView
 from app.masterdata import operations
 from app.masterdata.access import AllDays, AllItems

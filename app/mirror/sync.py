@@ -15,11 +15,11 @@ from typing import Any
 import sqlalchemy as sa
 from flask import current_app
 from flask_appbuilder.security.sqla.models import User
-from flask_babel import gettext as _
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.core.clock import local, utcnow
 from app.core.errors import BusinessError
+from app.core.sentences import gettext as _
 from app.core.unit import unit_of_work
 from app.extensions import db
 from app.mirror.bulk import insert_into

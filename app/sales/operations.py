@@ -6,14 +6,14 @@ from datetime import date, datetime
 
 import sqlalchemy as sa
 from flask_appbuilder.security.sqla.models import User
-from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from flask_babel import ngettext
 from sqlalchemy.orm.exc import StaleDataError
 
 from app.core.clock import local, utcnow
 from app.core.errors import BusinessError, NotYours, StepRefused
 from app.core.lifecycle import FASTER, Step, note_move, step
+from app.core.sentences import gettext as _
+from app.core.sentences import ngettext
 from app.customers.access import in_reach_of
 from app.customers.models import Contact, Customer, CustomerStatus
 from app.customers.operations import add_contact, claim, open_account, same_name

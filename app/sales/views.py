@@ -9,7 +9,6 @@ from flask import abort, flash, g, redirect, request, url_for
 from flask_appbuilder import expose
 from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_appbuilder.security.decorators import has_access, permission_name
-from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy.orm import selectinload
 
@@ -20,6 +19,7 @@ from app.core.format import percent
 from app.core.history import history_of
 from app.core.lifecycle import Step, note_refusal
 from app.core.scope import may, reader_id
+from app.core.sentences import gettext as _
 from app.core.unit import unit_of_work
 from app.core.views import CrmView, ReadOnlyView
 from app.customers.access import VisibleCustomers

@@ -15,6 +15,7 @@ from sqlalchemy.orm import RelationshipProperty
 
 from app.core.choices import ChoiceType
 from app.core.format import cell, listed
+from app.core.sentences import SAID
 from app.core.types import Money, UtcDateTime
 from app.core.web import language
 from app.extensions import db
@@ -26,7 +27,7 @@ def told(view: Any, changes: dict[str, Any] | None) -> list[tuple[Any, Any, Any]
     """(field, before, after) of every change a history row keeps about a record of this screen."""
     return [
         (_label(view, name), _value(view, name, before), _value(view, name, after))
-        for name, (before, after) in (changes or {}).items()
+        for name, (before, after) in (changes if changes and SAID not in changes else {}).items()
     ]
 
 

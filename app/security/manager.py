@@ -8,13 +8,13 @@ from typing import Any
 from flask import Flask, current_app, g, request, session
 from flask_appbuilder.security.sqla.manager import SecurityManager
 from flask_appbuilder.security.sqla.models import User
-from flask_babel import gettext as _
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from flask_login import LoginManager
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from app.core.errors import BusinessError
+from app.core.sentences import gettext as _
 from app.core.text import fold
 from app.security import sessions
 from app.security.passwords import COMMON

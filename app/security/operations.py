@@ -23,12 +23,12 @@ from flask_appbuilder.security.sqla.models import (
     assoc_user_group,
     assoc_user_role,
 )
-from flask_babel import gettext as _
 from werkzeug.security import check_password_hash
 
 from app.core.clock import utcnow
 from app.core.errors import BusinessError, NotYours
 from app.core.lifecycle import note_move
+from app.core.sentences import gettext as _
 from app.extensions import db
 from app.security import sessions
 from app.security.models import RoleProfile, Team, UserProfile

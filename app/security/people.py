@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 import sqlalchemy as sa
 from flask_appbuilder.security.sqla.models import Role, User
-from flask_babel import gettext as _
 
 from app.core.errors import BusinessError
+from app.core.sentences import gettext as _
 from app.extensions import db
 from app.security import operations
 from app.security.models import RoleProfile, Team

@@ -9,12 +9,12 @@ from flask_appbuilder import expose
 from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_appbuilder.security.decorators import has_access
 from flask_appbuilder.security.sqla.models import Role
-from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
 from sqlalchemy.orm import joinedload
 
 from app.core.scope import may
+from app.core.sentences import gettext as _
 from app.core.views import CrmView
 from app.security import operations, queries
 from app.security.access import AllRoles

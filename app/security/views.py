@@ -12,13 +12,13 @@ from flask_appbuilder import expose
 from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_appbuilder.security.decorators import has_access
 from flask_appbuilder.security.sqla.models import Role, User, assoc_user_role
-from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy.orm import joinedload, selectinload
 
 from app.core.format import NOTHING, listed, when
 from app.core.nav import add as add_to_menu
 from app.core.search import Active, Control
+from app.core.sentences import gettext as _
 from app.core.text import like
 from app.core.views import CrmView
 from app.extensions import db

@@ -7,13 +7,13 @@ from datetime import date, datetime
 import sqlalchemy as sa
 from flask_appbuilder import Model
 from flask_appbuilder.security.sqla.models import User
-from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.core.choices import Choice
 from app.core.clock import today, utcnow
 from app.core.models import HasStatus, SoftDeleted, Stamped, partial_index, user_fk
+from app.core.sentences import gettext as _
 from app.core.types import UtcDateTime
 from app.customers.models import Customer, dictionary_fk
 from app.masterdata.models import DictionaryItem, DictionaryType

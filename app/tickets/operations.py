@@ -6,12 +6,12 @@ from datetime import datetime
 
 import sqlalchemy as sa
 from flask_appbuilder.security.sqla.models import User
-from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from app.core.clock import local, utcnow
 from app.core.errors import BusinessError, NotYours, StepRefused
 from app.core.lifecycle import FASTER, Step, note_move, step
+from app.core.sentences import gettext as _
 from app.customers.numbers import next_number
 from app.extensions import db
 from app.masterdata.models import DictionaryItem, DictionaryType

@@ -11,7 +11,6 @@ from flask import abort, flash, g, redirect, render_template, request, url_for
 from flask_appbuilder import expose
 from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_appbuilder.security.decorators import has_access, permission_name
-from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
 from sqlalchemy.orm import joinedload
@@ -22,6 +21,7 @@ from app.core.errors import BusinessError
 from app.core.format import NOTHING
 from app.core.lifecycle import note_refusal
 from app.core.scope import may, reader_id
+from app.core.sentences import gettext as _
 from app.core.unit import unit_of_work
 from app.core.views import CrmView, ReadOnlyView
 from app.customers.queries import primary_contact

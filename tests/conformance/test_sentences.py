@@ -53,6 +53,20 @@ def test_no_refusal_is_untranslated():
     assert wrong == []
 
 
+def test_refusals_are_said_in_sentences_that_remember_what_they_say():
+    """Else the history tells them in the language of whoever was refused."""
+    refusing = {path for path, call in calls() if name_of(call) in REFUSALS}
+    wrong = {
+        f"{path}: {name.name}"
+        for path in refusing
+        for node in ast.walk(source("app")[path])
+        if isinstance(node, ast.ImportFrom) and node.module == "flask_babel"
+        for name in node.names
+        if name.name in ("gettext", "ngettext")
+    }
+    assert wrong == set()
+
+
 @pytest.mark.parametrize("folder", ["app", "jobs"])
 def test_a_translated_sentence_is_one_literal(folder):
     wrong = [
