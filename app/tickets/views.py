@@ -364,7 +364,9 @@ class RecordView(OfCustomer):
         return self.why_not_edit(record)
 
     def open_steps(self, record: Any) -> list[Any]:
-        return super().open_steps(record) if self.may_edit(record) else []
+        """What may be done now; a complaint whose ticket is open is not offered to be closed."""
+        person = g.user._get_current_object()
+        return [s for s in super().open_steps(record) if s.why_not(record, actor=person) is None]
 
     def close_with(self, form_type: Any, pk: Any) -> Any:
         """The page that closes a record, with what it says already."""

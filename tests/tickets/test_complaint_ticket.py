@@ -30,6 +30,7 @@ def test_a_complaint_opens_one_ticket_and_ends_with_it(db, sign_in, li, wang, co
 
     browser.post(f"/complaints/open-ticket/{complaint.id}")
     assert len(rows(Ticket)) == 1
+    assert f"/complaints/close/{complaint.id}" not in browser.get(f"/complaints/show/{complaint.id}").get_data(True)
     answer = browser.post(f"/complaints/close/{complaint.id}", {"remedy": "换货"})
     assert answer.status_code == 409
     assert f"Its ticket {ticket.number} is still open." in text_of(answer)
