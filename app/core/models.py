@@ -120,9 +120,8 @@ class AuditEntry(Model):
     outcome: Mapped[Outcome] = mapped_column(Outcome.column_type(), default=Outcome.done)
     from_status: Mapped[str | None] = mapped_column(sa.String(20))
     to_status: Mapped[str | None] = mapped_column(sa.String(20))
-    changes: Mapped[dict[str, Any] | None] = mapped_column(
-        sa.JSON, comment="field -> [from, to], or what a refusal said"
-    )
+    # Of a refusal: what was said, to be said again in the reader's language (core/sentences.py).
+    changes: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON, comment="field -> [from, to]")
     note: Mapped[str | None] = mapped_column(sa.String(2000), comment="reason, or why it was refused")
     ip: Mapped[str | None] = mapped_column(sa.String(45))
 

@@ -28,7 +28,7 @@ def due_of(ticket: Ticket, at: datetime, status: TicketStatus | None = None) -> 
     step = NEXT.get(status or ticket.status)
     if step is None:
         return None
-    type_id = ticket.type_id if ticket.type_id is not None else ticket.type.id
+    type_id = ticket.type.id if ticket.type is not None else ticket.type_id  # the key follows when it is flushed
     hours = db.session.execute(
         sa.select(ServiceTarget.hours).where(ServiceTarget.type_id == type_id, ServiceTarget.step == step)
     ).scalar_one_or_none()

@@ -73,6 +73,16 @@ def why_files_stay(ticket: Ticket) -> str | None:
     return _("The ticket is archived: its files stay as they are.") if ticket.status == S.archived else None
 
 
+def change_ticket(ticket: Ticket) -> None:
+    """Keep the changed facts of a new ticket; another type has another target. The caller flushes.
+
+    Raises `BusinessError` once it is assigned.
+    """
+    check_open(ticket)
+    if sa.inspect(ticket).attrs.type.history.has_changes():
+        ticket.due_at = due_of(ticket, ticket.created_at)
+
+
 def check_removable(ticket: Ticket) -> None:
     """Raises `BusinessError` unless the ticket is still new and no complaint is worked off by it."""
     check_open(ticket)
@@ -110,7 +120,7 @@ def _may_ask(ticket: Ticket, actor: User | None) -> None:
 
 
 def _untouched(ticket: Ticket, _actor: User | None) -> None:
-    if ticket.times_returned:
+    if ticket.times_returned and holds(ticket.assignee, "can_be_assigned", "Customer"):
         raise BusinessError(_("The ticket was handled before, so it stays with its assignee."))
 
 
@@ -251,6 +261,7 @@ def complaint_of(ticket: Ticket) -> Complaint | None:
 def open_ticket(complaint: Complaint, *, actor: User | None, at: datetime | None = None) -> Ticket:
     """Open the ticket by which a complaint is worked off; when that is archived, the complaint is closed. Flushes.
 
+    A complaint that was reopened after its ticket was archived may open another one.
     Raises `NotYours`, or `BusinessError` when the complaint is closed or has its ticket already.
     """
     at = at or utcnow()
@@ -260,8 +271,10 @@ def open_ticket(complaint: Complaint, *, actor: User | None, at: datetime | None
         raise StepRefused(str(FASTER))
     if complaint.status != R.open:
         raise BusinessError(_("The complaint is closed."))
-    if complaint.ticket_id is not None:
-        raise BusinessError(_("The complaint already has the ticket %(ticket)s.", ticket=str(complaint.ticket)))
+    db.session.expire(complaint, ["ticket"])  # the page may have loaded that there was none
+    opened = open_ticket_of(complaint)
+    if opened is not None:
+        raise BusinessError(_("The complaint already has the ticket %(ticket)s.", ticket=str(opened)))
     kind = db.session.execute(
         sa.select(DictionaryItem).where(
             DictionaryItem.type == DictionaryType.ticket_type, DictionaryItem.code == "complaint"
@@ -292,10 +305,16 @@ def _settle(ticket: Ticket, *, actor: User | None, at: datetime) -> None:
     note_move(complaint, "close", actor=actor, at=at, before=R.open, note=ticket.number)
 
 
+def open_ticket_of(record: Record) -> Ticket | None:
+    """The ticket by which a complaint is being worked off, until it is archived."""
+    ticket = record.ticket if isinstance(record, Complaint) else None
+    return ticket if ticket is not None and ticket.status != S.archived else None
+
+
 def _without_ticket(record: Record, actor: User | None) -> None:
     check_may_change(record, actor)
-    ticket = record.ticket if isinstance(record, Complaint) else None
-    if ticket is not None and ticket.status != S.archived:
+    ticket = open_ticket_of(record)
+    if ticket is not None:
         raise BusinessError(_("Its ticket %(ticket)s is still open. The complaint closes with it.", ticket=str(ticket)))
 
 
@@ -333,9 +352,27 @@ def enter_record(record: Record, *, actor: User | None, at: datetime | None = No
     return record
 
 
-def remove_record(record: Record, *, actor: User | None, at: datetime | None = None) -> None:
-    """Hide a feedback or complaint. Flushes. Raises `NotYours`."""
+def change_record(record: Record, *, actor: User | None) -> None:
+    """Keep the changed facts of a feedback or complaint. The caller flushes.
+
+    Raises `NotYours`, `BusinessError` when a complaint would leave its open ticket's customer or, closed, its remedy.
+    """
     check_may_change(record, actor)
+    if not isinstance(record, Complaint):
+        return
+    ticket = open_ticket_of(record)
+    if ticket is not None and sa.inspect(record).attrs.customer.history.has_changes():
+        raise BusinessError(_("Its ticket %(ticket)s is still open, so the customer stays.", ticket=str(ticket)))
+    if record.status == R.closed and not (record.remedy or "").strip():
+        raise BusinessError(_("A closed complaint keeps its remedy. Reopen it if nothing was done."))
+
+
+def remove_record(record: Record, *, actor: User | None, at: datetime | None = None) -> None:
+    """Hide a feedback or complaint. Flushes. Raises `NotYours`, `BusinessError` while its ticket is open."""
+    check_may_change(record, actor)
+    ticket = open_ticket_of(record)
+    if ticket is not None:
+        raise BusinessError(_("Its ticket %(ticket)s is still open, so the complaint stays.", ticket=str(ticket)))
     record.deleted_at = at or utcnow()
     db.session.flush()
 

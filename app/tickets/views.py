@@ -269,7 +269,7 @@ class TicketView(CarriesFiles, OfCustomer):
         operations.create_ticket(record, actor=g.user._get_current_object())
 
     def change_record(self, record: Ticket) -> None:
-        operations.check_open(record)
+        operations.change_ticket(record)
 
     def delete_record(self, record: Ticket) -> None:
         operations.remove_ticket(record)
@@ -346,7 +346,7 @@ class RecordView(OfCustomer):
         operations.enter_record(record, actor=g.user._get_current_object())
 
     def change_record(self, record: Any) -> None:
-        operations.check_may_change(record, g.user._get_current_object())
+        operations.change_record(record, actor=g.user._get_current_object())
 
     def delete_record(self, record: Any) -> None:
         operations.remove_record(record, actor=g.user._get_current_object())
@@ -448,7 +448,7 @@ class ComplaintView(RecordView):
     }
     list_columns = ["subject", "customer", "complainant", "received_on", "accepted_by", "satisfaction", "status"]
     show_columns = [
-        "customer", "complainant", "received_on", "accepted_by", "satisfaction", "content", "remedy", "ticket", "memo",
+        "customer", "complainant", "received_on", "accepted_by", "satisfaction", "content", "remedy", "memo",
         "created_by", "created_at",
     ]  # fmt: skip
     search_columns = ["customer", "subject", "complainant", "received_on", "accepted_by", "satisfaction", "status"]
@@ -463,7 +463,9 @@ class ComplaintView(RecordView):
     show_template = "tickets/complaint.html"
 
     def ticket_progress(self, record: Complaint) -> list[Any]:
-        """How far the ticket is that works the complaint off."""
+        """How far the ticket is that works the complaint off; nothing if there is none the reader may see."""
+        if record.ticket_id is None or not may("can_show", "Ticket") or VisibleTickets.find(record.ticket_id) is None:
+            return []
         lines = sa.select(TicketStep).where(TicketStep.ticket_id == record.ticket_id).options(
             joinedload(TicketStep.actor)
         )  # fmt: skip
@@ -472,7 +474,7 @@ class ComplaintView(RecordView):
 
     def may_open_ticket(self, record: Complaint) -> bool:
         """Whether the reader may open a ticket for this complaint now."""
-        free = record.status == RecordStatus.open and record.ticket_id is None
+        free = record.status == RecordStatus.open and operations.open_ticket_of(record) is None
         return free and self.allows("open_ticket") and may("can_add", "Ticket") and self.may_edit(record)
 
     @expose("/open-ticket/<pk>", methods=["POST"])

@@ -102,3 +102,60 @@ def test_an_open_complaint_is_said_on_the_customers_page_and_on_its_churn_warnin
     db.session.commit()
     for page in pages:
         assert sentence not in text_of(browser.get(page)), page
+
+
+def edit_form(complaint, **changed):
+    """What the form of a complaint sends."""
+    given = {
+        "customer": complaint.customer_id, "complainant": complaint.complainant, "subject": complaint.subject,
+        "received_on": complaint.received_on.isoformat(), "accepted_by": complaint.accepted_by_id,
+        "remedy": complaint.remedy or "", "version": complaint.version,
+    }  # fmt: skip
+    return {**given, **changed}
+
+
+def test_a_complaint_stays_with_its_customer_and_is_not_deleted_while_its_ticket_is_open(
+    db, sign_in, li, wang, complaint
+):
+    ticket = operations.open_ticket(complaint, actor=wang)
+    other = builders.customer()
+    db.session.commit()
+    browser, first = sign_in(wang), complaint.customer_id
+
+    answer = browser.post(f"/complaints/edit/{complaint.id}", edit_form(complaint, customer=other.id))
+    assert "is still open, so the customer stays." in text_of(answer)
+    assert complaint.customer_id == first
+    answer = browser.post(f"/complaints/delete/{complaint.id}", follow_redirects=True)
+    assert f"Its ticket {ticket.number} is still open, so the complaint stays." in text_of(answer)
+    assert complaint.deleted_at is None
+
+    answer = browser.post(f"/complaints/edit/{complaint.id}", edit_form(complaint, subject="货物受潮两箱"))
+    assert (answer.status_code, complaint.subject) == (302, "货物受潮两箱")
+
+
+def test_a_closed_complaint_keeps_its_remedy(db, sign_in, wang, complaint):
+    operations.close(complaint, actor=wang, remedy="已换货")
+    db.session.commit()
+    answer = sign_in(wang).post(f"/complaints/edit/{complaint.id}", edit_form(complaint, remedy=""))
+    assert "A closed complaint keeps its remedy." in text_of(answer)
+    assert complaint.remedy == "已换货"
+
+
+def test_a_reopened_complaint_opens_another_ticket(db, li, wang, complaint):
+    first = operations.open_ticket(complaint, actor=wang)
+    operations.assign(first, actor=li, assignee=wang)
+    operations.handle(first, actor=wang, handling="重新发货。")
+    operations.give_feedback(first, actor=wang, result="满意", satisfaction=5)
+    operations.reopen(complaint, actor=wang)
+    second = operations.open_ticket(complaint, actor=wang)
+    assert (complaint.ticket, second.status) == (second, TicketStatus.created)
+    assert (operations.complaint_of(first), operations.complaint_of(second)) == (None, complaint)
+
+
+def test_the_ticket_of_a_complaint_is_shown_to_those_only_who_may_see_it(db, sign_in, li, wang, zhao, complaint):
+    ticket = operations.open_ticket(complaint, actor=wang)
+    db.session.commit()
+    assert ticket.number in text_of(sign_in(li).get(f"/complaints/show/{complaint.id}"))
+    page = sign_in(zhao).get(f"/complaints/show/{complaint.id}")
+    assert page.status_code == 200
+    assert ticket.number not in text_of(page)

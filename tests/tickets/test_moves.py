@@ -231,6 +231,15 @@ def test_many_are_assigned_at_once_and_each_says_what_became_of_it(db, sign_in, 
     assert page.count("Not found.") == 2
 
 
+def test_a_ticket_that_came_back_is_given_on_only_when_its_assignee_is_gone(db, li, wang, zhao):
+    ticket = builders.ticket(by=li, given_to=wang, times_returned=1)
+    with pytest.raises(BusinessError, match="stays with its assignee"):
+        operations.reassign(ticket, actor=li, assignee=zhao)
+    wang.active = False
+    operations.reassign(ticket, actor=li, assignee=zhao)
+    assert (ticket.assignee, ticket.times_returned) == (zhao, 1)
+
+
 def test_people_are_told_what_concerns_them_and_not_what_they_did(db, li, wang, zhao):
     def told():
         found = [(n.kind, n.recipient_id) for n in rows(Notification)]

@@ -52,6 +52,21 @@ def test_every_move_sets_by_when_the_next_one_is_due(db, li, wang, complaint_typ
     assert ticket.due_at is None
 
 
+def test_another_type_of_a_new_ticket_has_another_due_time(db, sign_in, li, complaint_type, targets):
+    inquiry = builders.dictionary(DictionaryType.ticket_type, "inquiry")
+    db.session.add(ServiceTarget(type=inquiry, step=ServiceStep.assign, hours=4))
+    ticket = entered(inquiry, actor=li, at=datetime(2026, 11, 23, 2, 0, tzinfo=UTC))
+    db.session.commit()
+    sign_in(li).post(
+        f"/tickets/edit/{ticket.id}",
+        {
+            "customer": ticket.customer_id, "type": complaint_type.id, "title": ticket.title,
+            "request": ticket.request, "version": ticket.version,
+        },
+    )  # fmt: skip
+    assert (ticket.type.code, ticket.due_at) == ("complaint", datetime(2026, 11, 23, 4, 0, tzinfo=UTC))
+
+
 def test_without_a_target_nothing_is_due(db, li, complaint_type):
     db.session.query(ServiceTarget).delete()
     assert entered(complaint_type, actor=li).due_at is None
