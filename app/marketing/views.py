@@ -114,11 +114,17 @@ class ParticipantView(CrmView):
     def after_save(self, record: Participant) -> str:
         return url_for("ActivityView.show", pk=record.activity_id)
 
+    def finds_customers(self) -> bool:
+        """Whether the reader may look through the customers, and so add them by filter."""
+        return may("can_list", "Customer")
+
     @expose("/choose/<pk>", methods=["GET", "POST"])
     @has_access
     @permission_name("add")
     def choose(self, pk: Any) -> Any:
         """Add all customers that fit the filters of the customers list; first shown and counted, then added."""
+        if not self.finds_customers():
+            abort(403)  # its filters find, count and add customers
         activity = AllActivities.find(pk) or abort(404)
         customers = next(view for view in self.appbuilder.baseviews if isinstance(view, CustomerView))
         search = Search(customers)

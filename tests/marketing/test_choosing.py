@@ -139,3 +139,18 @@ def test_the_plan_is_kept_and_shown(db, li, sign_in):
     sent = {"title": "春季展会", "kind": "fair", "starts_on": "2026-11-22", "plan": "布展：王强\n邀请函：赵敏"}
     answer = browser.post("/activities/add", sent, follow_redirects=True)
     assert "布展：王强 邀请函：赵敏" in text_of(answer)
+
+
+def test_who_may_not_look_at_customers_adds_none_by_filter(db, sign_in, fair):
+    builders.customer(name="恒锐精密")
+    rights = [
+        ("can_list", "Activity"),
+        ("can_show", "Activity"),
+        ("can_list", "Participant"),
+        ("can_add", "Participant"),
+    ]
+    browser = sign_in(builders.user(roles=[builders.role(rights=rights)]))
+    assert browser.get(f"/participants/choose/{fair.id}").status_code == 403
+    assert browser.post(f"/participants/choose/{fair.id}").status_code == 403
+    assert rows(Participant) == []
+    assert "Add by filter" not in text_of(browser.get(f"/activities/show/{fair.id}"))
