@@ -215,9 +215,10 @@ def renew_calendar(user_id: int, *, at: datetime) -> str:
 
 def drop_calendar(user_id: int) -> None:
     """Let this person's calendar address lead nowhere. Flushes."""
-    settings = settings_of(user_id)
-    settings.calendar_hash = settings.calendar_at = None
-    db.session.flush()
+    settings = db.session.get(NoticeSettings, user_id)
+    if settings is not None:
+        settings.calendar_hash = settings.calendar_at = None
+        db.session.flush()
 
 
 def calendar_hash(token: str) -> str:

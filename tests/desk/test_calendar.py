@@ -12,9 +12,10 @@ from app.core.clock import today, utcnow
 from app.core.unit import unit_of_work
 from app.notices import operations
 from app.notices.models import NoticeSettings
+from app.security import operations as accounts
 from app.security.models import UserProfile
 from tests import builders
-from tests.support import rows
+from tests.support import PASSWORD, rows
 
 
 def address(browser):
@@ -96,6 +97,19 @@ def test_a_disabled_accounts_address_leads_nowhere_and_is_forgotten_in_the_morni
     wang.active = True
     db.session.commit()
     assert client.get(url).status_code == 404
+
+
+def test_a_new_password_kills_the_address(db, sign_in, client, wang, sysadmin):
+    browser = sign_in(wang)
+    first, new = address(browser), "seven green bicycles"
+    browser.post("/profile/password", {"current": PASSWORD, "new": new})
+    assert client.get(first).status_code == 404
+
+    second = address(browser)
+    assert client.get(second).status_code == 200
+    with unit_of_work():
+        accounts.reset_password(wang, "four green umbrellas", actor=sysadmin)
+    assert client.get(second).status_code == 404
 
 
 @pytest.mark.parametrize("token", ["x", "x" * 43, "x" * 200, "%00" * 30, "..%2f" * 6, "留" * 30])
