@@ -145,8 +145,8 @@ def day_text() -> str:
 def work_of(who: Reader, day: date) -> Work:
     """Everything that waits for this reader on the company-local `day`. At most six statements."""
     until = day + timedelta(days=queries.AHEAD - 1)
-    dated = [(i.next_follow_up_on or day, _follow_up(i, day), i) for i in queries.follow_ups(who, until)]
-    dated += [(s.planned_on, _step(s, day), s) for s in queries.plan_steps(who, until)]
+    dated = [(i.next_follow_up_on or day, _follow_up(i, day), i) for i in queries.follow_ups(who, day, until)]
+    dated += [(s.planned_on, _step(s, day), s) for s in queries.plan_steps(who, day, until)]
     dated.sort(key=lambda one: one[0])
     late = [line for on, line, _record in dated if on < day]
     due = [line for on, line, _record in dated if on == day]

@@ -25,6 +25,7 @@ from app.tickets.models import Ticket, TicketStatus
 
 MANY = 100  # things nobody counts on every page
 ROWS = 50  # of a card
+DATED = 100  # overdue things of a kind, and as many from today on
 AHEAD = 7  # days from today that the agenda and the birthdays look ahead, today included
 
 
@@ -64,32 +65,32 @@ def reader() -> Reader:
 # -- the cards ----------------------------------------------------------------------------------------------------
 
 
-def follow_ups(who: Reader, until: date) -> list[Interaction]:
-    """The follow-ups of the reader's customers up to a day, the oldest first, with customer and contact."""
+def follow_ups(who: Reader, day: date, until: date) -> list[Interaction]:
+    """The follow-ups of the reader's customers: overdue on `day`, and from it on; with customer and contact."""
     if not who.follows_up:
         return []
+    own = sa.select(Interaction.id).join(Interaction.customer).where(*_own_follow_ups(who.id, until))
     found = (
         sa.select(Interaction)
         .join(Interaction.customer)
-        .where(*_own_follow_ups(who.id, until))
+        .where(Interaction.id.in_(_late_and_coming(own, Interaction.next_follow_up_on, Interaction.id, day)))
         .options(contains_eager(Interaction.customer), joinedload(Interaction.contact))
         .order_by(Interaction.next_follow_up_on, Interaction.id)
-        .limit(ROWS * 2)
     )
     return list(db.session.execute(found).scalars())
 
 
-def plan_steps(who: Reader, until: date) -> list[PlanStep]:
-    """The steps of the reader's plans up to a day, the oldest first, with their opportunities."""
+def plan_steps(who: Reader, day: date, until: date) -> list[PlanStep]:
+    """The steps of the reader's plans: overdue on `day`, and from it on; with their opportunities."""
     if not who.develops:
         return []
+    own = sa.select(PlanStep.id).join(PlanStep.opportunity).where(*_own_steps(who.id, until))
     found = (
         sa.select(PlanStep)
         .join(PlanStep.opportunity)
-        .where(*_own_steps(who.id, until))
+        .where(PlanStep.id.in_(_late_and_coming(own, PlanStep.planned_on, PlanStep.id, day)))
         .options(contains_eager(PlanStep.opportunity))
         .order_by(PlanStep.planned_on, PlanStep.id)
-        .limit(ROWS * 2)
     )
     return list(db.session.execute(found).scalars())
 
@@ -152,6 +153,12 @@ def birthdays(who: Reader, day: date) -> list[Contact]:
         .limit(ROWS)
     )
     return list(db.session.execute(found).scalars())
+
+
+def _late_and_coming(own: sa.Select[Any], on: Any, id: Any, day: date) -> sa.CompoundSelect[Any]:
+    """SELECT of the oldest of `own` before the day and from it on: however much is late, today keeps its room."""
+    parts = [own.where(when).order_by(on, id).limit(DATED).subquery() for when in (on < day, on >= day)]
+    return sa.union_all(*(sa.select(part.c.id) for part in parts))
 
 
 def _own_follow_ups(reader: Any, until: Any) -> tuple[Any, ...]:

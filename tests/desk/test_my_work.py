@@ -54,6 +54,20 @@ def test_a_follow_up_stands_where_its_day_is(db, sign_in, wang, days, card):
     assert ("确认采购计划" in html.partition("<aside")[2]) is (days >= 0)
 
 
+def test_what_is_overdue_hides_nothing_of_today_however_much_it_is(db, sign_in, wang):
+    late = [talk(builders.customer(owner=wang), days=-3) for _n in range(101)]
+    talk(builders.customer(owner=wang), days=0, title="今天要打电话")
+    plan = builders.opportunity(given_to=wang)
+    for _one in late:
+        builders.plan_step(plan, planned_on=today() - timedelta(days=3))
+    builders.plan_step(plan, planned_on=today(), todo="今天寄样品")
+
+    html = page(sign_in(wang))
+
+    assert "今天要打电话" in html
+    assert "今天寄样品" in html
+
+
 def test_a_follow_up_is_made_when_somebody_talked_with_the_customer_since(db, sign_in, wang):
     customer = builders.customer(owner=wang)
     talk(customer, days=-4)
