@@ -15,6 +15,7 @@ from sqlalchemy.orm import aliased
 
 from app.churn.access import VisibleChurnCases
 from app.churn.models import ChurnCase, ChurnStatus
+from app.core.clock import local
 from app.core.types import UtcDateTime
 from app.customers.access import VisibleCustomers, VisibleInteractions
 from app.customers.models import Contact, Customer, CustomerStatus, Interaction
@@ -74,16 +75,17 @@ def open_steps() -> sa.ColumnElement[bool]:
 def tell_dated(day: date, at: datetime) -> int:
     """Tell people what falls on the company-local `day` and what they left undone in the week before it.
 
-    Follow-ups go to the customer's owner, plan steps to the assignee, birthdays of contacts to the owner. Returns how
-    many notifications are new. Five statements.
+    Follow-ups go to the customer's owner, plan steps to the assignee, birthdays of contacts to the owner. A day that is
+    over by `at` (a morning that is caught up) has no "today" any more: the next morning tells what was left undone on
+    it. Returns how many notifications are new. Two statements, or five.
     """
-    return (
-        _tell_follow_ups("follow_up.due", Interaction.next_follow_up_on == day, at)
-        + _tell_follow_ups("follow_up.late", _lately(Interaction.next_follow_up_on, day), at)
-        + _tell_steps("plan.due", PlanStep.planned_on == day, at)
-        + _tell_steps("plan.late", _lately(PlanStep.planned_on, day), at)
-        + _tell_birthdays(day, at)
-    )
+    told = _tell_follow_ups("follow_up.late", _lately(Interaction.next_follow_up_on, day), at)
+    told += _tell_steps("plan.late", _lately(PlanStep.planned_on, day), at)
+    if day == local(at).date():
+        told += _tell_follow_ups("follow_up.due", Interaction.next_follow_up_on == day, at)
+        told += _tell_steps("plan.due", PlanStep.planned_on == day, at)
+        told += _tell_birthdays(day, at)
+    return told
 
 
 def _lately(column: Any, day: date) -> sa.ColumnElement[bool]:

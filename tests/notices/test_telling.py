@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 
 import pytest
 import sqlalchemy as sa
 from flask_babel import force_locale
 
 from app.churn.models import ChurnStatus
-from app.core.clock import today, utcnow
+from app.core.clock import company_zone, today, utcnow
 from app.core.lifecycle import perform
 from app.core.unit import unit_of_work
 from app.desk import reminders
@@ -200,11 +200,13 @@ def test_texts_of_customers_are_no_markup(db, sign_in, wang, told):
 # -- what a day brings ----------------------------------------------------------------------------------------------
 
 
-def morning(day=None):
-    """Tell everybody what the day brings; the kinds that are new, with who was told."""
+def morning(day=None, at=None):
+    """Tell everybody at noon what the day brings; the kinds that are new, with who was told."""
+    day = day or today()
+    at = at or datetime.combine(day, time(12), company_zone())
     before = {n.id for n in rows(Notification)}
     with unit_of_work():
-        count = reminders.tell_dated(day or today(), utcnow()) + reminders.tell_churn(utcnow())
+        count = reminders.tell_dated(day, at) + reminders.tell_churn(utcnow())
     new = [n for n in rows(Notification) if n.id not in before]
     assert count == len(new)
     return sorted((n.kind, n.recipient_id) for n in new)
@@ -231,6 +233,15 @@ def test_a_plan_step_is_told_on_its_day_and_once_more_when_it_is_late(db, wang, 
     assert morning() == []
     (told,) = rows(Notification) or [None]
     assert told is None or told.words["day"] == step.planned_on.isoformat()
+
+
+def test_a_morning_that_is_caught_up_says_today_about_no_past_day(db, wang):
+    past, customer = today() - timedelta(days=1), builders.customer(owner=wang)
+    builders.interaction(customer, occurred_at=utcnow() - timedelta(days=20), next_follow_up_on=past)
+    builders.plan_step(builders.opportunity(given_to=wang), planned_on=past)
+    builders.contact(customer, birthday=past.replace(year=1988))
+    assert morning(past, at=utcnow()) == []
+    assert morning() == [("follow_up.late", wang.id), ("plan.late", wang.id)]
 
 
 def test_what_is_done_closed_or_nobodys_is_not_told(db, wang):
