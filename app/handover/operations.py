@@ -27,6 +27,7 @@ from app.notices.operations import notify
 from app.security import operations as accounts
 from app.security import sessions
 from app.security.rights import holders
+from app.tickets.escalation import remind_anew
 from app.tickets.models import TicketStep
 
 UNDO = timedelta(days=7)
@@ -294,6 +295,7 @@ def _history(move: Move, rows: Any, marked: Any, note: Any, *, action: str, acto
             "text": note,
         }
         _insert(TicketStep, step, rows, marked, table.c.id)
+        remind_anew(sa.select(table.c.id, table.c.due_at).select_from(rows).where(marked))
 
 
 def _insert(model: Any, columns: dict[str, Any], rows: Any, which: Any, order: Any) -> None:

@@ -2,7 +2,7 @@
 
 Each rung once for a step and the time it was due: the row that says so and the notification are written in one
 transaction, under the ticket's row lock and only if the step is still open. So nothing is said twice or too late, by
-whatever run.
+whatever run. A rung of which nobody at work could be told stays open.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ BATCH = 200
 
 
 class Overdue(NamedTuple):
-    """A ticket whose step is overdue, as it was read, and the rung that was reached so far."""
+    """A ticket whose step is overdue, as it was read, and the sum of the rungs that were said so far."""
 
     id: int
     due_at: datetime
     status: TicketStatus
-    reached: int
+    said: int
 
 
 def escalate(now: datetime) -> Iterator[dict[str, int]]:
@@ -46,8 +46,8 @@ def escalate(now: datetime) -> Iterator[dict[str, int]]:
     calendar, patience = load(), current_app.config["LIUKE_ESCALATE_HOURS"]
     counts = {"reminded": 0, "escalated": 0}
     for overdue in _overdue(now):
-        rungs = [] if overdue.reached >= ACTOR else [ACTOR]
-        if calendar.add(overdue.due_at, patience) <= now:
+        rungs = [] if overdue.said & ACTOR else [ACTOR]
+        if not overdue.said & LEADS and calendar.add(overdue.due_at, patience) <= now:
             rungs.append(LEADS)
         if rungs:
             with unit_of_work():
@@ -58,10 +58,10 @@ def escalate(now: datetime) -> Iterator[dict[str, int]]:
 
 
 def _overdue(now: datetime) -> Iterator[Overdue]:
-    """Open tickets that are overdue and whose leads were not told yet, the longest overdue first, in batches."""
+    """Open tickets that are overdue and of which a rung was not said yet, the longest overdue first, in batches."""
     step = sa.case(*((Ticket.status == status, step.value) for status, step in NEXT.items()))
-    reached = (
-        sa.select(sa.func.coalesce(sa.func.max(TicketReminder.rung), 0))
+    said = (
+        sa.select(sa.func.coalesce(sa.func.sum(TicketReminder.rung), 0))
         .where(
             TicketReminder.ticket_id == Ticket.id,
             TicketReminder.due_at == Ticket.due_at,
@@ -71,8 +71,8 @@ def _overdue(now: datetime) -> Iterator[Overdue]:
     )
     after: tuple[datetime, int] | None = None
     while True:
-        some = sa.select(Ticket.id, Ticket.due_at, Ticket.status, reached.label("reached")).where(
-            Ticket.due_at <= now, Ticket.deleted_at.is_(None), Ticket.status.in_(NEXT), reached < LEADS
+        some = sa.select(Ticket.id, Ticket.due_at, Ticket.status, said.label("said")).where(
+            Ticket.due_at <= now, Ticket.deleted_at.is_(None), Ticket.status.in_(NEXT), said < ACTOR + LEADS
         )
         if after is not None:
             due_at, last = after
@@ -101,9 +101,10 @@ def _remind(overdue: Overdue, rungs: list[int], now: datetime) -> list[int]:
         return []
     step, told, said = NEXT[overdue.status], set[int](), []
     for rung in sorted(rungs, reverse=True):  # whoever is on both rungs hears the more urgent one
-        if _claim(ticket, step, rung, now):
+        people = _people(ticket, rung)
+        if people and _claim(ticket, step, rung, now):
             said.append(rung)
-            people = [person for person in _people(ticket, rung) if person.id not in told]
+            people = [person for person in people if person.id not in told]
             told.update(person.id for person in people)
             notify(
                 f"ticket.{'due' if rung == ACTOR else 'late'}_{step.value}",
@@ -128,8 +129,21 @@ def _claim(ticket: Ticket, step: ServiceStep, rung: int, now: datetime) -> bool:
     return claimed.scalar_one_or_none() is not None
 
 
+def remind_anew(tickets: sa.Select[Any]) -> None:
+    """Let whoever has these tickets (their ids and due times) now hear of the step too. Flushes nothing else."""
+    pairs = sa.tuple_(TicketReminder.ticket_id, TicketReminder.due_at)
+    db.session.execute(
+        sa.delete(TicketReminder)
+        .where(TicketReminder.rung == ACTOR, pairs.in_(tickets))
+        .execution_options(synchronize_session=False)
+    )
+
+
 def _people(ticket: Ticket, rung: int) -> list[User]:
-    """Who hears of it: the assignee, and the leads (whoever may assign tickets) where there is none at work."""
+    """Who hears of it: the assignee, and the leads (whoever may assign tickets) where there is none at work.
+
+    All of them are active.
+    """
     if rung == ACTOR and ticket.assignee is not None and ticket.assignee.active:
         return [ticket.assignee]
     return list(db.session.execute(sa.select(User).where(User.id.in_(holders("can_assign", "Ticket")))).scalars())

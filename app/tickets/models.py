@@ -232,9 +232,10 @@ class ServiceTarget(Stamped, Model):
 
 
 class TicketReminder(Model):
-    """That somebody was reminded of a ticket's step: each rung once for the step and the time it was due. Append-only.
+    """That somebody was reminded of a ticket's step: each rung once for the step and the time it was due.
 
-    Every move sets a new due time, so a step that comes again is a round of its own.
+    Every move sets a new due time, so a step that comes again is a round of its own. A handover keeps the due time and
+    deletes the first rung: whoever has the ticket now was not reminded.
     """
 
     __tablename__ = "ticket_reminder"

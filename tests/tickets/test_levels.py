@@ -7,9 +7,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
+from flask_appbuilder.security.sqla.models import User
 
 from app.core.lifecycle import perform
 from app.core.unit import set_writing
+from app.handover.models import RuleKind
+from app.handover.operations import hand_over
+from app.handover.plan import plan_for
+from app.handover.rule import Rule
 from app.masterdata.models import DictionaryType
 from app.notices.models import Notification
 from app.tickets import escalation, operations
@@ -199,6 +204,31 @@ def test_of_a_ticket_of_somebody_disabled_the_leads_are_reminded(db, writing):
     overdue(given_to=builders.user(active=False))
     assert run(DUE) == (1, 0)
     assert set(told()) == leads("ticket.due_handle")
+
+
+def test_a_rung_waits_for_somebody_who_can_be_told(db, writing, li, wang):
+    overdue(given_to=wang)
+    everybody = rows(User)
+    for person in everybody:
+        person.active = False
+    db.session.commit()
+    assert run(LATE) == (0, 0)
+    li.active = True
+    db.session.commit()
+    assert run(LATE) == (1, 1)
+    assert told() == [("li", "ticket.late_handle")]
+
+
+def test_who_is_handed_an_overdue_ticket_is_reminded_and_the_leads_not_again(writing, li, wang, zhao):
+    overdue(given_to=wang)
+    assert run(LATE) == (1, 1)
+    before = told()
+    rule = Rule(RuleKind.one, people=(zhao.id,))
+    hand_over(wang, rule, stamp=plan_for(wang, rule).stamp, actor=li)
+    builders.db.session.commit()
+
+    assert [run(LATE), run(LATE)] == [(1, 0), (0, 0)]
+    assert [one for one in told() if one[1] != "handover.received"] == [*before, ("zhao", "ticket.due_handle")]
 
 
 def test_asking_the_customer_is_a_step_too(writing, wang):
