@@ -31,7 +31,10 @@ ROBOT_HOSTS = ("qyapi.weixin.qq.com", "oapi.dingtalk.com", "open.feishu.cn")
 PATIENCE = 5.0  # seconds for one step of talking to another machine
 ALTOGETHER = 15.0  # seconds for a whole message to a robot
 LONGEST_ANSWER = 65_536  # bytes of a robot's answer that are read
-EMBEDDED = tuple(ipaddress.ip_network(net) for net in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32"))
+NOT_PUBLIC = tuple(  # they hold an IPv4 address, or Python takes them for public ones
+    ipaddress.ip_network(net)
+    for net in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "fec0::/10", "3fff::/20")
+)
 
 
 class CannotSend(BusinessError):
@@ -90,7 +93,7 @@ def is_public(address: str) -> bool:
     if isinstance(ip, ipaddress.IPv6Address):
         if ip.ipv4_mapped is not None:
             return is_public(str(ip.ipv4_mapped))
-        if any(ip in net for net in EMBEDDED):
+        if any(ip in net for net in NOT_PUBLIC):
             return False
     return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified)
 

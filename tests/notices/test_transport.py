@@ -79,6 +79,7 @@ def test_a_setting_allows_another_host(app, db):
         ("198.18.0.1", False), ("::1", False), ("::", False), ("fe80::1", False), ("fe80::1%eth0", False),
         ("fc00::1", False), ("ff02::1", False), ("::ffff:127.0.0.1", False), ("::ffff:10.0.0.1", False),
         ("64:ff9b::7f00:1", False), ("2002:7f00:1::", False), ("2001:0:1::1", False), ("2001:db8::1", False),
+        ("fec0::1", False), ("feff::1", False), ("3fff::1", False), ("3fff:fff::1", False), ("5f00::1", False),
         ("nonsense", False), ("", False),
     ],
 )  # fmt: skip
