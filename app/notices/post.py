@@ -41,7 +41,7 @@ from app.runs.operations import whoami
 S = DeliveryStatus
 LEASE = timedelta(minutes=10)  # how long a sender may take; afterwards somebody else sends again
 PAUSES = [timedelta(minutes=m) for m in (1, 5, 15, 60, 180, 360)]  # before the 2nd, 3rd ... 7th attempt
-MOST = 100  # notifications in one message
+MOST = 100  # notifications in one mail; a robot says fewer at once
 OLDEST = timedelta(days=30)  # unread things older than this go out by no way any more
 OPEN = Delivery.status.in_((S.waiting, S.sending))
 
@@ -112,10 +112,13 @@ def _untold(user_id: Any, way: Any, now: datetime) -> sa.Select[Any]:
 def _plan_digest(user_id: int, now: datetime) -> int:
     today = local(now).date()
     thought = sa.update(NoticeSettings).where(NoticeSettings.user_id == user_id, _before(today))
-    if not db.session.execute(thought.values(digested_on=today)).rowcount:
-        return 0  # another process was faster
+    made = thought.values(digested_on=today).returning(NoticeSettings.digest_hour)
+    hour = db.session.execute(made.execution_options(synchronize_session=False)).scalar_one_or_none()
+    if hour is None:
+        return 0  # another process was faster, or the reader has just switched it off
     ids = db.session.execute(_untold(user_id, "mail", now).order_by(Notification.id).limit(MOST)).scalars().all()
-    return _make(f"mail-{user_id}-{today.isoformat()}", Channel.mail, user_id, None, "mail", list(ids), now)
+    key = f"mail-{user_id}-{today.isoformat()}-{hour:02d}"  # with another hour the same day has another mail
+    return _make(key, Channel.mail, user_id, None, "mail", list(ids), now)
 
 
 def _plan_robot(robot_id: int, now: datetime) -> int:
@@ -125,7 +128,7 @@ def _plan_robot(robot_id: int, now: datetime) -> int:
         return 0
     way = f"robot-{robot.id}"
     untold = _untold(robot.user_id, way, now).where(Notification.at >= robot.since)
-    ids = list(db.session.execute(untold.order_by(Notification.id).limit(MOST)).scalars())
+    ids = list(db.session.execute(untold.order_by(Notification.id).limit(robots.LINES)).scalars())
     return _make(f"{way}-{ids[-1]}" if ids else "", robot.channel, robot.user_id, robot.id, way, ids, now)
 
 
@@ -288,7 +291,10 @@ def _text(head: str, lines: list[Line], *, mail: bool) -> str:
     base = current_app.config["LIUKE_URL"].rstrip("/")
     told = [head, ""]
     for line in lines:
-        told += [f"- {line.text}", *([f"  {base}{line.url}"] if base and mail else [])]
+        told += [
+            f"- {line.text if mail else robots.line(line.text)}",
+            *([f"  {base}{line.url}"] if base and mail else []),
+        ]
     if mail:
         told += [
             "",

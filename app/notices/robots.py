@@ -15,6 +15,8 @@ from app.notices.models import Channel
 from app.notices.transport import CannotSend, NotNow, post_json
 
 LONGEST = 1_900  # bytes of a text: the shortest limit of the three is 2,048
+LINES, LINE = 8, 210  # lines of a text and bytes of each: with a head they always fit
+HARMLESS = str.maketrans("<>", "＜＞")  # in angle brackets robots read whom to ping
 BUSY = frozenset({45009, 130101, 11232, 9499, -1})  # codes for "too many messages" or "busy": later
 HOSTS = {
     Channel.wecom: "qyapi.weixin.qq.com",
@@ -26,7 +28,7 @@ SIGNED = (Channel.dingtalk, Channel.feishu)  # robots that may ask for a signatu
 
 def say(channel: Channel, url: str, secret: str | None, text: str, *, key: str, now: datetime) -> None:
     """Let a robot say `text`. Raises `CannotSend` or `NotNow`; their texts name no address and no key."""
-    address, body = message(channel, url, secret, cut(text), now)
+    address, body = message(channel, url, secret, cut(text.translate(HARMLESS)), now)
     told = post_json(address, body, key=key)
     code = told.get("errcode", told.get("code", told.get("StatusCode")))
     if code == 0:
@@ -58,10 +60,15 @@ def _hmac(key: str, text: str) -> str:
     return base64.b64encode(hmac.new(key.encode(), text.encode(), hashlib.sha256).digest()).decode()
 
 
-def cut(text: str) -> str:
-    """`text` as long as every robot takes it."""
+def cut(text: str, longest: int = LONGEST) -> str:
+    """`text` in at most so many bytes, by default as long as every robot takes it."""
     raw = text.encode()
-    return text if len(raw) <= LONGEST else raw[: LONGEST - 3].decode(errors="ignore") + "…"
+    return text if len(raw) <= longest else raw[: longest - 3].decode(errors="ignore") + "…"
+
+
+def line(text: str) -> str:
+    """`text` as one of the LINES of a message: on one line, and short enough for the others to fit."""
+    return cut(" ".join(text.split()).translate(HARMLESS), LINE)
 
 
 def masked(url: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from app.core.clock import local, today, utcnow
 from app.core.unit import unit_of_work
-from app.notices import operations, post, transport
+from app.notices import operations, post, robots, transport
 from app.notices.models import Channel, Delivery, DeliveryItem, DeliveryStatus, NoticeSettings, Notification, Robot
 from app.notices.reading import reading_as
 from app.security.models import UserProfile
@@ -88,7 +88,7 @@ def test_a_mail_tells_what_is_unread_once_a_day_in_the_readers_language(db, wang
     assert f"https://crm.example/opportunities/show/{record.id}" in text
     assert "已经看过" not in text
     (row,) = rows(Delivery)
-    assert (row.key, row.status, row.attempts, row.repeats) == (f"mail-{wang.id}-{today()}", S.sent, 1, 0)
+    assert (row.key, row.status, row.attempts, row.repeats) == (f"mail-{wang.id}-{today()}-00", S.sent, 1, 0)
     assert mail["Message-ID"] == row.message_id
 
 
@@ -139,6 +139,19 @@ def test_who_chooses_an_hour_that_has_passed_begins_tomorrow(db, wang, chosen, d
     with unit_of_work():
         operations.set_digest(wang.id, chosen, at=noon)
     assert rows(NoticeSettings)[0].digested_on == (noon.date() if day else None)
+
+
+def test_who_chooses_a_later_hour_after_his_mail_gets_another_one_that_day(db, wang, told, digest, sent):
+    told(wang)
+    digest(wang, hour=9)
+    wall = local(utcnow()).replace(hour=9, minute=0, second=0, microsecond=0)
+    post.plan(wall)
+    with unit_of_work():
+        operations.set_digest(wang.id, 18, at=wall.replace(hour=10))
+    told(wang)
+    post.plan(wall.replace(hour=18))
+    post.plan(wall.replace(hour=19))
+    assert [row.key for row in rows(Delivery)] == [f"mail-{wang.id}-{wall.date()}-{hour:02d}" for hour in (9, 18)]
 
 
 def test_a_disabled_account_gets_nothing(db, wang, told, digest, robot, sent, host):
@@ -196,6 +209,36 @@ def test_a_robot_tells_at_once_what_is_new_and_each_thing_once(db, wang, told, r
     keys = [headers["Idempotency-Key"] for _path, headers, _body in host.heard]
     assert keys == [row.key for row in rows(Delivery)]
     assert len(set(keys)) == 2
+
+
+def test_a_robot_loses_nothing_however_much_there_is_and_however_long_it_is(db, wang, told, robot, host):
+    robot(wang)
+    titles = [f"第{n:02d}件" for n in range(20)]
+    for title in titles:
+        told(wang, title=title + "长" * 200)
+    for _n in range(3):
+        send_at(utcnow())
+    assert not post.something_to_do(utcnow())
+
+    texts = [body["text"]["content"] for _path, _headers, body in host.heard]
+    assert [text.count("\n- ") for text in texts] == [8, 8, 4]
+    assert all(len(text.encode()) <= robots.LONGEST for text in texts)
+    assert [title for title in titles if sum(title in text for text in texts) != 1] == []
+
+
+@pytest.mark.parametrize(
+    ("channel", "url"),
+    [(Channel.feishu, "https://open.feishu.cn/open-apis/bot/v2/hook/1"), (Channel.wecom, URL)],
+)
+def test_a_title_pings_nobody(db, wang, told, robot, host, channel, url):
+    robot(wang, channel, url)
+    told(wang, title='<at user_id="all">所有人</at>\n<@li>')
+    send_at(utcnow())
+    body = host.heard[0][2]
+    text = (body.get("content") or {}).get("text") or body["text"]["content"]
+    assert "<" not in text
+    assert ">" not in text
+    assert '＜at user_id="all"＞所有人＜/at＞ ＜@li＞' in text
 
 
 def test_a_robot_does_not_tell_what_was_before_it(db, wang, told, robot, host):
