@@ -20,7 +20,7 @@ class Choices:
 
     `model` and `where` bound the rows (the reader's scope included); `search` are the text columns a term is
     looked for in; `remote` says whether the browser always asks for a page at a time. Other lists are shown whole as
-    long as they are short. `text` is what a row reads as.
+    long as they are short. `text` is what a row reads as, `loads` the loader options of what it reads.
     """
 
     def __init__(
@@ -33,12 +33,13 @@ class Choices:
         remote: bool = True,
         folded: bool = False,
         text: Callable[[Any], str] = str,
+        loads: tuple[Any, ...] = (),
     ) -> None:
         self.model, self.where, self.search, self.order = model, where, search, order
-        self.remote, self.folded, self.text = remote, folded, text
+        self.remote, self.folded, self.text, self.loads = remote, folded, text, loads
 
     def _select(self) -> sa.Select[Any]:
-        return sa.select(self.model).where(self.where())
+        return sa.select(self.model).where(self.where()).options(*self.loads)
 
     def few(self) -> list[Any] | None:
         """Every choice of a list that is short enough to be shown whole, None when it has to be searched."""

@@ -18,6 +18,7 @@ from flask import abort, flash, g, jsonify, redirect, render_template, request, 
 from flask_appbuilder import ModelView, expose
 from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_appbuilder.security.decorators import has_access, permission_name
+from markupsafe import Markup
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 from sqlalchemy.orm import RelationshipProperty, joinedload, selectinload
 from sqlalchemy.orm.exc import StaleDataError
@@ -78,6 +79,7 @@ class CrmView(TakesSteps, ModelView):
     required_columns: ClassVar[frozenset[str]] = frozenset()
     tab_of: ClassVar[dict[str, str]] = {}  # name of a view whose record page shows this list -> our foreign key
     choices: ClassVar[dict[str, Any]] = {}
+    page_links: ClassVar[dict[str, str]] = {}  # relation -> view whose page it leads to from the record's page
     search_choices: ClassVar[dict[str, Any]] = {}
     page_size = 25
     exclude_route_methods = {"download", "action", "action_post"}
@@ -340,12 +342,21 @@ class CrmView(TakesSteps, ModelView):
         return {
             "title": str(record),
             "record": record,
-            "fields": [(self.label_columns[c], self.cell(record, c)) for c in self.show_columns],
+            "fields": [(self.label_columns[c], self._linked(record, c)) for c in self.show_columns],
             "steps": self.open_steps(record),
             "related_lists": self.related_lists(record),
             "can_edit": self.allows("edit") and self.may_edit(record),
             "can_delete": self.allows("delete") and self.may_delete(record),
         }
+
+    def _linked(self, record: Any, name: str) -> Any:
+        """A value on the record's page; a relation among `page_links` leads to its page, if the reader may open it."""
+        shown, target = self.cell(record, name), getattr(record, name, None) if name in self.page_links else None
+        if target is None:
+            return shown
+        view = next(v for v in self.appbuilder.baseviews if v.endpoint == self.page_links[name])
+        url = view.show_url(target)
+        return Markup('<a href="{}">{}</a>').format(url, shown) if url else shown
 
     def may_edit(self, record: Any) -> bool:
         """Whether this very record may be edited now (rules beyond the right)."""

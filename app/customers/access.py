@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from flask import current_app
+from sqlalchemy.orm import joinedload
 from flask_appbuilder.security.sqla.models import User
 
 from app.core.choosing import Choices
@@ -95,5 +96,8 @@ def customers_to_choose() -> Choices:
 
 
 def contacts_to_choose() -> Choices:
-    """Contacts of visible customers."""
-    return Choices(Contact, where=VisibleContacts.criterion, search=(Contact.name,), order=(Contact.name, Contact.id))
+    """Contacts of visible customers, told apart by the customer."""
+    return Choices(
+        Contact, where=VisibleContacts.criterion, search=(Contact.name,), order=(Contact.name, Contact.id),
+        text=lambda contact: f"{contact.name} · {contact.customer.name}", loads=(joinedload(Contact.customer),),
+    )  # fmt: skip

@@ -268,6 +268,7 @@ class ContactView(_OfCustomer):
     scope = VisibleContacts
     class_permission_name = "Contact"
     route_base = "/contacts"
+    page_links = {"customer": "CustomerView"}
     list_title = _l("Contacts")
     show_title = _l("Contact")
     add_title = _l("New contact")
@@ -321,6 +322,7 @@ class InteractionView(CarriesFiles, _OfCustomer):
     scope = VisibleInteractions
     class_permission_name = "Interaction"
     route_base = "/interactions"
+    page_links = {"customer": "CustomerView"}
     list_title = _l("Interactions")
     show_title = _l("Interaction")
     add_title = _l("Record an interaction")

@@ -67,6 +67,7 @@ class OrderView(_Mirrored):
     scope = VisibleOrders
     class_permission_name = "Order"
     route_base = "/orders"
+    page_links = {"customer": "CustomerView"}
     list_title = _l("Orders")
     show_title = _l("Order")
     label_columns = {

@@ -130,14 +130,14 @@ def _tell_assignee(ticket: Ticket, actor: User | None, at: datetime) -> None:
 
 
 def _tell_of_answer(ticket: Ticket, actor: User | None, at: datetime) -> None:
-    """A return is told to who has to do it again, the end to who entered the ticket."""
+    """A return is told to who has to do it again and to who gave it to him, the end to who entered the ticket."""
     if ticket.status == S.assigned:
-        _tell("ticket.returned", ticket, ticket.assignee, but=actor, at=at)
+        _tell("ticket.returned", ticket, [ticket.assignee, ticket.assigned_by], but=actor, at=at)
     else:
         _tell("ticket.archived", ticket, ticket.created_by, but=actor, at=at)
 
 
-def _tell(kind: str, ticket: Ticket, to: User | None, *, but: User | None, at: datetime) -> None:
+def _tell(kind: str, ticket: Ticket, to: User | list[User | None] | None, *, but: User | None, at: datetime) -> None:
     event = f"{kind}:{ticket.id}:{ticket.version}"  # a ticket's version counts its moves
     notify(kind, to=to, record=ticket, event=event, at=at, but=but, number=ticket.number, title=ticket.title[:100])
 

@@ -66,7 +66,17 @@ TABS = {
 FORMS: dict[str, Any] = {"handle": HandleForm, "give_feedback": GiveFeedbackForm}
 """The steps that are taken on the ticket's own page."""
 
-FACTS = ("type", "assignee", "assigned_at", "created_by", "created_at", "times_returned", "satisfaction", "archived_at")
+FACTS = (
+    "type",
+    "due_at",
+    "assignee",
+    "assigned_at",
+    "created_by",
+    "created_at",
+    "times_returned",
+    "satisfaction",
+    "archived_at",
+)
 
 
 def due(moment: datetime | None) -> Any:
@@ -83,6 +93,7 @@ class OfCustomer(CrmView):
     """A screen whose new records may be started from a customer's page (`?customer=<id>`)."""
 
     tab_of = {"CustomerView": "customer_id"}
+    page_links = {"customer": "CustomerView"}
 
     def prefill(self, form: Any) -> None:
         given = request.args.get("customer")
@@ -195,9 +206,7 @@ class TicketView(CarriesFiles, OfCustomer):
             "others": [s for s in self.open_steps(record) if s is not now],
             "complaint": operations.complaint_of(record) if may("can_show", "Complaint") else None,
             "notes": [note for made in NOTES if (note := made(record.customer)) is not None],
-            "customer_url": url_for("CustomerView.show", pk=record.customer_id)
-            if may("can_show", "Customer")
-            else None,
+            "opens_customer": may("can_show", "Customer"),
             "contact": primary_contact(record.customer_id) if may("can_list", "Contact") else None,
             "facts": [(self.label_columns[c], self.cell(record, c)) for c in FACTS],
             "can_edit": self.allows("edit") and self.may_edit(record),

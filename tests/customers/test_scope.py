@@ -8,7 +8,7 @@ from app.core.clock import utcnow
 from app.customers.models import Contact, Interaction
 from app.sales.models import OpportunityStatus
 from tests import builders
-from tests.support import rows, text_of
+from tests.support import rows, statements, text_of
 
 WIDTHS = ("all", "team", "own")
 
@@ -166,3 +166,14 @@ def test_what_a_customer_ordered_is_for_those_who_may_see_orders(db, sign_in, wa
         assert answer.status_code == 200
         assert ("777.00" in text_of(answer)) is orders, address
         assert ("Orders in" in text_of(answer)) is orders, address
+
+
+def test_contacts_to_choose_are_told_apart_by_their_customer_in_one_statement(db, app, sign_in, wang):
+    for number in range(6):
+        builders.contact(builders.customer(owner=wang, name=f"恒锐{number}"), name="刘洋")
+    browser = sign_in(wang)
+    with statements(app) as seen:
+        found = browser.get("/interactions/lookup/contact?q=刘洋").get_json()["results"]
+    assert [one["text"] for one in found] == [f"刘洋 · 恒锐{number}" for number in range(6)]
+    assert sum(1 for statement in seen if "FROM contact" in statement) == 1
+    assert not any(statement.startswith("SELECT customer.") for statement in seen)

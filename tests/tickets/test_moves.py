@@ -256,6 +256,9 @@ def test_people_are_told_what_concerns_them_and_not_what_they_did(db, li, wang, 
     operations.give_feedback(ticket, actor=li, result="还是响", satisfaction=1)
     assert told() == [("ticket.returned", wang.id)]
     operations.handle(ticket, actor=wang, handling="更换")
+    operations.give_feedback(ticket, actor=wang, result="还响", satisfaction=2)
+    assert told() == [("ticket.returned", li.id)]
+    operations.handle(ticket, actor=wang, handling="更换")
     operations.give_feedback(ticket, actor=wang, result="好了", satisfaction=5)
     assert told() == [("ticket.archived", zhao.id)]
 

@@ -130,6 +130,16 @@ def test_a_lead_sees_precedents_but_quotes_nothing(db, sign_in, li, wang, compla
     assert sign_in(li).post(f"/tickets/handle/{ticket.id}", {"quote": archived.id}).status_code == 403
 
 
+def test_tickets_and_complaints_lead_to_their_customer_for_those_who_may_open_it(db, sign_in, li, wang):
+    ticket, complaint = builders.ticket(by=li, given_to=wang), builders.complaint(accepted_by=wang)
+    for url, customer in ((f"/tickets/show/{ticket.id}", ticket), (f"/complaints/show/{complaint.id}", complaint)):
+        link = f'href="/customers/show/{customer.customer_id}"'
+        assert link in sign_in(wang).get(url).get_data(as_text=True)
+    rights = [("can_list", "Complaint"), ("can_show", "Complaint")]
+    reader = builders.user(roles=[builders.role(rights=rights)])
+    assert 'href="/customers/' not in sign_in(reader).get(f"/complaints/show/{complaint.id}").get_data(as_text=True)
+
+
 def test_a_year_whose_holidays_are_not_known_is_said(db, sign_in, li, wang):
     ticket = builders.ticket(by=li, given_to=wang, due_at=datetime(2041, 3, 4, 2, 0, tzinfo=UTC))
     assert "The public holidays of 2041 are not known yet" in text_of(sign_in(wang).get(f"/tickets/show/{ticket.id}"))
