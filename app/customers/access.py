@@ -6,8 +6,8 @@ from typing import Any
 
 import sqlalchemy as sa
 from flask import current_app
-from sqlalchemy.orm import joinedload
 from flask_appbuilder.security.sqla.models import User
+from sqlalchemy.orm import joinedload
 
 from app.core.choosing import Choices
 from app.core.scope import RowScope, may, reader_id
