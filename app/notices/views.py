@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
@@ -30,9 +31,11 @@ from app.security.access import all_users
 class Bell:
     """What the bell in the top bar says."""
 
-    def __init__(self) -> None:
+    @cached_property
+    def unread(self) -> int:
+        """Asked when it is shown: by then the menu has mostly counted it along."""
         counts = g.setdefault("counts", {})
-        self.unread = counts[queries.BELL] if queries.BELL in counts else queries.unread(g.user.id)
+        return counts[queries.BELL] if queries.BELL in counts else queries.unread(g.user.id)
 
     @property
     def url(self) -> str:
