@@ -132,7 +132,7 @@ class Config:
     LIUKE_ROBOT_HOSTS = [h.strip().lower() for h in os.environ.get("LIUKE_ROBOT_HOSTS", "").split(",") if h.strip()]
     LIUKE_WEB_WORKERS = number("LIUKE_WEB_WORKERS", 2)
     LIUKE_UPLOADS = Path(os.environ.get("LIUKE_UPLOADS") or LIUKE_VAR / "uploads").resolve()  # attached files
-    LIUKE_UPLOAD_MB = number("LIUKE_UPLOAD_MB", 20)  # the largest file; three times as much at once
+    LIUKE_UPLOAD_MB = number("LIUKE_UPLOAD_MB", 10)  # the files of one upload together
 
     SECRET_KEY = secret_key(LIUKE_VAR)
     SQLALCHEMY_DATABASE_URI = database_url(os.environ.get("DATABASE_URL") or f"sqlite:///{LIUKE_VAR / 'liuke.db'}")

@@ -22,8 +22,8 @@ def register(_appbuilder: Any) -> None:
 
 def _let_files_in(endpoint: str | None, _values: Any) -> None:
     """Raise the limit of this request if its address takes files and somebody is signed in, before it is read."""
-    from app.attachments.views import AT_ONCE, most_bytes
+    from app.attachments.views import most_sent
 
     view = current_app.view_functions.get(endpoint or "")
     if getattr(view, "takes_files", False) and "_user_id" in session:
-        request.max_content_length = most_bytes() * AT_ONCE
+        request.max_content_length = most_sent()

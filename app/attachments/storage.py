@@ -59,7 +59,7 @@ def receive(stream: IO[bytes], *, most: int) -> Iterator[Incoming]:
             while piece := stream.read(PIECE):
                 size += len(piece)
                 if size > most:
-                    raise NotTaken(_("The file has more than %(mb)d MB.", mb=most // 2**20))
+                    raise NotTaken(_("The file has more than %(mb)d MB.", mb=most // 10**6))
                 digest.update(piece)
                 out.write(piece)
             out.flush()

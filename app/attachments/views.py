@@ -29,7 +29,6 @@ log = logging.getLogger(__name__)
 View = TypeVar("View", bound=Callable[..., Any])
 
 MOST_SAID = 5  # refusals that are told one by one
-AT_ONCE = 3  # times the size of the largest file: what one request may carry
 
 
 def takes_files(view: View) -> View:
@@ -39,7 +38,12 @@ def takes_files(view: View) -> View:
 
 
 def most_bytes() -> int:
-    """How large a file may be (setting LIUKE_UPLOAD_MB)."""
+    """How large a file, and all files of one upload together, may be (setting LIUKE_UPLOAD_MB)."""
+    return int(current_app.config["LIUKE_UPLOAD_MB"]) * 10**6
+
+
+def most_sent() -> int:
+    """How large a request may be that carries files: the same in binary megabytes, which leaves room for their names."""
     return int(current_app.config["LIUKE_UPLOAD_MB"]) * 2**20
 
 
@@ -79,14 +83,12 @@ class CarriesFiles:
         if not found and not may_attach:
             return None
         edits = self.allows("edit") and self.may_edit(record)
-        at_once = most_bytes() * AT_ONCE
         return {
             "chips": [self._chip(record, file, closed is None, edits) for file in found],
             "closed": closed if self.allows("attach") else None,
             "attach_url": url_for(f"{self.endpoint}.attach", pk=record.id) if may_attach else None,
             "accept": ",".join(kinds.ENDINGS),
             "most": most_bytes(),
-            "at_once": at_once,
             "too_large": _too_large(),
         }
 
@@ -225,5 +227,4 @@ def size_text(size: int) -> str:
 
 
 def _too_large() -> str:
-    mb = most_bytes() // 2**20
-    return _("One file may have %(mb)d MB, and all files together %(all)d MB.", mb=mb, all=mb * AT_ONCE)
+    return _("The files of one upload may have %(mb)d MB together.", mb=current_app.config["LIUKE_UPLOAD_MB"])

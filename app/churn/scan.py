@@ -5,6 +5,7 @@ A process that dies loses the part it was at, and the next run does that part: e
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -90,7 +91,7 @@ def run_by_hand(
     the scan off is recorded as failed and raised again.
     """
     now = utcnow()
-    period = f"{HAND}{now.astimezone(UTC):%Y%m%dT%H%M%S%f}Z"
+    period = f"{HAND}{now.astimezone(UTC):%Y%m%dT%H%M%S%f}Z-{os.getpid()}"  # of two at the same instant both run
     with unit_of_work():
         run = claim(
             CHURN_SCAN.id,

@@ -18,6 +18,7 @@ from app.handover.models import Handover, HandoverItem, ItemOutcome, RecordKind,
 from app.handover.operations import item, still_theirs
 from app.handover.plan import MOVES
 from app.sales.access import VisibleOpportunities
+from app.security.models import Team
 from app.security.rights import holders
 from app.tickets.access import VisibleComplaints, VisibleFeedback, VisibleTickets
 
@@ -42,6 +43,11 @@ class Owner:
     def total(self) -> int:
         """All of them."""
         return sum(self.counts.values())
+
+
+def teams_led_by(person: User) -> list[Team]:
+    """The teams whose lead this is, by name. To lead is a right to the team's customers, so no handover passes it on."""
+    return list(db.session.execute(sa.select(Team).where(Team.lead_id == person.id).order_by(Team.name)).scalars())
 
 
 def owners() -> list[Owner]:

@@ -172,7 +172,8 @@ class HandoverView(ReadOnlyView):
             "handover/rule.html", title=_("Hand over what %(name)s owns", name=leaver.get_full_name()), leaver=leaver,
             kinds=list(RuleKind), kind=kind, owned=owned, plurals=PLURALS, people=queries.successors(leaver),
             items=_items(by_item), by_item=by_item, given=given, refused=self._refused(leaver), mistake=mistake,
-            last=queries.last_handover_of(leaver) if not bundles else None, **self.frame(),
+            last=queries.last_handover_of(leaver) if not bundles else None, led=queries.teams_led_by(leaver),
+            **self.frame(),
         )  # fmt: skip
 
     def _plan_page(self, leaver: User, rule: Rule, mistake: str | None = None) -> Any:
@@ -184,7 +185,7 @@ class HandoverView(ReadOnlyView):
             "handover/plan.html", title=_("Plan of the handover"), leaver=leaver, plan=plan, rule=rule, people=people,
             kinds=kinds, totals=totals, plurals=PLURALS, fields=fields_of(rule), first=_first(plan, kinds),
             conflicts=_conflicts(plan), refused=self._refused(leaver), mistake=mistake,
-            last=queries.last_handover_of(leaver) if not plan.lines else None,
+            last=queries.last_handover_of(leaver) if not plan.lines else None, led=queries.teams_led_by(leaver),
             sum_of=lambda person: sum(totals[person, kind] for kind in kinds), **self.frame(),
         )  # fmt: skip
 
@@ -200,6 +201,7 @@ class HandoverView(ReadOnlyView):
             kinds=[kind for kind in RecordKind if any(share.moved[kind] for share in shares)],
             plurals=PLURALS,
             skipped=sum(share.skipped for share in shares),
+            led=queries.teams_led_by(record.leaver),
             rule=_rule_lines(Rule.from_json(record.rule)) if may("can_see_all", "Handover") else None,
             until=until,
             can_undo=may("can_undo", "Handover") and record.undone_at is None and utcnow() <= until,

@@ -17,6 +17,7 @@ from flask import current_app
 from app.core.clock import company_zone, day_start, local, today
 from app.core.errors import BusinessError
 from app.core.sentences import gettext as _
+from app.core.sentences import ngettext
 from app.extensions import db
 from app.masterdata.models import CalendarDay
 
@@ -32,10 +33,6 @@ class BusinessCalendar:
     entered: dict[date, bool]
     hours: tuple[tuple[int, int], ...]
     zone: ZoneInfo
-
-    def is_known(self, year: int) -> bool:
-        """Whether this year's public holidays are known: announced and in the package, or entered by the company."""
-        return year in ANNOUNCED or any(day.year == year for day in self.entered)
 
     def works(self, day: date) -> bool:
         """Whether the company works on this day."""
@@ -94,31 +91,34 @@ def is_working_day(day: date) -> bool:
     return load().works(day)
 
 
-def is_known(year: int) -> bool:
-    """Whether the public holidays of `year` are known. If not, only its weekends count as days off."""
-    return load().is_known(year)
-
-
 def doubt_about(*moments: datetime | None) -> str | None:
-    """The sentence for a page that shows these instants: the holidays of a year they lie in are not known.
+    """The sentence for a page that shows these instants: the holidays of a year they lie in were not announced yet.
 
-    None if they are, or if there is nothing to doubt.
+    It stays when the company entered days of that year, and counts them: nobody but the company knows whether these
+    are all. None if the year is known, or if there is nothing to doubt.
     """
-    years = sorted({local(moment).year for moment in moments if moment is not None})
-    calendar = load() if any(year not in ANNOUNCED for year in years) else None
-    unknown = [year for year in years if calendar is not None and not calendar.is_known(year)]
-    return _doubt(unknown[0]) if unknown else None
+    years = {local(moment).year for moment in moments if moment is not None} - ANNOUNCED
+    if not years:
+        return None
+    year = min(years)
+    entered = sum(1 for day in load().entered if day.year == year)
+    if not entered:
+        return _(
+            "The public holidays of %(year)s are not known yet, so only its weekends count as days off. "
+            "They can be entered in the business calendar.",
+            year=year,
+        )
+    return ngettext(
+        "The public holidays of %(year)s are not known yet. Besides its weekends, %(num)d day entered in the business "
+        "calendar counts.",
+        "The public holidays of %(year)s are not known yet. Besides its weekends, %(num)d days entered in the business "
+        "calendar count.",
+        entered,
+        year=year,
+    )
 
 
 def doubt_about_next_year() -> str | None:
     """The same for this year and, from November on, the next one: what an administrator should enter."""
     now = today()
     return doubt_about(day_start(now), day_start(now + timedelta(days=61)))
-
-
-def _doubt(year: int) -> str:
-    return _(
-        "The public holidays of %(year)s are not known yet, so only its weekends count as days off. "
-        "They can be entered in the business calendar.",
-        year=year,
-    )

@@ -16,6 +16,7 @@ import pytest
 
 from app.attachments import operations
 from app.attachments.models import Attachment
+from app.attachments.views import most_bytes, most_sent
 from app.core.clock import utcnow
 from app.core.models import AuditEntry, Outcome
 from app.sales.models import OpportunityStatus
@@ -290,7 +291,7 @@ def collected():
 def test_a_file_may_be_as_large_as_the_setting_and_not_a_byte_larger(app, ticket, sign_in, wang, store, more, taken):
     app.config["LIUKE_UPLOAD_MB"] = 1
     browser = sign_in(wang)
-    answer = send(browser, ticket, ("a.txt", b"a" * (2**20 + more)))
+    answer = send(browser, ticket, ("a.txt", b"a" * (10**6 + more)))
     assert answer.status_code == 302
     assert len(attached(ticket)) == len(contents(store)) == taken
     assert ("a.txt was not attached. The file has more than 1 MB." in page(browser, ticket)) is not taken
@@ -298,19 +299,25 @@ def test_a_file_may_be_as_large_as_the_setting_and_not_a_byte_larger(app, ticket
 
 @large
 @pytest.mark.parametrize(("language", "sentence"), [
-    ("en", "What you sent is too large: 3 MB are taken at once. Nothing was changed."),
-    ("zh", "3 MB"),
+    ("en", "What you sent is too large: 1 MB are taken at once. Nothing was changed."),
+    ("zh", "1 MB"),
 ])  # fmt: skip
 def test_more_than_a_request_may_carry_is_answered_in_plain_words(
     app, ticket, sign_in, wang, store, language, sentence
 ):
     app.config["LIUKE_UPLOAD_MB"] = 1
     browser = sign_in(wang).speak(language)
-    answer = send(browser, ticket, *((f"{n}.txt", bytes([65 + n]) * 2**20) for n in range(3)))
+    answer = send(browser, ticket, *((f"{n}.txt", bytes([65 + n]) * (2**20 // 3)) for n in range(3)))
     assert answer.status_code == 413
     assert sentence in text_of(answer)
     assert attached(ticket) == []
     assert contents(store) == []
+
+
+def test_an_upload_has_10_mib_unless_set_otherwise(app):
+    with app.test_request_context():
+        assert most_sent() == 10 * 2**20
+        assert most_bytes() < most_sent()  # a file of the size that the page names fits into a request
 
 
 @large

@@ -129,6 +129,21 @@ def test_the_plan_says_what_to_look_at_first(db, li, wang, zhao, sign_in):
     assert "1 record is about a customer somebody else looks after" in text
 
 
+def test_that_the_leaver_leads_a_team_is_said_before_and_after(db, li, wang, zhao, admin, sign_in):
+    builders.customer(owner=wang)
+    team = builders.team(name="华东一组", lead=wang)
+    for url in (f"/handovers/rule/{wang.id}", f"/handovers/plan/{wang.id}?by=one&to={zhao.id}"):
+        assert "王强 leads a team." in text_of(sign_in(li).get(url))
+        assert "华东一组" in text_of(sign_in(li).get(url))
+    assert confirm(sign_in(li), wang, by="one", to=zhao.id).status_code == 302
+    assert team.lead_id == wang.id
+    receipt = sign_in(admin).get(f"/handovers/show/{rows(Handover)[0].id}")
+    assert f'href="/teams/edit/{team.id}">华东一组' in receipt.text
+    team.lead_id = zhao.id
+    db.session.commit()
+    assert "leads a team" not in text_of(sign_in(li).get(f"/handovers/rule/{wang.id}"))
+
+
 @pytest.fixture
 def done(li, wang, zhao, sign_in):
     """A handover of two customers from wang to zhao and another manager."""

@@ -82,8 +82,6 @@ def test_what_the_company_entered_comes_before_what_was_announced(db):
 
 
 def test_of_a_year_nobody_announced_only_the_weekends_are_off_and_that_is_said(db):
-    assert calendar.is_known(2026)
-    assert not calendar.is_known(2031)
     assert calendar.is_working_day(date(2031, 10, 1))  # a Wednesday
     assert not calendar.is_working_day(date(2031, 10, 4))
     assert calendar.doubt_about(wall("2026-10-01T00:00"), None) is None
@@ -96,12 +94,15 @@ def test_the_year_of_a_doubt_is_the_company_s(db):
     )
 
 
-def test_a_year_that_was_entered_is_known(db):
+def test_the_days_of_an_unknown_year_that_were_entered_count_and_are_counted(db):
+    noon = wall("2031-10-01T12:00")
     builders.calendar_day(day=date(2031, 10, 1), working=False)
+    builders.calendar_day(day=date(2032, 10, 1), working=False)
+    assert "holidays of 2031 are not known yet. Besides its weekends, 1 day entered" in calendar.doubt_about(noon)
+    builders.calendar_day(day=date(2031, 10, 2), working=False)
+    assert "2 days entered" in calendar.doubt_about(noon)
 
-    assert calendar.is_known(2031)
-    assert calendar.doubt_about(wall("2031-10-01T12:00")) is None
-    assert due("2031-09-30T17:00", 2) == "2031-10-02T10:00"
+    assert due("2031-09-30T17:00", 2) == "2031-10-03T10:00"
 
 
 def test_a_calendar_without_working_days_says_so_instead_of_looking_for_ever(db, monkeypatch):

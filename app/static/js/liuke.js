@@ -128,12 +128,11 @@
     window.addEventListener('pageshow', () => lock(false), { once: true });
   });
 
-  // input[type=file]: what is too large is said before it is sent. data-most and data-at-once are bytes.
+  // input[type=file]: what is too large is said before it is sent. data-most is in bytes, for all files together.
   document.addEventListener('change', ({ target }) => {
-    const { most, atOnce, tooLarge } = target.dataset;
+    const { most, tooLarge } = target.dataset;
     if (!tooLarge) return;
-    const sizes = [...target.files].map((file) => file.size);
-    const fits = sizes.every((size) => size <= most) && sizes.reduce((sum, size) => sum + size, 0) <= atOnce;
+    const fits = [...target.files].reduce((sum, file) => sum + file.size, 0) <= most;
     target.setCustomValidity(fits ? '' : tooLarge);
     target.reportValidity();
   });
