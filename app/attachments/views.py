@@ -43,7 +43,7 @@ def most_bytes() -> int:
 
 
 def most_sent() -> int:
-    """How large a request may be that carries files: the same in binary megabytes, which leaves room for their names."""
+    """How large a request may be that carries files: as many binary megabytes, so that their names have room."""
     return int(current_app.config["LIUKE_UPLOAD_MB"]) * 2**20
 
 

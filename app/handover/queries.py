@@ -46,7 +46,7 @@ class Owner:
 
 
 def teams_led_by(person: User) -> list[Team]:
-    """The teams whose lead this is, by name. To lead is a right to the team's customers, so no handover passes it on."""
+    """The teams whose lead this is, by name. To lead is a right to their customers: no handover passes it on."""
     return list(db.session.execute(sa.select(Team).where(Team.lead_id == person.id).order_by(Team.name)).scalars())
 
 

@@ -172,7 +172,7 @@ class HandoverView(ReadOnlyView):
             "handover/rule.html", title=_("Hand over what %(name)s owns", name=leaver.get_full_name()), leaver=leaver,
             kinds=list(RuleKind), kind=kind, owned=owned, plurals=PLURALS, people=queries.successors(leaver),
             items=_items(by_item), by_item=by_item, given=given, refused=self._refused(leaver), mistake=mistake,
-            last=queries.last_handover_of(leaver) if not bundles else None, led=queries.teams_led_by(leaver),
+            last=queries.last_handover_of(leaver) if not bundles else None, led=_led(leaver),
             **self.frame(),
         )  # fmt: skip
 
@@ -185,7 +185,7 @@ class HandoverView(ReadOnlyView):
             "handover/plan.html", title=_("Plan of the handover"), leaver=leaver, plan=plan, rule=rule, people=people,
             kinds=kinds, totals=totals, plurals=PLURALS, fields=fields_of(rule), first=_first(plan, kinds),
             conflicts=_conflicts(plan), refused=self._refused(leaver), mistake=mistake,
-            last=queries.last_handover_of(leaver) if not plan.lines else None, led=queries.teams_led_by(leaver),
+            last=queries.last_handover_of(leaver) if not plan.lines else None, led=_led(leaver),
             sum_of=lambda person: sum(totals[person, kind] for kind in kinds), **self.frame(),
         )  # fmt: skip
 
@@ -201,7 +201,7 @@ class HandoverView(ReadOnlyView):
             kinds=[kind for kind in RecordKind if any(share.moved[kind] for share in shares)],
             plurals=PLURALS,
             skipped=sum(share.skipped for share in shares),
-            led=queries.teams_led_by(record.leaver),
+            led=_led(record.leaver),
             rule=_rule_lines(Rule.from_json(record.rule)) if may("can_see_all", "Handover") else None,
             until=until,
             can_undo=may("can_undo", "Handover") and record.undone_at is None and utcnow() <= until,
@@ -292,6 +292,12 @@ class HandoverItemView(ReadOnlyView):
         if endpoint is None:
             return super().cell(record, name)
         return Markup('<a class="name" href="{}">{}</a>').format(url_for(endpoint, pk=record.record_id), record.label)
+
+
+def _led(person: User) -> list[tuple[str, str | None]]:
+    """The teams a person leads, and where another lead is named; None when that is not the reader's to do."""
+    allowed = may("can_edit", "Team")
+    return [(t.name, url_for("TeamView.edit", pk=t.id) if allowed else None) for t in queries.teams_led_by(person)]
 
 
 def _items(ids: Counter[int | None]) -> list[DictionaryItem]:
