@@ -46,7 +46,9 @@ def pytest_configure(config: pytest.Config) -> None:
         suppress_health_check=[HealthCheck.function_scoped_fixture],
     )  # fmt: skip
     settings.load_profile("liuke")
-    config.addinivalue_line("markers", "once: has nothing to do with the kind of database; runs with SQLite only")
+    config.addinivalue_line(
+        "markers", "once(database='sqlite'): has nothing to do with the kind of database; runs with this one only"
+    )
     refuse_early_settings()
     try:
         config.liuke = World(config.getoption("--database"))
@@ -56,10 +58,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--database") != "sqlite":
-        once = [item for item in items if item.get_closest_marker("once")]
-        config.hook.pytest_deselected(items=once)
-        items[:] = [item for item in items if item not in once]
+    database = config.getoption("--database")
+
+    def elsewhere(item: pytest.Item) -> bool:
+        once = item.get_closest_marker("once")
+        return once is not None and (*once.args, "sqlite")[0] != database
+
+    config.hook.pytest_deselected(items=[item for item in items if elsewhere(item)])
+    items[:] = [item for item in items if not elsewhere(item)]
 
 
 def pytest_report_header(config: pytest.Config) -> str:
