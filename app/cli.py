@@ -31,6 +31,7 @@ def init() -> None:
     from app.core.clock import utcnow
     from app.core.unit import unit_of_work
     from app.masterdata.seed import seed_dictionary
+    from app.mirror.operations import complete_totals
     from app.runs.operations import install
     from app.security.seed import seed_rights, seed_roles
     from app.tickets.precedents import index_missing
@@ -40,6 +41,7 @@ def init() -> None:
         install(demo=False, now=utcnow())
         items = seed_dictionary()
         seed_targets()
+        complete_totals()
         index_missing()
         rights = seed_rights()
         granted = seed_roles(rights)

@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-ME = "bench.admin"
+ME = "bench.lead"
 _app: Any = None
 
 
@@ -30,7 +30,7 @@ def context() -> Any:
 
 
 def people(count: int) -> list[int]:
-    """Make the account managers and the super admin who looks at the pages. Returns the managers' ids."""
+    """Make the account managers and the sales lead who looks at the pages. Returns the managers' ids."""
     from flask_appbuilder.security.sqla.models import User
 
     from app.core.unit import unit_of_work
@@ -48,11 +48,11 @@ def people(count: int) -> list[int]:
             )
             for n in range(count)
         ]  # fmt: skip
-        admin = User(
-            username=ME, first_name="远", last_name="陈", email="me@example.com", password="!", active=True,
-            roles=[roles["super_admin"]],
+        lead = User(
+            username=ME, first_name="远", last_name="陈", email="lead@example.com", password="!", active=True,
+            roles=[roles["sales_lead"]],
         )  # fmt: skip
-        db.session.add_all([*made, admin])
+        db.session.add_all([*made, lead])
     return [user.id for user in made]
 
 
@@ -66,7 +66,7 @@ def totals() -> None:
 
 
 def sign_in() -> dict[str, str]:
-    """A new session of the super admin; the cookies a browser would send."""
+    """A new session of the sales lead, who sees every customer; the cookies a browser would send."""
     from flask_appbuilder.security.sqla.models import User
 
     from app.extensions import db

@@ -19,18 +19,22 @@ def prepare() -> None:
 
 
 def sign_in() -> dict[str, str]:
-    """A new session of a superuser; the cookies a browser would send."""
+    """A new session of somebody at work, as on our side no superuser; the cookies a browser would send."""
     return {name: morsel.value for name, morsel in _client().cookies.items()}
 
 
 def _client() -> Any:
     from django.contrib.auth import get_user_model
+    from django.contrib.auth.models import Group, Permission
     from django.test import Client
 
     users = get_user_model().objects
-    user = users.filter(username="bench").first()
+    user = users.filter(username="bench.lead").first()
     if user is None:
-        user = users.create_superuser("bench", "me@example.com", secrets.token_hex())
+        user = users.create_user("bench.lead", "lead@example.com", secrets.token_hex(), is_staff=True)
+        leads = Group.objects.create(name="sales lead")
+        leads.permissions.set(Permission.objects.filter(content_type__app_label="crm"))
+        user.groups.add(leads)
     client = Client()
     client.force_login(user)
     return client

@@ -16,6 +16,7 @@ from app.core.clock import utcnow
 from app.core.types import Money, UtcDateTime
 from app.customers.models import Customer
 
+ALL_YEARS = 0  # the year under which a customer's orders of all years stand
 AHEAD = timedelta(days=1)  # how far ahead an order may be dated and still be the newest: zones and clocks differ
 
 
@@ -124,16 +125,42 @@ class OrderLine(Model):
     product: Mapped[Product | None] = relationship()
 
 
-class CustomerMonth(Model):
-    """What one customer ordered in one company-local month; kept by the sync, read by reports."""
+class Ordered:
+    """What one customer ordered in one stretch of time; kept by the sync, read by reports. Cancelled orders are out."""
+
+    order_count: Mapped[int] = mapped_column(comment="orders not cancelled")
+    order_total: Mapped[Decimal] = mapped_column(Money(), comment="CNY, orders not cancelled")
+    paid_count: Mapped[int] = mapped_column(default=0, server_default="0", comment="those of them that are paid")
+    paid_total: Mapped[Decimal] = mapped_column(Money(), default=Decimal(0), server_default="0", comment="CNY, paid")
+
+
+ROLLED = ("order_count", "order_total", "paid_count", "paid_total")
+
+
+class CustomerMonth(Ordered, Model):
+    """What one customer ordered in one company-local month."""
 
     __tablename__ = "customer_month"
-    __table_args__ = (sa.Index("ix_customer_month_month", "month", "order_total"),)
+    __table_args__ = (
+        sa.Index("ix_customer_month_best", "month", "order_total", "customer_id"),
+        sa.Index("ix_customer_month_paid", "month", "paid_total", "customer_id"),
+    )
 
     customer_id: Mapped[int] = mapped_column(sa.ForeignKey("customer.id", ondelete="RESTRICT"), primary_key=True)
     month: Mapped[date] = mapped_column(primary_key=True, comment="first day of the company-local month")
-    order_count: Mapped[int] = mapped_column(comment="orders not cancelled")
-    order_total: Mapped[Decimal] = mapped_column(Money(), comment="CNY, orders not cancelled")
+
+
+class CustomerYear(Ordered, Model):
+    """The same for a company-local year, and for all years together under the year 0."""
+
+    __tablename__ = "customer_year"
+    __table_args__ = (
+        sa.Index("ix_customer_year_best", "year", "order_total", "customer_id"),
+        sa.Index("ix_customer_year_paid", "year", "paid_total", "customer_id"),
+    )
+
+    customer_id: Mapped[int] = mapped_column(sa.ForeignKey("customer.id", ondelete="RESTRICT"), primary_key=True)
+    year: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, comment="company-local; 0: all together")
 
 
 class SyncRun(Model):

@@ -15,13 +15,13 @@ from app.core.types import Money
 from app.customers.models import Customer, CustomerStats
 from app.extensions import db
 from app.mirror.bulk import among, insert_into, local_month
-from app.mirror.models import CustomerMonth, Order, OrderStatus
+from app.mirror.models import ALL_YEARS, ROLLED, CustomerMonth, CustomerYear, Order, OrderStatus
 
 
 def refresh_totals(customer_ids: Collection[int] | None = None) -> None:
     """Work the totals of these customers (None: of all) out again from their orders that are not cancelled.
 
-    Three statements, however many customers; the caller commits.
+    Six statements, however many customers; the caller commits.
     """
     counted = Order.status != OrderStatus.cancelled
 
@@ -44,14 +44,48 @@ def refresh_totals(customer_ids: Collection[int] | None = None) -> None:
     fresh = {name: insert.excluded[name] for name in names[1:]}
     db.session.execute(insert.on_conflict_do_update(index_elements=["customer_id"], set_=fresh))
 
-    db.session.execute(sa.delete(CustomerMonth.__table__).where(these(CustomerMonth.customer_id)))
-    months = sa.select(Order.customer_id, Order.amount, local_month(Order.ordered_at).label("month"))
-    ordered = months.where(counted, these(Order.customer_id)).subquery()
-    db.session.execute(
-        sa.insert(CustomerMonth.__table__).from_select(
-            ["customer_id", "month", "order_count", "order_total"],
-            sa.select(ordered.c.customer_id, ordered.c.month, sa.func.count(), sa.func.sum(ordered.c.amount)).group_by(
-                ordered.c.customer_id, ordered.c.month
-            ),
+    for rollup in (CustomerMonth, CustomerYear):
+        db.session.execute(sa.delete(rollup.__table__).where(these(rollup.customer_id)))
+    ordered = (
+        sa.select(
+            Order.customer_id,
+            local_month(Order.ordered_at).label("month"),
+            Order.amount,
+            sa.case((Order.paid.is_(True), 1), else_=0).label("paid"),
+            sa.case((Order.paid.is_(True), Order.amount), else_=sa.literal(Decimal(0), Money())).label("paid_amount"),
         )
+        .where(counted, these(Order.customer_id))
+        .subquery()
     )
+    _roll_up(
+        CustomerMonth, ordered.c.customer_id, ordered.c.month,
+        sa.func.count(), sa.func.sum(ordered.c.amount), sa.func.sum(ordered.c.paid), sa.func.sum(ordered.c.paid_amount),
+    )  # fmt: skip
+    for part, year in (
+        (CustomerMonth, sa.extract("year", CustomerMonth.month)),
+        (CustomerYear, sa.literal_column(str(ALL_YEARS))),
+    ):
+        sums = (sa.func.sum(getattr(part, name)) for name in ROLLED)
+        _roll_up(CustomerYear, part.customer_id, year, *sums, where=these(part.customer_id))
+
+
+def _roll_up(into: Any, customer: Any, span: Any, *sums: Any, where: Any = None) -> None:
+    """Write one row per customer and span, the second part of the key: what he ordered in it."""
+    rows = sa.select(customer, span.label("span"), *sums).group_by(customer, sa.literal_column("2"))
+    if where is not None:
+        rows = rows.where(where)
+    names = [column.name for column in into.__table__.primary_key]
+    db.session.execute(sa.insert(into.__table__).from_select([*names, *ROLLED], rows))
+
+
+def complete_totals() -> bool:
+    """Work all totals out if there are orders of which the years were never summed up: after an upgrade, that is.
+
+    Returns whether it did. The caller commits.
+    """
+    summed = db.session.execute(sa.select(CustomerYear.customer_id).limit(1)).scalar_one_or_none()
+    ordered = db.session.execute(sa.select(CustomerMonth.customer_id).limit(1)).scalar_one_or_none()
+    if summed is not None or ordered is None:
+        return False
+    refresh_totals()
+    return True

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path, PurePath
+from typing import Any
 
 import sqlalchemy as sa
 from flask import current_app
@@ -16,7 +17,18 @@ from app.core.clock import utcnow
 from app.core.types import Money
 from app.customers.models import Customer, CustomerStats
 from app.extensions import db
-from app.mirror.models import AHEAD, CustomerMonth, Order, OrderLine, OrderStatus, SyncRun, SyncStatus
+from app.mirror.models import (
+    AHEAD,
+    ALL_YEARS,
+    ROLLED,
+    CustomerMonth,
+    CustomerYear,
+    Order,
+    OrderLine,
+    OrderStatus,
+    SyncRun,
+    SyncStatus,
+)
 
 
 @dataclass(frozen=True)
@@ -93,45 +105,46 @@ def rejected_rows(run: SyncRun, limit: int) -> list[RejectedRow]:
 def wrong_totals(limit: int = 100) -> list[int]:
     """The ids of customers whose kept totals differ from their orders, at most `limit`; none is right.
 
-    Compares last order, number and sum, and number and sum over the months. One statement over all orders, for
-    the nightly check; `operations.refresh_totals` repairs.
+    Compares last order, number and sum, and number and sum, ordered and paid, over the months, over the years, and of
+    all years together. One statement over all orders, for the nightly check; `operations.refresh_totals` repairs.
     """
     nothing = sa.literal(Decimal(0), Money())
     ordered = (
         sa.select(
             Order.customer_id,
             sa.func.max(Order.ordered_at).label("last"),
-            sa.func.count().label("count"),
-            sa.func.sum(Order.amount).label("total"),
+            sa.func.count().label("order_count"),
+            sa.func.sum(Order.amount).label("order_total"),
+            sa.func.sum(sa.case((Order.paid.is_(True), 1), else_=0)).label("paid_count"),
+            sa.func.sum(sa.case((Order.paid.is_(True), Order.amount), else_=nothing)).label("paid_total"),
         )
         .where(Order.status != OrderStatus.cancelled)
         .group_by(Order.customer_id)
         .subquery()
     )
-    monthly = (
-        sa.select(
-            CustomerMonth.customer_id,
-            sa.func.sum(CustomerMonth.order_count).label("count"),
-            sa.func.sum(CustomerMonth.order_total).label("total"),
-        )
-        .group_by(CustomerMonth.customer_id)
-        .subquery()
-    )
-    count, total = sa.func.coalesce(ordered.c.count, 0), sa.func.coalesce(ordered.c.total, nothing)
+    kept = [
+        _summed(CustomerMonth, sa.true()),
+        _summed(CustomerYear, CustomerYear.year != ALL_YEARS),
+        _summed(CustomerYear, CustomerYear.year == ALL_YEARS),
+    ]
+    zeros: dict[str, Any] = dict(zip(ROLLED, (0, nothing, 0, nothing), strict=True))
+    right = {name: sa.func.coalesce(ordered.c[name], zero) for name, zero in zeros.items()}
     differs = sa.or_(
         CustomerStats.last_order_at.is_distinct_from(ordered.c.last),
-        sa.func.coalesce(CustomerStats.order_count, 0) != count,
-        sa.func.coalesce(CustomerStats.order_total, nothing) != total,
-        sa.func.coalesce(monthly.c.count, 0) != count,
-        sa.func.coalesce(monthly.c.total, nothing) != total,
+        sa.func.coalesce(CustomerStats.order_count, 0) != right["order_count"],
+        sa.func.coalesce(CustomerStats.order_total, nothing) != right["order_total"],
+        *(sa.func.coalesce(part.c[name], zero) != right[name] for part in kept for name, zero in zeros.items()),
     )
     found = (
         sa.select(Customer.id)
         .outerjoin(CustomerStats, CustomerStats.customer_id == Customer.id)
         .outerjoin(ordered, ordered.c.customer_id == Customer.id)
-        .outerjoin(monthly, monthly.c.customer_id == Customer.id)
-        .where(differs)
-        .order_by(Customer.id)
-        .limit(limit)
     )
-    return list(db.session.execute(found).scalars())
+    for part in kept:
+        found = found.outerjoin(part, part.c.customer_id == Customer.id)
+    return list(db.session.execute(found.where(differs).order_by(Customer.id).limit(limit)).scalars())
+
+
+def _summed(rollup: Any, which: Any) -> sa.Subquery:
+    sums = (sa.func.sum(getattr(rollup, name)).label(name) for name in ROLLED)
+    return sa.select(rollup.customer_id, *sums).where(which).group_by(rollup.customer_id).subquery()

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.customers.models import Customer
-from app.mirror.models import CustomerMonth, Order, OrderLine, Product, Stock, SyncRun
+from app.mirror.models import CustomerMonth, CustomerYear, Order, OrderLine, Product, Stock, SyncRun
 from app.mirror.sync import sync
 
 HEADERS = {
@@ -105,6 +105,11 @@ def mirror(db: Any) -> dict[str, list[tuple[Any, ...]]]:
         "lines": (OrderLine.order_id, OrderLine.line_no, OrderLine.product_id, OrderLine.quantity, OrderLine.amount),
         "months": (
             CustomerMonth.customer_id, CustomerMonth.month, CustomerMonth.order_count, CustomerMonth.order_total,
+            CustomerMonth.paid_count, CustomerMonth.paid_total,
+        ),
+        "years": (
+            CustomerYear.customer_id, CustomerYear.year, CustomerYear.order_count, CustomerYear.order_total,
+            CustomerYear.paid_count, CustomerYear.paid_total,
         ),
     }.items():  # fmt: skip
         found[name] = [tuple(row) for row in db.session.execute(sa.select(*columns).order_by(*columns[:3]))]

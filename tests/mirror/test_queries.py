@@ -8,8 +8,8 @@ from decimal import Decimal
 import pytest
 
 from app.customers.models import CustomerStats
-from app.mirror.models import CustomerMonth, OrderStatus, SyncStatus
-from app.mirror.operations import refresh_totals
+from app.mirror.models import ALL_YEARS, ROLLED, CustomerMonth, CustomerYear, OrderStatus, SyncStatus
+from app.mirror.operations import complete_totals, refresh_totals
 from app.mirror.queries import freshness, wrong_totals
 from tests import builders
 from tests.support import rows, statements
@@ -90,8 +90,8 @@ def test_an_order_dated_ahead_is_not_the_newest(db):
 def ordered(db):
     """A customer with two orders that count and one that does not, and one without."""
     customer = builders.customer()
-    builders.order(customer, at=datetime(2026, 1, 31, 16, tzinfo=UTC), amount="10.10")
-    builders.order(customer, at=datetime(2026, 2, 10, tzinfo=UTC), amount="0.20")
+    builders.order(customer, at=datetime(2026, 1, 31, 16, tzinfo=UTC), amount="10.10", paid=False)
+    builders.order(customer, at=datetime(2026, 2, 10, tzinfo=UTC), amount="0.20", paid=True)
     builders.order(customer, at=datetime(2026, 3, 10, tzinfo=UTC), amount="99.00", status=OrderStatus.cancelled)
     return customer, builders.customer()
 
@@ -104,7 +104,7 @@ def test_totals_are_worked_out_from_the_orders(app, ordered, everybody):
     with statements(app) as seen:
         refresh_totals(None if everybody else [customer.id, other.id])
 
-    assert len(seen) == 3
+    assert len(seen) == 6
     first, second = rows(CustomerStats)
     assert (first.last_order_at, first.order_count, first.order_total) == (
         datetime(2026, 2, 10, tzinfo=UTC), 2, Decimal("10.30"),
@@ -112,6 +112,20 @@ def test_totals_are_worked_out_from_the_orders(app, ordered, everybody):
     assert (second.last_order_at, second.order_count, second.order_total) == (None, 0, Decimal(0))
     [month] = rows(CustomerMonth)
     assert (month.month.isoformat(), month.order_count, month.order_total) == ("2026-02-01", 2, Decimal("10.30"))
+    assert (month.paid_count, month.paid_total) == (1, Decimal("0.20"))
+    years = [(y.year, y.order_count, y.order_total, y.paid_count, y.paid_total) for y in rows(CustomerYear)]
+    assert years == [(year, 2, Decimal("10.30"), 1, Decimal("0.20")) for year in (ALL_YEARS, 2026)]
+    assert wrong_totals() == []
+
+
+def test_after_an_upgrade_everything_is_summed_up_once(db, ordered):
+    refresh_totals()
+    assert complete_totals() is False
+    for year in rows(CustomerYear):
+        db.session.delete(year)
+    db.session.commit()
+    assert wrong_totals() == [ordered[0].id]
+    assert complete_totals() is True
     assert wrong_totals() == []
 
 
@@ -141,11 +155,13 @@ def test_a_total_that_drifted_is_noticed(db, ordered, drift):
     assert wrong_totals() == [customer.id]
 
 
-def test_a_month_that_drifted_is_noticed(db, ordered):
+@pytest.mark.parametrize("name", ROLLED)
+@pytest.mark.parametrize("rollup", [CustomerMonth, CustomerYear])
+def test_a_part_that_drifted_is_noticed(db, ordered, rollup, name):
     customer, _other = ordered
     refresh_totals()
-    month = rows(CustomerMonth)[0]
-    month.order_total += 1
+    part = rows(rollup)[0]
+    setattr(part, name, getattr(part, name) + 1)
     db.session.commit()
     assert wrong_totals() == [customer.id]
     assert wrong_totals(limit=0) == []
