@@ -6,11 +6,16 @@ from typing import Any
 
 
 def register(appbuilder: Any) -> None:
-    """Make the dashboard known, as the first entry of the menu."""
+    """Make the reports known, and the dashboard as the first entry of the menu."""
     from flask_babel import lazy_gettext as _l
 
-    from app.core import nav
-    from app.reports.views import DashboardView
+    from app.core import history, nav
+    from app.reports.catalogue import REPORTS
+    from app.reports.views import VIEWS, DashboardView
+
+    history.tell("report", "export", _l("exported it"), "download")
+    for view, report in zip(VIEWS, REPORTS, strict=True):
+        nav.add(appbuilder, view, group="reports", icon=report.icon, label=report.title, href=f"/reports/{report.id}/")
 
     nav.add(appbuilder, DashboardView, group=None, icon="layout-dashboard", label=_l("Dashboard"))
     entries = appbuilder.menu.get_list()

@@ -14,6 +14,7 @@ from app.customers.access import VisibleCustomers
 from app.customers.models import Customer, CustomerStatus
 from app.extensions import db
 from app.sales.models import Opportunity
+from app.tickets.models import Ticket
 
 
 def sees_all(report: str) -> bool:
@@ -44,6 +45,19 @@ def opportunities_in(report: str) -> sa.ColumnElement[bool]:
 def cases_in(report: str) -> sa.ColumnElement[bool]:
     """The churn cases of this report: those of the customers in it."""
     return ChurnCase.customer_id.in_(sa.select(Customer.id).where(customers_in(report)))
+
+
+def tickets_in(report: str) -> sa.ColumnElement[bool]:
+    """The tickets of this report: all, or those of the reader's customers and those he created or was given."""
+    live = Ticket.deleted_at.is_(None)
+    if sees_all(report):
+        return live
+    person = reader_id()
+    if person is None:
+        return sa.false()
+    own = sa.select(Customer.id).where(Customer.owner_id == person)
+    involved = sa.or_(Ticket.created_by_id == person, Ticket.assignee_id == person, Ticket.customer_id.in_(own))
+    return sa.and_(live, involved)
 
 
 def openable_customers(ids: list[int]) -> set[int]:

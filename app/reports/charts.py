@@ -24,6 +24,8 @@ from pygal.style import Style
 
 Number = int | float | Decimal
 Formatter = Callable[[Any], str]
+Links = Sequence[Sequence[str | None]] | None
+"""Addresses of our own pages: for each series one per mark, or None."""
 
 COLOURS = 6
 FONT_SIZE = 11
@@ -94,20 +96,26 @@ def hbar(
 
 
 def donut(
-    parts: Sequence[tuple[str, Number]], *, label: str, formatter: Formatter | None = None, size: int = 132
+    parts: Sequence[tuple[str, Number]],
+    *,
+    label: str,
+    formatter: Formatter | None = None,
+    hrefs: Sequence[str | None] | None = None,
+    size: int = 132,
 ) -> Markup:
     """A ring of parts of a whole, clockwise in the order given; the middle is left to the page.
 
-    Parts below zero count as nothing. Without anything above zero there is no ring: ''.
+    Parts below zero count as nothing. Without anything above zero there is no ring: ''. `hrefs`: one per part or None.
     """
     shares = [(name, max(0.0, float(v)), v) for name, v in parts]
     total = sum(share for _name, share, _v in shares)
     if total <= 0:
         return Markup("")
     chart = pygal.Pie(**_HOUSE | {"margin": 0, "spacing": 0}, width=size, height=size, inner_radius=0.66)
-    for name, share, value in shares:
+    links = hrefs if hrefs is not None else [None] * len(shares)
+    for (name, share, value), href in zip(shares, links, strict=True):
         text = f"{_formatted(value, formatter)} ({share / total:.1%})"
-        chart.add("", [_point(share, text, name=name)] if share else [])
+        chart.add("", [_point(share, text, name=name, href=href)] if share else [])
     return _drawn(chart, label, "donut")
 
 
@@ -117,13 +125,15 @@ def columns(
     *,
     label: str,
     formatter: Formatter | None = None,
+    hrefs: Links = None,
     width: int = 560,
     height: int = 220,
 ) -> Markup:
     """Grouped columns: for each label one column of every series, side by side. No values, no chart: ''."""
     return _upright(
-        pygal.Bar, labels, series, label=label, name="columns", formatter=formatter, width=width, height=height
-    )
+        pygal.Bar, labels, series, label=label, name="columns", formatter=formatter, hrefs=hrefs,
+        width=width, height=height,
+    )  # fmt: skip
 
 
 def bars(
@@ -132,13 +142,15 @@ def bars(
     *,
     label: str,
     formatter: Formatter | None = None,
+    hrefs: Sequence[str | None] | None = None,
     width: int = 400,
     height: int = 180,
 ) -> Markup:
     """One column per label, such as orders by month. No values, no chart: ''."""
     return _upright(
-        pygal.Bar, labels, [(None, values)], label=label, name="bars", formatter=formatter, width=width, height=height
-    )
+        pygal.Bar, labels, [(None, values)], label=label, name="bars", formatter=formatter,
+        hrefs=None if hrefs is None else [hrefs], width=width, height=height,
+    )  # fmt: skip
 
 
 def lines(
@@ -147,12 +159,14 @@ def lines(
     *,
     label: str,
     formatter: Formatter | None = None,
+    hrefs: Links = None,
     width: int = 720,
     height: int = 240,
 ) -> Markup:
     """Lines over time, one per series; None leaves a gap. No values, no chart: ''."""
     return _upright(
-        pygal.Line, labels, series, label=label, name="lines", formatter=formatter, width=width, height=height,
+        pygal.Line, labels, series, label=label, name="lines", formatter=formatter, hrefs=hrefs,
+        width=width, height=height,
         show_dots=True, dots_size=3, allow_interruptions=True,
     )  # fmt: skip
 
@@ -165,6 +179,7 @@ def _upright(
     label: str,
     name: str,
     formatter: Formatter | None,
+    hrefs: Links,
     width: int,
     height: int,
     **options: Any,
@@ -187,11 +202,12 @@ def _upright(
     )  # fmt: skip
     chart._series_margin = 0.2
     chart.x_labels = shown
-    for title, values in series:
+    every_link = hrefs if hrefs is not None else [[None] * len(labels)] * len(series)
+    for (title, values), links in zip(series, every_link, strict=True):
         names = labels if title is None else [title] * len(labels)
         points = [
-            None if value is None else _point(value, _formatted(value, formatter), name=own)
-            for own, value in zip(names, values, strict=True)
+            None if value is None else _point(value, _formatted(value, formatter), name=own, href=href)
+            for own, value, href in zip(names, values, links, strict=True)
         ]
         chart.add("", points)
     named = all(title is not None for title, _values in series)

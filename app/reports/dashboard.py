@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from functools import lru_cache
 from typing import Any
 
 from flask import url_for
@@ -16,6 +15,7 @@ from markupsafe import Markup
 from app.core import format as fmt
 from app.core.web import language
 from app.reports import charts
+from app.reports.drawing import drawn
 from app.reports.figures import money_parts, shares, short_money
 from app.reports.queries import ChurnWeek, Contribution, Headline, LevelCount, StageCount
 
@@ -199,19 +199,6 @@ def opportunity_card(stages: Sequence[StageCount]) -> Card:
         numeric=frozenset({1, 2}),
         rows=[[stage.status.label, f"{stage.opportunities:,}", fmt.money(stage.expected)] for stage in stages],
     )
-
-
-def drawn(draw: Callable[..., Markup], *figures: Any, **given: Any) -> Markup:
-    """The chart of these figures, drawn once per process and language: drawing costs more than asking for them.
-
-    Everything the chart shows is an argument (and hashable), so a kept one is never out of date.
-    """
-    return _kept(draw, language(), *figures, **given)
-
-
-@lru_cache(maxsize=256)  # some 2 MB
-def _kept(draw: Callable[..., Markup], _spoken: str, *figures: Any, **given: Any) -> Markup:
-    return draw(*figures, **given)
 
 
 def short_day(day: date) -> str:

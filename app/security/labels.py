@@ -35,7 +35,10 @@ SCREENS: dict[str, dict[str, Any]] = {
         "Feedback": _l("Customer feedback"),
         "Complaint": _l("Complaints"),
     },
-    "reports": {},
+    "reports": {
+        "ContributionReport": _l("Customer contribution"),
+        "CompositionReport": _l("Customer composition"),
+    },
     "reference": {
         "Product": _l("Products"),
         "Stock": _l("Stock"),

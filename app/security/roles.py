@@ -22,6 +22,12 @@ class SeededRole:
 
 _SEE = "can_list can_show menu"
 _EDIT = "can_list can_show can_add can_edit can_delete menu"
+# Reports of a whole company, and those of one's own customers.
+_ALL_REPORTS = {
+    "ContributionReport": "can_show can_see_all can_export menu",
+    "CompositionReport": "can_show can_see_all can_export menu",
+}
+_OWN_REPORTS = dict.fromkeys(_ALL_REPORTS, "can_show can_export menu")
 _FILES = " can_attach can_download can_detach"
 
 ROLES: tuple[SeededRole, ...] = (
@@ -51,6 +57,7 @@ ROLES: tuple[SeededRole, ...] = (
         {
             "MyWork": "can_show menu",
             "Dashboard": "can_show can_see_all menu",
+            **_ALL_REPORTS,
             "Plan": "can_list menu",
             "PlanStep": "can_list menu",
             "Opportunity": _EDIT + _FILES + " can_assign can_reassign can_see_all can_delete_any",
@@ -83,6 +90,7 @@ ROLES: tuple[SeededRole, ...] = (
         {
             "MyWork": "can_show menu",
             "Dashboard": "can_show menu",
+            **_OWN_REPORTS,
             "Plan": "can_list menu",
             "PlanStep": "can_list menu",
             "Opportunity": _EDIT + _FILES + " can_win can_lose can_terminate can_plan",
@@ -109,6 +117,7 @@ ROLES: tuple[SeededRole, ...] = (
         "Executive",
         {
             "Dashboard": "can_show can_see_all menu",
+            **_ALL_REPORTS,
             "ChurnCase": _SEE + " can_see_all",
             "RetentionMeasure": "can_list",
         },

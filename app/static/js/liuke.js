@@ -33,6 +33,10 @@
     syncSelection(table);
   });
 
+  document.addEventListener('click', ({ target }) => {
+    if (target.closest('[data-print]')) window.print();
+  });
+
   // Keys: "/" focuses the search, j and k walk along [data-nav]. <html data-keys="off"> switches them off (WCAG 2.1.4).
   document.addEventListener('keydown', (event) => {
     const { target, key } = event;

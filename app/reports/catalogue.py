@@ -1,0 +1,10 @@
+"""The reports there are, in the order of the menu."""
+
+from __future__ import annotations
+
+from app.reports.kinds.composition import Composition
+from app.reports.kinds.contribution import Contribution
+from app.reports.report import Report
+
+REPORTS: tuple[Report, ...] = (Contribution(), Composition())
+BY_ID = {report.id: report for report in REPORTS}

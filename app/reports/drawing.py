@@ -1,0 +1,45 @@
+"""A chart as a report's page shows it: a picture for desks and one for phones, with its legend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from markupsafe import Markup
+
+from app.core.web import language
+
+WIDE, NARROW = 720, 320  # a card of a report's page, and a phone
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """One chart: its title, the picture in both sizes, the legend in the order of the colours."""
+
+    title: Any
+    wide: Markup
+    narrow: Markup
+    legend: Sequence[str] = ()
+    middle: tuple[str, str] | None = None  # of a ring: number and word
+
+
+def drawn(draw: Callable[..., Markup], *figures: Any, **given: Any) -> Markup:
+    """The chart of these figures, drawn once per process and language: drawing costs more than asking for them.
+
+    Everything the chart shows is an argument (and hashable), so a kept one is never out of date.
+    """
+    return _kept(draw, language(), *figures, **given)
+
+
+@lru_cache(maxsize=256)  # some 2 MB
+def _kept(draw: Callable[..., Markup], _spoken: str, *figures: Any, **given: Any) -> Markup:
+    return draw(*figures, **given)
+
+
+def both(draw: Callable[..., Markup], *figures: Any, tall: int | None = None, **given: Any) -> tuple[Markup, Markup]:
+    """The chart for a desk and for a phone; `tall` is the height of the first where the chart does not choose it."""
+    size = {} if tall is None else {"height": tall}
+    small = {} if tall is None else {"height": 200}
+    return drawn(draw, *figures, width=WIDE, **size, **given), drawn(draw, *figures, width=NARROW, **small, **given)

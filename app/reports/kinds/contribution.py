@@ -1,0 +1,278 @@
+"""客户贡献分析: what each customer ordered, biggest first, with the 80/20 curve and ABC classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+import sqlalchemy as sa
+from flask_babel import lazy_gettext as _l
+from flask_babel import ngettext
+
+from app.core.scope import row_id
+from app.core.text import like
+from app.customers.models import Customer, CustomerStatus
+from app.extensions import db
+from app.mirror.models import ALL_YEARS, CustomerMonth, CustomerYear, Order, OrderStatus
+from app.reports import charts
+from app.reports.drawing import Drawing, both
+from app.reports.figures import short_money
+from app.reports.report import Ask, Column, Filter, Line, Report, Table
+
+A_CLASS, B_CLASS = 80, 95  # per cent of the whole that the customers of class A, and of A and B, bring
+STEPS = 20  # points of the curve
+CENT = Decimal("0.01")
+
+
+class Contribution(Report):
+    """Orders that are not cancelled, from the rollups the sync keeps."""
+
+    id = "contribution"
+    right = "ContributionReport"
+    icon = "chart-bar"
+    title = _l("Customer contribution")
+    about = _l("What each customer ordered, biggest first.")
+    line_label = _l("Customer")
+    whole = True
+    filters = (
+        Filter("name", _l("Customer name")),
+        Filter(
+            "orders", _l("Orders"), lambda: [("all", _l("Paid and unpaid")), ("paid", _l("Paid only"))], default="all"
+        ),
+    )
+
+    def columns(self, ask: Ask) -> list[Column]:
+        return [
+            Column("orders", _l("Orders"), "count", good=True, how=_l(
+                "Orders of the period, by the company's calendar; cancelled ones are left out.")),
+            Column("amount", _l("Order amount"), "money", good=True, how=_l(
+                "Sum of these orders' amounts. Unpaid orders count unless “Paid only” is chosen.")),
+            Column("share", _l("Share"), "percent", how=_l(
+                "What the customer adds to the cumulative share.")),
+            Column("cumulative", _l("Cumulative"), "percent", how=_l(
+                "The order amount of this customer and all before it, of the whole.")),
+            Column("class", _l("Class"), "text", how=_l(
+                "A: the biggest who together bring 80 per cent of the whole, B: those up to 95 per cent, C: the rest.")),
+        ]  # fmt: skip
+
+    def lines(
+        self, ask: Ask, *, keys: Sequence[str] | None = None, first: int = 0, most: int | None = None
+    ) -> list[Line]:
+        ordered = _ordered(ask)
+        if keys is not None:
+            found = sa.select(ordered).where(ordered.c.customer_id.in_([int(key) for key in keys]))
+            rows = db.session.execute(found).all()
+            return [Line(str(r.customer_id), "", {"orders": r.orders, "amount": r.amount}) for r in rows]
+        order = (ordered.c.amount.desc(), ordered.c.customer_id)
+        running = sa.func.sum(ordered.c.amount).over(order_by=order, rows=(None, 0)).label("running")
+        ranked = sa.select(ordered, running).order_by(*order).offset(first).limit(most).subquery()
+        page = sa.select(Customer.name, ranked).join(ranked, ranked.c.customer_id == Customer.id)
+        found = db.session.execute(page.order_by(ranked.c.amount.desc(), ranked.c.customer_id)).all()
+        lines = [
+            Line(str(r.customer_id), r.name, {"orders": r.orders, "amount": r.amount, "running": r.running})
+            for r in found
+        ]
+        if most is not None and len(lines) == most:
+            return lines
+        return lines + self._without(ask, ordered, lines, first, None if most is None else most - len(lines))
+
+    def _without(self, ask: Ask, ordered: Any, lines: list[Line], first: int, most: int | None) -> list[Line]:
+        """The customers without orders, who come last."""
+        skipped = 0
+        if first and not lines:
+            number = db.session.execute(sa.select(sa.func.count()).select_from(ordered)).scalar_one()
+            skipped = max(0, first - number)
+        found = (
+            sa.select(Customer.id, Customer.name)
+            .where(*_wanted(ask), Customer.id.not_in(sa.select(ordered.c.customer_id)))
+            .order_by(Customer.id)
+            .offset(skipped)
+            .limit(most)
+        )
+        none = {"orders": 0, "amount": Decimal("0.00"), "running": None}
+        return [Line(str(pk), name, dict(none)) for pk, name in db.session.execute(found)]
+
+    def count(self, ask: Ask) -> int:
+        return int(db.session.execute(sa.select(sa.func.count(Customer.id)).where(*_wanted(ask))).scalar_one())
+
+    def total(self, ask: Ask, lines: Sequence[Line]) -> dict[str, Any]:
+        """All customers' orders and amounts, and the curve: one statement over the rollup."""
+        ordered = _ordered(ask)
+        order = (ordered.c.amount.desc(), ordered.c.customer_id)
+        ranked = sa.select(
+            ordered.c.orders,
+            ordered.c.amount,
+            sa.func.sum(ordered.c.amount).over(order_by=order, rows=(None, 0)).label("running"),
+            sa.func.row_number().over(order_by=order).label("rank"),
+            sa.func.sum(ordered.c.amount).over().label("whole"),
+            sa.func.count().over().label("number"),
+        ).subquery()
+        r = ranked.c
+        before = (r.running - r.amount) * 100
+        letter = sa.case((before < A_CLASS * r.whole, "A"), (before < B_CLASS * r.whole, "B"), else_="C")
+        step = (
+            (r.rank - 1) * STEPS / r.number
+            if db.engine.dialect.name == "sqlite"
+            else sa.func.div((r.rank - 1) * STEPS, r.number)
+        )
+        steps = sa.select(
+            letter.label("letter"), sa.cast(step, sa.Integer).label("step"), r.orders, r.amount
+        ).subquery()
+        found = db.session.execute(
+            sa.select(
+                steps.c.letter, steps.c.step, sa.func.count(), sa.func.sum(steps.c.orders), sa.func.sum(steps.c.amount)
+            ).group_by(steps.c.letter, steps.c.step)
+        ).all()
+        amount = _sum(r[4] for r in found)
+        classes = {
+            c: (sum(r[2] for r in found if r[0] == c), sum((r[4] for r in found if r[0] == c), Decimal("0.00")))
+            for c in "ABC"
+        }
+        curve, reached = [], Decimal(0)
+        for n in range(STEPS):
+            reached += _sum(r[4] for r in found if r[1] == n)
+            curve.append(_percent(reached, amount))
+        return {
+            "orders": int(sum(r[3] for r in found)), "amount": amount, "classes": classes, "curve": tuple(curve),
+            "customers": sum(r[2] for r in found),
+        }  # fmt: skip
+
+    def table(self, ask: Ask, **how: Any) -> Table:
+        """Shares are the steps of the cumulative share, so that they add up to what it says."""
+        table = super().table(ask, **how)
+        whole = table.total.values["amount"]
+        lines = []
+        for line in table.lines:
+            running = line.values.pop("running")
+            values = dict(line.values, share=Decimal("0.00"), cumulative=None, **{"class": "C"})
+            if running is not None and whole > 0:
+                earlier = running - values["amount"]
+                values["cumulative"] = _percent(running, whole)
+                values["share"] = values["cumulative"] - _percent(earlier, whole)
+                values["class"] = (
+                    "A" if earlier * 100 < A_CLASS * whole else "B" if earlier * 100 < B_CLASS * whole else "C"
+                )
+            lines.append(replace(line, values=values))
+        if whole > 0:
+            table.total.values["share"] = Decimal("100.00")
+        return replace(table, lines=lines)
+
+    def note(self, ask: Ask, table: Table) -> str:
+        number, amount = table.total.values["classes"]["A"]
+        if not number:
+            return ""
+        return ngettext(
+            "%(num)d customer brings 80 per cent of the whole: %(amount)s.",
+            "%(num)d customers bring 80 per cent of the whole: %(amount)s.",
+            number,
+            amount=short_money(amount),
+        )
+
+    def rows(self, ask: Ask, column: Column) -> Any:
+        amount = Order.amount if column.key == "amount" else sa.literal(1)
+        return (
+            sa.select(
+                sa.cast(Order.customer_id, sa.String).label("line"),
+                Order.external_id.label("number"),
+                Customer.name.label("name"),
+                Customer.owner_id.label("owner_id"),
+                Order.ordered_at.label("day"),
+                amount.label("amount"),
+            )
+            .join(Customer, Customer.id == Order.customer_id)
+            .where(*_wanted(ask), *_counts(ask))
+            .order_by(Order.ordered_at.desc(), Order.id.desc())
+        )
+
+    def of_line(self, ask: Ask, rows: Any, key: str) -> Any:
+        return rows.where(Order.customer_id == (row_id(key) or 0))
+
+    def label_of(self, ask: Ask, key: str) -> str | None:
+        number = row_id(key)
+        found = sa.select(Customer.name).where(Customer.id == number, *_wanted(ask))
+        return db.session.execute(found).scalar_one_or_none() if number is not None else None
+
+    def charts(self, ask: Ask, table: Table, rows_url: Callable[[str, str], str | None]) -> list[Drawing]:
+        best = [line for line in table.lines[:10] if line.values["amount"] > 0]
+        if not best:
+            return []
+        bars = both(
+            charts.hbar, tuple(line.label for line in best), tuple(line.values["amount"] for line in best),
+            label=str(_l("The customers with the highest order amount")), formatter=short_money,
+            hrefs=tuple(rows_url(line.key, "amount") for line in best),
+        )  # fmt: skip
+        labels = tuple(f"{(n + 1) * 100 // STEPS}%" for n in range(STEPS))
+        name = str(_l("Cumulative share"))
+        curve = both(
+            charts.lines, labels, ((name, table.total.values["curve"]),),
+            label=str(_l("Cumulative share of the order amount by share of the customers")),
+            formatter=_percentage, tall=220,
+        )  # fmt: skip
+        return [
+            Drawing(_l("Top 10 customers"), *bars),
+            Drawing(_l("80/20 curve: so many of the customers with orders bring so much"), *curve),
+        ]
+
+
+def _percentage(value: Any) -> str:
+    return f"{float(value):g}%"
+
+
+def _class(earlier: Decimal, whole: Decimal) -> str:
+    """The class of a customer before whom others brought `earlier` of the whole."""
+    return next((c for c, bound in (("A", A_CLASS), ("B", B_CLASS)) if earlier * 100 < bound * whole), "C")
+
+
+def _sum(amounts: Iterable[Decimal]) -> Decimal:
+    return sum(amounts, start=Decimal("0.00"))
+
+
+def _percent(part: Decimal, whole: Decimal) -> Decimal:
+    return (part * 100 / whole).quantize(CENT, ROUND_HALF_UP) if whole else Decimal("0.00")
+
+
+def _wanted(ask: Ask) -> list[Any]:
+    """WHEREs over customers: the reader's, of this name."""
+    name = ask.values["name"]
+    return [ask.customers, *([sa.func.lower(Customer.name).like(like(name.lower()), escape="\\")] if name else [])]
+
+
+def _counts(ask: Ask) -> list[Any]:
+    """WHEREs over orders: those that count in the period."""
+    counts = [Order.status != OrderStatus.cancelled]
+    if ask.values["orders"] == "paid":
+        counts.append(Order.paid.is_(True))
+    if ask.period is not None:
+        counts += [Order.ordered_at >= ask.period.start, Order.ordered_at < ask.period.end]
+    return counts
+
+
+def _ordered(ask: Ask) -> sa.Subquery:
+    """customer_id, orders, amount of every customer with orders in the period, from the rollups."""
+    paid = ask.values["orders"] == "paid"
+    names = ("paid_count", "paid_total") if paid else ("order_count", "order_total")
+    kept: Any = CustomerMonth
+    if ask.period is None:
+        kept, when = CustomerYear, [CustomerYear.year == ALL_YEARS]
+    elif ask.period.months == 12:
+        kept, when = CustomerYear, [CustomerYear.year == ask.period.first.year]
+    else:
+        when = [CustomerMonth.month >= ask.period.first, CustomerMonth.month < ask.period.until]
+    orders, amount = (getattr(kept, name) for name in names)
+    summed = ask.period is not None and ask.period.months == 3
+    if summed:
+        orders, amount = sa.func.sum(orders), sa.func.sum(amount)
+    if ask.values["name"] or not ask.sees_all:
+        whose = kept.customer_id.in_(sa.select(Customer.id).where(*_wanted(ask)))
+    else:  # nearly all: the few that are not are looked up once
+        whose = kept.customer_id.not_in(sa.select(Customer.id).where(Customer.status == CustomerStatus.deleted))
+    found = sa.select(kept.customer_id, orders.label("orders"), amount.label("amount")).where(*when, whose)
+    if summed:
+        found = found.group_by(kept.customer_id)
+    if paid:
+        found = (
+            found.having(orders > 0) if ask.period is not None and ask.period.months == 3 else found.where(orders > 0)
+        )
+    return found.subquery()

@@ -1,0 +1,116 @@
+"""The stretch of time a report is about: a company-local year, quarter or month, or all there is."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from flask_babel import gettext as _
+
+from app.core.clock import day_start
+from app.core.web import language
+
+FIRST_YEAR, LAST_YEAR = 1970, 2100
+_CODE = re.compile(r"(\d{4})(?:-(?:Q([1-4])|(0[1-9]|1[0-2])))?\Z", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Period:
+    """Whole company-local months: [first, until). Its code is what an address says: 2026, 2026-Q3, 2026-10."""
+
+    first: date
+    until: date
+
+    @property
+    def months(self) -> int:
+        """How many months it has: 12, 3 or 1."""
+        return (self.until.year - self.first.year) * 12 + self.until.month - self.first.month
+
+    @property
+    def code(self) -> str:
+        """What an address says."""
+        if self.months == 12:
+            return f"{self.first.year}"
+        if self.months == 3:
+            return f"{self.first.year}-Q{(self.first.month + 2) // 3}"
+        return f"{self.first:%Y-%m}"
+
+    @property
+    def label(self) -> str:
+        """What a person says: 2026年10月, Oct 2026."""
+        if self.months == 12:
+            return f"{self.first.year}年" if language() == "zh" else f"{self.first.year}"
+        if self.months == 3:
+            return _("Q%(quarter)s %(year)s", quarter=(self.first.month + 2) // 3, year=self.first.year)
+        return month_label(self.first)
+
+    @property
+    def before(self) -> Period:
+        """The period of the same length that ends where this one begins."""
+        return Period(_months_on(self.first, -self.months), self.first)
+
+    @property
+    def start(self) -> datetime:
+        """Its first instant, UTC."""
+        return day_start(self.first)
+
+    @property
+    def end(self) -> datetime:
+        """The first instant after it, UTC."""
+        return day_start(self.until)
+
+    def is_over(self, today: date) -> bool:
+        """Whether nothing more can happen in it."""
+        return today >= self.until
+
+    def each_month(self) -> list[Period]:
+        """Its months, in order."""
+        firsts = [_months_on(self.first, n) for n in range(self.months)]
+        return [Period(first, _months_on(first, 1)) for first in firsts]
+
+
+def parse(code: str) -> Period | None:
+    """The period an address names; None for what is none."""
+    found = _CODE.match(code)
+    if found is None or not FIRST_YEAR <= int(found[1]) <= LAST_YEAR:
+        return None
+    year, quarter, month = int(found[1]), found[2], found[3]
+    if quarter:
+        return _from(date(year, int(quarter) * 3 - 2, 1), 3)
+    return _from(date(year, int(month), 1), 1) if month else _from(date(year, 1, 1), 12)
+
+
+def year_of(day: date) -> Period:
+    """The year a day lies in."""
+    return _from(day.replace(month=1, day=1), 12)
+
+
+def month_of(day: date) -> Period:
+    """The month a day lies in."""
+    return _from(day.replace(day=1), 1)
+
+
+def offered(today: date) -> list[Period]:
+    """What a reader may choose: years, and quarters and months of this year and the last, newest first."""
+    years = [year_of(date(year, 1, 1)) for year in range(today.year, today.year - 5, -1)]
+    recent = [_months_on(today.replace(month=1, day=1), -12 + n) for n in range(24)]
+    begun = [day for day in recent if day <= today]
+    quarters = [_from(day, 3) for day in begun if day.month % 3 == 1]
+    return [*years, *quarters[::-1], *[_from(day, 1) for day in begun[::-1]]]
+
+
+def month_label(first: date) -> str:
+    """A month as a person says it."""
+    from flask_babel import format_date
+
+    return str(format_date(first, "yyyy年M月" if language() == "zh" else "MMM yyyy"))
+
+
+def _from(first: date, months: int) -> Period:
+    return Period(first, _months_on(first, months))
+
+
+def _months_on(first: date, months: int) -> date:
+    number = first.year * 12 + first.month - 1 + months
+    return date(number // 12, number % 12 + 1, 1)

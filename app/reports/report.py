@@ -1,0 +1,346 @@
+"""What a report is: a question with filters, figures in lines and columns, and for every figure the rows behind it.
+
+A report is one file in kinds/: its columns with the words of how each is counted, the statements of its lines, and one
+statement that gives the rows of a figure. Pages, comparison, drill-down, export, print, closed months and mails come
+from here and are the same for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import ROUND_HALF_UP, Decimal
+from functools import cached_property
+from typing import Any, ClassVar
+
+import sqlalchemy as sa
+from flask_appbuilder.security.sqla.models import User
+
+from app.core.clock import today
+from app.extensions import db
+from app.reports import access, period
+from app.reports.figures import shares
+from app.reports.period import Period
+
+LINES = 100  # of one page; a report of fewer lines is shown whole
+TOTAL = "total"  # the key of the line that sums the others up
+HIDDEN = 10  # a rate of fewer is an accident, not a rate
+
+
+@dataclass(frozen=True)
+class Column:
+    """One figure of every line.
+
+    `kind`: count, money, days (numbers that add up); text, percent (shown as they are, without rows); share, rate, mean
+    (worked out from two others, `of` = what and of what). Rows behind a figure: as many as a count says; amounts that
+    add up to money or days. `how` is the sentence that says how it is counted. `hidden` columns only feed others.
+    `least`: below so many a rate is not shown. `good`: whether more is better (True), worse (False) or neither (None).
+    """
+
+    key: str
+    label: Any
+    kind: str
+    how: Any = ""
+    of: tuple[str, str] | None = None
+    hidden: bool = False
+    least: int = 0
+    good: bool | None = None
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether it is a number of its own, with rows behind it."""
+        return self.kind in ("count", "money", "days")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of figures: the key that an address names it by, its label, column key -> value."""
+
+    key: str
+    label: Any
+    values: dict[str, Any]
+    before: dict[str, Any] = field(default_factory=dict)
+    now: dict[str, Any] = field(default_factory=dict)
+    """Of a closed month: what is counted today where that differs from what was reported."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A report's answer: the lines of this page, their sum over all lines, how many lines there are."""
+
+    columns: list[Column]
+    lines: list[Line]
+    total: Line
+    count: int
+    closed_at: Any = None
+
+    @property
+    def shown(self) -> list[Column]:
+        """The columns a reader sees."""
+        return [column for column in self.columns if not column.hidden]
+
+    def column(self, key: str) -> Column:
+        """The column of this key. Raises `KeyError`."""
+        return {column.key: column for column in self.columns}[key]
+
+
+@dataclass(frozen=True)
+class Filter:
+    """One thing a reader may narrow a report by. `options` gives (code, label); without them it is free text."""
+
+    key: str
+    label: Any
+    options: Callable[[], Sequence[tuple[str, Any]]] | None = None
+    default: str = ""
+    empty: Any = None  # what the empty choice says; None: one must be chosen
+
+    def read(self, given: str) -> str:
+        """What was given if it is offered, else the default."""
+        if self.options is None:
+            return " ".join(given.replace("\x00", "").split())[:100]
+        known = {code for code, _label in self.options()}
+        return given if given in known or (given == "" and self.empty is not None) else self.default
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What is asked: the report with the reader's filters. Its scopes are the signed-in reader's."""
+
+    report: Report
+    values: Mapping[str, str]
+    period: Period | None = None
+
+    def at(self, other: Period) -> Ask:
+        """The same question about another period."""
+        return replace(self, period=other)
+
+    @property
+    def everybody(self) -> bool:
+        """Whether the whole company's figures are asked for, without any filter but the period."""
+        default = {f.key: f.default for f in self.report.filters}
+        return access.sees_all(self.report.right) and all(self.values[k] == v for k, v in default.items())
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether the reader sees everybody's figures here."""
+        return access.sees_all(self.report.right)
+
+    @property
+    def customers(self) -> sa.ColumnElement[bool]:
+        """WHERE over customers."""
+        return access.customers_in(self.report.right)
+
+    @property
+    def opportunities(self) -> sa.ColumnElement[bool]:
+        """WHERE over opportunities."""
+        return access.opportunities_in(self.report.right)
+
+    @property
+    def cases(self) -> sa.ColumnElement[bool]:
+        """WHERE over churn cases."""
+        return access.cases_in(self.report.right)
+
+    @property
+    def tickets(self) -> sa.ColumnElement[bool]:
+        """WHERE over tickets."""
+        return access.tickets_in(self.report.right)
+
+    @property
+    def args(self) -> dict[str, str]:
+        """What its address says."""
+        given = {k: v for k, v in self.values.items() if v != self.report.filter(k).default}
+        if self.report.timed:
+            given["period"] = self.period.code if self.period else "all"
+        return given
+
+
+class Report:
+    """Base of every report; one instance each, in `catalogue`."""
+
+    id: ClassVar[str]
+    right: ClassVar[str]  # the view its rights are on: can_show, can_see_all, can_export
+    icon: ClassVar[str]
+    title: ClassVar[Any]
+    about: ClassVar[Any]  # one sentence: what it answers
+    line_label: ClassVar[Any]
+    filters: ClassVar[tuple[Filter, ...]] = ()
+    timed: ClassVar[bool] = True  # has a period
+    whole: ClassVar[bool] = False  # "all years" may be asked for
+    closes: ClassVar[bool] = True  # its months are kept as they were reported
+    compares: ClassVar[bool] = True  # beside it stands the period before
+
+    def default_period(self) -> Period | None:
+        """What is shown when nothing is asked for: this year."""
+        return period.year_of(today()) if self.timed else None
+
+    def filter(self, key: str) -> Filter:
+        """The filter of this key. Raises `KeyError`."""
+        return {f.key: f for f in self.filters}[key]
+
+    def ask(self, given: Mapping[str, str]) -> Ask:
+        """The question an address asks; what it says wrong is left at its default."""
+        values = {f.key: f.read(given.get(f.key, f.default)) for f in self.filters}
+        if not self.timed:
+            return Ask(self, values)
+        if self.whole and given.get("period") == "all":
+            return Ask(self, values, None)
+        return Ask(self, values, period.parse(given.get("period", "")) or self.default_period())
+
+    # -- what a report says of itself -------------------------------------------------------------------------
+
+    def columns(self, ask: Ask) -> list[Column]:
+        """Its columns, in order."""
+        raise NotImplementedError
+
+    def lines(
+        self, ask: Ask, *, keys: Sequence[str] | None = None, first: int = 0, most: int | None = None
+    ) -> list[Line]:
+        """The lines in order with the values of the columns that add up: those of `keys`, or `most` from `first` on."""
+        raise NotImplementedError
+
+    def total(self, ask: Ask, lines: Sequence[Line]) -> dict[str, Any]:
+        """What all lines come to. Here: the sum of `lines`, which are all; reports with more lines or whose lines
+        overlap ask the database."""
+        added = [column.key for column in self.columns(ask) if column.adds_up]
+        return {
+            key: sum((line.values[key] or 0 for line in lines), start=zero(self.columns(ask), key)) for key in added
+        }
+
+    def count(self, ask: Ask) -> int | None:
+        """How many lines there are; None: few enough to be shown whole."""
+        return None
+
+    def rows(self, ask: Ask, column: Column) -> Any:
+        """The SELECT of the rows behind a column's figures in all lines, in the order they are read in.
+
+        Columns: `line` (the key of its line, text), `number`, `name`, `owner_id`, `day` (a date or an instant) and
+        `amount` (what it adds; 1 for a count).
+        """
+        raise NotImplementedError
+
+    def of_line(self, ask: Ask, rows: Any, key: str) -> Any:
+        """Only the rows of one line."""
+        found = rows.subquery()
+        return sa.select(found).where(found.c.line == key).order_by(found.c.day.desc(), found.c.number)
+
+    def label_of(self, ask: Ask, key: str) -> Any:
+        """What the line of this key is called; None if there is none."""
+        return next((line.label for line in self.lines(ask) if line.key == key), None)
+
+    def charts(self, ask: Ask, table: Table, rows_url: Callable[[str, str], str | None]) -> list[Any]:
+        """Its charts, of the table's own numbers; `rows_url` (line, column) is where a mark leads."""
+        return []
+
+    def note(self, ask: Ask, table: Table) -> Any:
+        """One sentence over the table, if there is something to say."""
+        return ""
+
+    # -- the answer -------------------------------------------------------------------------------------------
+
+    def table(self, ask: Ask, *, first: int = 0, most: int | None = LINES, compare: bool = True) -> Table:
+        """The answer: lines, total, and what they were in the period before."""
+        columns, count = self.columns(ask), self.count(ask)
+        paged = count is not None
+        lines = self.lines(ask, first=first, most=most) if paged else self.lines(ask)
+        total = self.total(ask, lines)
+        if compare and self.compares and ask.period is not None:
+            earlier = ask.at(ask.period.before)
+            past = self.lines(earlier, keys=[line.key for line in lines]) if paged else self.lines(earlier)
+            by_key = {line.key: line.values for line in past}
+            lines = [replace(line, before=by_key.get(line.key, {})) for line in lines]
+            before = self.total(earlier, past)
+        else:
+            before = {}
+        return complete(columns, lines, Line(TOTAL, "", total, before), len(lines) if count is None else count)
+
+
+def complete(columns: list[Column], lines: list[Line], total: Line, count: int) -> Table:
+    """Work out the shares, rates and means of every line and of the total, now and before.
+
+    The shares of lines shown whole add up to exactly 100.0.
+    """
+    lines = [replace(line, values=dict(line.values), before=dict(line.before)) for line in lines]
+    total = replace(total, values=dict(total.values), before=dict(total.before))
+    for column in columns:
+        if column.of is None or column.key in total.values:
+            continue
+        what, whole = column.of
+        for which in ("values", "before"):
+            rows = [getattr(line, which) for line in lines]
+            last = getattr(total, which)
+            if column.kind == "share":
+                parts = [Decimal(row.get(what) or 0) for row in rows]
+                scaled = [int(part * 100) for part in parts]
+                told = shares(scaled) if len(lines) == count and min(scaled, default=0) >= 0 else None
+                for n, row in enumerate(rows):
+                    if row or which == "values":
+                        row[column.key] = told[n] if told is not None else ratio(parts[n], last.get(what), 100)
+                if last:
+                    last[column.key] = Decimal("100.0") if last.get(what) else Decimal("0.0")
+                continue
+            for row in (*rows, last):
+                if row:
+                    times = 100 if column.kind == "rate" else 1
+                    row[column.key] = ratio(row.get(what), row.get(whole), times, least=column.least)
+    return Table(columns, lines, total, count)
+
+
+def ratio(what: Any, whole: Any, times: int, *, least: int = 0) -> Decimal | None:
+    """`what` of `whole`, times 100 for a percentage, to one decimal; None of nothing, or of fewer than `least`."""
+    if not whole or what is None or whole < least:
+        return None
+    return (Decimal(what) * times / Decimal(whole)).quantize(Decimal("0.1"), ROUND_HALF_UP)
+
+
+def zero(columns: Sequence[Column], key: str) -> Any:
+    """Nothing, in a column's own kind."""
+    kind = next(column.kind for column in columns if column.key == key)
+    return Decimal("0.00") if kind == "money" else 0
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row behind a figure."""
+
+    number: str
+    name: str
+    owner: str
+    day: Any
+    amount: Any
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows behind one figure: a page of them, how many there are and what they come to."""
+
+    column: Column
+    label: Any
+    rows: list[Row]
+    count: int
+    amount: Any
+
+    @cached_property
+    def is_sum(self) -> bool:
+        """Whether amounts are added up; else rows are counted."""
+        return self.column.kind != "count"
+
+
+def rows_behind(ask: Ask, column: Column, key: str, *, first: int = 0, most: int | None = None) -> Rows:
+    """The rows of one figure. `column` adds up; `key` is a line's or TOTAL. Two statements."""
+    found = ask.report.rows(ask, column)
+    if key != TOTAL:
+        found = ask.report.of_line(ask, found, key)
+    inner = found.order_by(None).subquery()
+    count, amount = db.session.execute(sa.select(sa.func.count(), sa.func.sum(inner.c.amount))).one()
+    page = db.session.execute(found.offset(first).limit(most)).all()
+    names = people({r.owner_id for r in page if r.owner_id is not None})
+    rows = [Row(r.number, r.name, names.get(r.owner_id, ""), r.day, r.amount) for r in page]
+    return Rows(column, key, rows, count, amount if amount is not None else zero([column], column.key))
+
+
+def people(ids: set[int]) -> dict[int, str]:
+    """These people's names as they are written."""
+    if not ids:
+        return {}
+    found = db.session.execute(sa.select(User).where(User.id.in_(ids))).scalars()
+    return {user.id: user.get_full_name() for user in found}
