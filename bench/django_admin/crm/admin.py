@@ -164,11 +164,26 @@ class OrderAdmin(ImportExportMixin, ReadOnly, admin.ModelAdmin):
 class ChurnCaseAdmin(admin.ModelAdmin):
     """客户流失."""
 
-    list_display = ("customer", "owner", "status", "opened_at", "last_order_at", "last_order_no")
-    list_select_related = ("customer", "owner")
+    list_display = ("customer", "last_order_at", "silent", "rule", "opened_at", "looked_after", "status")
+    list_select_related = ("customer", "customer__owner")
     list_filter = ("status",)
     list_per_page = 25
     show_full_result_count = False
     search_fields = ("customer__name",)
     ordering = ("-opened_at", "-id")
     raw_id_fields = ("customer", "owner")
+
+    @admin.display(description="未下单天数")
+    def silent(self, case: ChurnCase) -> int | None:
+        """Days without an order, as the product's list shows them."""
+        return (timezone.now() - case.last_order_at).days if case.last_order_at else None
+
+    @admin.display(description="规则")
+    def rule(self, case: ChurnCase) -> str:
+        """The rule that warned."""
+        return f"{case.rule_months} 个月，早于 {case.rule_cutoff:%Y-%m-%d}"
+
+    @admin.display(description="客户经理")
+    def looked_after(self, case: ChurnCase) -> str:
+        """Who looks after the customer now."""
+        return str(case.customer.owner or "-")

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, Exists, F, Max, OuterRef, Q, Subquery, Sum
-from django.db.models.functions import TruncMonth
+from django.db.models import Count, Exists, F, Max, OuterRef, Q, Subquery, Sum, Value
+from django.db.models.functions import Coalesce, ExtractYear, TruncMonth
 from django.utils import timezone
 
-from .models import AuditEntry, ChurnCase, Customer, CustomerMonth, CustomerStats, Order
+from .models import AuditEntry, ChurnCase, Customer, CustomerMonth, CustomerStats, CustomerYear, Order
 
 OPEN = ("warning", "deferred")
 AT_ONCE = 5_000
@@ -81,17 +81,20 @@ def _totals(customers: set[int]) -> None:
         batch_size=1000, update_conflicts=True, unique_fields=["customer_id"],
         update_fields=["last_order_at", "order_count", "order_total"],
     )  # fmt: skip
+    paid = Q(paid=True)
+    sums = {
+        "order_count": Count("id"), "order_total": Sum("amount"), "paid_count": Count("id", filter=paid),
+        "paid_total": Coalesce(Sum("amount", filter=paid), Decimal(0)),
+    }  # fmt: skip
     months = counted.annotate(month=TruncMonth(F("ordered_at") + EIGHT_HOURS)).values("customer_id", "month")
-    CustomerMonth.objects.filter(customer_id__in=customers).delete()
-    CustomerMonth.objects.bulk_create(
-        [
-            CustomerMonth(
-                customer_id=m["customer_id"], month=m["month"].date(), order_count=m["count"], order_total=m["total"]
-            )
-            for m in months.annotate(count=Count("id"), total=Sum("amount"))
-        ],
-        batch_size=1000,
-    )  # fmt: skip
+    years = counted.annotate(year=ExtractYear(F("ordered_at") + EIGHT_HOURS)).values("customer_id", "year")
+    ever = counted.values("customer_id").annotate(year=Value(0))
+    for model, found in (
+        (CustomerMonth, [m | {"month": m["month"].date()} for m in months.annotate(**sums)]),
+        (CustomerYear, [*years.annotate(**sums), *ever.annotate(**sums)]),
+    ):
+        model.objects.filter(customer_id__in=customers).delete()
+        model.objects.bulk_create([model(**row) for row in found], batch_size=1000)
 
 
 def scan(as_of: datetime, cutoff: datetime) -> int:

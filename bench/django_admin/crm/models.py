@@ -130,10 +130,28 @@ class CustomerMonth(models.Model):
     month = models.DateField()
     order_count = models.IntegerField()
     order_total = models.DecimalField(max_digits=14, decimal_places=2)
+    paid_count = models.IntegerField()
+    paid_total = models.DecimalField(max_digits=14, decimal_places=2)
 
     class Meta:
         managed = False
         db_table = "customer_month"
+
+
+class CustomerYear(models.Model):
+    """The same for a year, and under 0 for all years."""
+
+    pk = models.CompositePrimaryKey("customer_id", "year")
+    customer = models.ForeignKey(Customer, models.PROTECT, related_name="+")
+    year = models.IntegerField()
+    order_count = models.IntegerField()
+    order_total = models.DecimalField(max_digits=14, decimal_places=2)
+    paid_count = models.IntegerField()
+    paid_total = models.DecimalField(max_digits=14, decimal_places=2)
+
+    class Meta:
+        managed = False
+        db_table = "customer_year"
 
 
 class Contact(Stamped):
