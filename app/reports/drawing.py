@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from app.core.web import language
 
-WIDE, NARROW = 720, 320  # a card of a report's page, and a phone
+WIDE, NARROW = 560, 320  # half a page, and a phone
 
 
 @dataclass(frozen=True)

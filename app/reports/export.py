@@ -51,7 +51,7 @@ def facts_of(ask: Ask) -> list[str]:
     """The filters and when it was made, as the head of a file and of a printed page says them."""
     told = []
     if ask.report.timed:
-        told.append(f"{_('Period')}: {ask.period.label if ask.period else _('All years')}")
+        told.append(f"{_('Time span')}: {ask.period.label if ask.period else _('All years')}")
     for one in ask.report.filters:
         value = ask.values[one.key]
         if value:

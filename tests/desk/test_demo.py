@@ -29,6 +29,7 @@ from app.marketing.models import Activity, Participant
 from app.masterdata.models import DictionaryItem, DictionaryType
 from app.mirror.models import Order, OrderLine, OrderStatus, Product, Stock, SyncRun, SyncStatus
 from app.notices.models import Notification
+from app.reports.catalogue import REPORTS
 from app.runs.models import Installation, JobRun, RunStatus
 from app.runs.operations import install
 from app.sales.models import CloseKind, Opportunity, OpportunityStatus, PlanStep
@@ -355,6 +356,24 @@ def test_every_check_of_every_table_holds(company):
                     if connection.execute(wrong).scalar_one():
                         broken.append(constraint.name)
     assert broken == []
+
+
+def test_every_figure_of_every_report_is_its_rows(company, world):
+    """Counted and added up by the database, for every filter, this year, two months and a quarter."""
+    url = company[0].url.render_as_string(hide_password=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.reports.walking"],
+        cwd=ROOT,
+        env={**os.environ, "DATABASE_URL": url.replace("+psycopg2", "")},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    compared = dict(line.split() for line in done.stdout.splitlines())
+    assert set(compared) == {report.id for report in REPORTS}
+    assert all(int(number) > 20 for number in compared.values()), compared
 
 
 # -- once -------------------------------------------------------------------------------------------------------

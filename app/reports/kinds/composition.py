@@ -42,7 +42,9 @@ class Composition(Report):
     timed = False
     compares = False
     filters = (
-        Filter("by", _l("By"), lambda: [(key, label) for key, (label, _c, _t) in DIMENSIONS.items()], default="level"),
+        Filter(
+            "by", _l("Group by"), lambda: [(key, label) for key, (label, _c, _t) in DIMENSIONS.items()], default="level"
+        ),
     )
 
     def columns(self, ask: Ask) -> list[Column]:
@@ -57,15 +59,8 @@ class Composition(Report):
         self, ask: Ask, *, keys: Sequence[str] | None = None, first: int = 0, most: int | None = None
     ) -> list[Line]:
         _label, column, kind = DIMENSIONS[ask.values["by"]]
-        found = dict(
-            db.session.execute(
-                sa.select(column, sa.func.count())
-                .where(ask.customers, Customer.status == CustomerStatus.active)
-                .group_by(column)
-            )
-            .tuples()
-            .all()
-        )
+        counted = sa.select(column, sa.func.count()).where(ask.customers, Customer.status == CustomerStatus.active)
+        found = {row[0]: row[1] for row in db.session.execute(counted.group_by(column))}
         lines = []
         if kind is None:
             lines = [Line(str(n), _l("%(n)s stars", n=n), {"customers": found.get(n, 0)}) for n in range(5, 0, -1)]
@@ -110,7 +105,7 @@ class Composition(Report):
         if len(lines) <= RING:
             parts = tuple((str(line.label), line.values["customers"]) for line in table.lines)
             links = tuple(rows_url(line.key, "customers") for line in table.lines)
-            ring = drawn(charts.donut, parts, label=label, hrefs=links, size=180)
+            ring = drawn(charts.donut, parts, label=label, hrefs=links)
             middle = (f"{total:,}", ngettext("customer", "customers", total))
             return [
                 Drawing(

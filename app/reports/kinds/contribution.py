@@ -39,13 +39,13 @@ class Contribution(Report):
     filters = (
         Filter("name", _l("Customer name")),
         Filter(
-            "orders", _l("Orders"), lambda: [("all", _l("Paid and unpaid")), ("paid", _l("Paid only"))], default="all"
+            "orders", _l("Payment"), lambda: [("all", _l("Paid and unpaid")), ("paid", _l("Paid only"))], default="all"
         ),
     )
 
     def columns(self, ask: Ask) -> list[Column]:
         return [
-            Column("orders", _l("Orders"), "count", good=True, how=_l(
+            Column("orders", _l("Number of orders"), "count", good=True, how=_l(
                 "Orders of the period, by the company's calendar; cancelled ones are left out.")),
             Column("amount", _l("Order amount"), "money", good=True, how=_l(
                 "Sum of these orders' amounts. Unpaid orders count unless “Paid only” is chosen.")),
@@ -54,7 +54,7 @@ class Contribution(Report):
             Column("cumulative", _l("Cumulative"), "percent", how=_l(
                 "The order amount of this customer and all before it, of the whole.")),
             Column("class", _l("Class"), "text", how=_l(
-                "A: the biggest who together bring 80 per cent of the whole, B: those up to 95 per cent, C: the rest.")),
+                "A: the biggest who bring 80 per cent of the whole, B: those up to 95 per cent, C: the rest.")),
         ]  # fmt: skip
 
     def lines(
