@@ -66,16 +66,18 @@ def sheet_of(ask: Ask, table: Table) -> Sheet:
     shown = table.shown
     compared = [c for c in shown if c.kind not in ("text", "percent")] if table.total.before else []
     earlier = ask.period.before.label if ask.period else ""
-    head = [str(ask.report.line_label), *(str(c.label) for c in shown), *(f"{c.label} {earlier}" for c in compared)]
-    kinds = ["text", *(_KINDS.get(c.kind, "text") for c in [*shown, *compared])]
-    rows = [_row(line, str(line.label), shown, compared) for line in table.lines]
+    numbered = any(line.sub for line in table.lines)
+    names = [*([_("Number")] if numbered else []), str(ask.report.line_label)]
+    head = [*names, *(str(c.label) for c in shown), *(f"{c.label} {earlier}" for c in compared)]
+    kinds = [*(["text"] if numbered else []), "text", *(_KINDS.get(c.kind, "text") for c in [*shown, *compared])]
+    rows = [_row(line, [line.sub, line.label][not numbered :], shown, compared) for line in table.lines]
     if table.total.values:
-        rows.append(_row(table.total, _("Total"), shown, compared))
+        rows.append(_row(table.total, ["", _("Total")][not numbered :], shown, compared))
     return Sheet(str(ask.report.title), facts_of(ask), head, kinds, rows)
 
 
-def _row(line: Line, label: str, shown: Sequence[Column], compared: Sequence[Column]) -> list[Any]:
-    return [label, *(line.values.get(c.key) for c in shown), *(line.before.get(c.key) for c in compared)]
+def _row(line: Line, names: Sequence[Any], shown: Sequence[Column], compared: Sequence[Column]) -> list[Any]:
+    return [*map(str, names), *(line.values.get(c.key) for c in shown), *(line.before.get(c.key) for c in compared)]
 
 
 def rows_sheet(ask: Ask, rows: Rows, label: str) -> Sheet:

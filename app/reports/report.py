@@ -62,6 +62,8 @@ class Line:
     before: dict[str, Any] = field(default_factory=dict)
     now: dict[str, Any] = field(default_factory=dict)
     """Of a closed month: what is counted today where that differs from what was reported."""
+    sub: str = ""
+    """What tells it apart from others of the same label: a customer's number."""
 
 
 @dataclass(frozen=True)

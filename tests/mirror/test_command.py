@@ -124,11 +124,11 @@ def the_orders_of_cdnow_are_read_to_the_cent_and_reading_them_again_changes_noth
     assert wrong_totals() == []
 
     with reading_as(admin.id):
-        assert everything("1997", "1997-Q2", "1997-12", "1998")["contribution"] > 100_000
+        assert everything("1997", "1997-12")["contribution"] > 200_000
         year = BY_ID["contribution"].ask({"period": "1997"})
         table = year.report.table(year)
         assert (table.total.values["amount"], table.total.values["orders"]) == (Decimal("2024161.26"), 56_902)
-        assert (table.lines[0].label, table.lines[0].values["amount"]) == ("CD07592", Decimal("10417.05"))
+        assert (table.lines[0].sub, table.lines[0].values["amount"]) == ("CD07592", Decimal("10417.05"))
         assert table.count == 23_570
         ever = BY_ID["contribution"].ask({"period": "all"})
         assert ever.report.table(ever).total.values["classes"]["A"][0] == 7_695

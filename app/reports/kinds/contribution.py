@@ -68,10 +68,12 @@ class Contribution(Report):
         order = (ordered.c.amount.desc(), ordered.c.customer_id)
         running = sa.func.sum(ordered.c.amount).over(order_by=order, rows=(None, 0)).label("running")
         ranked = sa.select(ordered, running).order_by(*order).offset(first).limit(most).subquery()
-        page = sa.select(Customer.name, ranked).join(ranked, ranked.c.customer_id == Customer.id)
+        page = sa.select(Customer.name, Customer.number, ranked).join(ranked, ranked.c.customer_id == Customer.id)
         found = db.session.execute(page.order_by(ranked.c.amount.desc(), ranked.c.customer_id)).all()
         lines = [
-            Line(str(r.customer_id), r.name, {"orders": r.orders, "amount": r.amount, "running": r.running})
+            Line(
+                str(r.customer_id), r.name, {"orders": r.orders, "amount": r.amount, "running": r.running}, sub=r.number
+            )
             for r in found
         ]
         if most is not None and len(lines) == most:
@@ -82,17 +84,17 @@ class Contribution(Report):
         """The customers without orders, who come last."""
         skipped = 0
         if first and not lines:
-            number = db.session.execute(sa.select(sa.func.count()).select_from(ordered)).scalar_one()
-            skipped = max(0, first - number)
+            with_orders = db.session.execute(sa.select(sa.func.count()).select_from(ordered)).scalar_one()
+            skipped = max(0, first - with_orders)
         found = (
-            sa.select(Customer.id, Customer.name)
+            sa.select(Customer.id, Customer.name, Customer.number)
             .where(*_wanted(ask), Customer.id.not_in(sa.select(ordered.c.customer_id)))
             .order_by(Customer.id)
             .offset(skipped)
             .limit(most)
         )
         none = {"orders": 0, "amount": Decimal("0.00"), "running": None}
-        return [Line(str(pk), name, dict(none)) for pk, name in db.session.execute(found)]
+        return [Line(str(pk), name, dict(none), sub=number) for pk, name, number in db.session.execute(found)]
 
     def count(self, ask: Ask) -> int:
         return int(db.session.execute(sa.select(sa.func.count(Customer.id)).where(*_wanted(ask))).scalar_one())
