@@ -171,10 +171,7 @@ def test_an_opportunity_is_of_the_companys_year(db, chen, entered, period):
 def test_the_funnel_of_one_manager_and_one_source(cohort, chen, wang):
     with asked("funnel", chen, manager=str(wang.id), **MAY) as (ask, table):
         assert [line.values["opportunities"] for line in table.lines] == [3, 3, 2, 1]
-        assert [came(ask, table.column("expected"), key) for key in ("under_way", "won")] == [
-            Decimal("4000.40"),
-            Decimal("3200.32"),
-        ]
+        assert came(ask, table.column("expected"), "under_way") == Decimal("4000.40")
         assert check_rows(ask, table) == 2 * 5 + 3
         codes = {str(label): code for code, label in ask.report.filter("source").options()}
     assert figures("funnel", chen, "opportunities", source=codes["展会"], **MAY)["created"] == (3,)
@@ -456,7 +453,8 @@ def test_figures_are_their_rows_whatever_happened(db, chen, wang, zhao):
             ran = {"result": "已联系", "executed_at": when} if chance.random() < 0.6 else {}
             builders.plan_step(made, planned_on=date(2026, 5, chance.randrange(1, 32)), **ran)
     for report, given in (
-        ("funnel", {}), ("funnel", {"manager": str(wang.id)}), ("forecast", {}), ("plans", {}), ("plans", {"by": "steps"}),
+        ("funnel", {}), ("funnel", {"manager": str(wang.id)}), ("forecast", {}), ("plans", {}),
+        ("plans", {"by": "steps"}),
     ):  # fmt: skip
         with asked(report, chen, period="2026-Q2", **given) as (ask, table):
             assert table.total.values[table.columns[0].key] > 2
