@@ -82,3 +82,26 @@ def local_month(moment: Any) -> sa.ColumnElement[Any]:
     connection: Any = db.session.connection().connection.driver_connection
     connection.create_function("liuke_month", 1, month, deterministic=True)
     return sa.func.liuke_month(moment, type_=sa.Date)
+
+
+def local_day(moment: Any) -> sa.ColumnElement[Any]:
+    """The company-local day an instant lies in, as SQL; NULL has none."""
+    zone = company_zone()
+    if on_postgresql():
+        return sa.cast(sa.func.timezone(zone.key, sa.func.timezone("UTC", moment)), sa.Date)
+
+    def day(stored: str | None) -> str | None:
+        if stored is None:
+            return None
+        return datetime.fromisoformat(stored).replace(tzinfo=UTC).astimezone(zone).date().isoformat()
+
+    connection: Any = db.session.connection().connection.driver_connection
+    connection.create_function("liuke_day", 1, day, deterministic=True)
+    return sa.func.liuke_day(moment, type_=sa.Date)
+
+
+def days_between(earlier: Any, later: Any) -> sa.ColumnElement[int]:
+    """How many days `later` comes after `earlier`, both dates, as SQL; below zero if it comes before."""
+    if on_postgresql():
+        return later.op("-", return_type=sa.Integer())(earlier)
+    return sa.cast(sa.func.julianday(later) - sa.func.julianday(earlier), sa.Integer)

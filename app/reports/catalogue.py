@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from app.reports.kinds.composition import Composition
 from app.reports.kinds.contribution import Contribution
+from app.reports.kinds.forecast import Forecast
+from app.reports.kinds.funnel import Funnel
+from app.reports.kinds.plans import Plans
 from app.reports.report import Report
 
-REPORTS: tuple[Report, ...] = (Contribution(), Composition())
+REPORTS: tuple[Report, ...] = (Contribution(), Composition(), Funnel(), Forecast(), Plans())
 BY_ID = {report.id: report for report in REPORTS}

@@ -171,6 +171,41 @@ def lines(
     )  # fmt: skip
 
 
+class _Funnel(pygal.Funnel):
+    """pygal's begins in a point; ours is as wide as its first stage from the start."""
+
+    def _compute(self) -> None:
+        super()._compute()
+        first = self.series[0].points[0]
+        first[0], first[1] = (first[0][0], first[3][1]), (first[1][0], first[2][1])
+
+
+def funnel(
+    stages: Sequence[tuple[str, Number]],
+    *,
+    label: str,
+    formatter: Formatter | None = None,
+    hrefs: Sequence[str | None] | None = None,
+    width: int = 400,
+    height: int = 140,
+) -> Markup:
+    """Stages from left to right, each as high as what is left in it; their names are left to the page.
+
+    Nothing in the first stage, no chart: ''. `hrefs`: one per stage or None.
+    """
+    if not stages or float(stages[0][1]) <= 0:
+        return Markup("")
+    half = max(float(value) for _name, value in stages) / 2
+    chart = _Funnel(
+        **_HOUSE | {"margin": 0, "spacing": 0}, width=width, height=height, range=(-half, half),
+        show_x_labels=False, show_y_labels=False, show_y_guides=False,
+    )  # fmt: skip
+    links = hrefs if hrefs is not None else [None] * len(stages)
+    for (name, value), href in zip(stages, links, strict=True):
+        chart.add("", [_point(value, _formatted(value, formatter), name=name, href=href)])
+    return _drawn(chart, label, "funnel", notes=_NOTES - {"x_label"})
+
+
 def _upright(
     kind: Callable[..., Any],
     labels: Sequence[str],

@@ -38,6 +38,9 @@ SCREENS: dict[str, dict[str, Any]] = {
     "reports": {
         "ContributionReport": _l("Customer contribution"),
         "CompositionReport": _l("Customer composition"),
+        "FunnelReport": _l("Sales funnel"),
+        "ForecastReport": _l("Sales forecast"),
+        "PlanReport": _l("Plan execution"),
     },
     "reference": {
         "Product": _l("Products"),

@@ -26,6 +26,7 @@ def every_chart(label: str) -> dict[str, Markup]:
         "columns": charts.columns([label, "乙"], [(label, [2, 1]), ("s", [0, 3])], label=label),
         "bars": charts.bars([label, "乙"], [2, 1], label=label),
         "lines": charts.lines([label, "乙"], [(label, [2, 1]), ("s", [None, 3])], label=label),
+        "funnel": charts.funnel([(label, 2), ("乙", 1)], label=label, hrefs=["/reports/funnel/rows", None]),
     }
 
 
@@ -37,7 +38,8 @@ def test_text_stays_text(name):
 
     assert isinstance(svg, Markup)
     assert root.get("aria-label") == NASTY
-    assert {e.tag.removeprefix(SVG) for e in root.iter()} <= {"svg", "g", "rect", "path", "circle", "text", "desc", "a"}
+    shapes = {"rect", "path", "circle", "polygon"}
+    assert {e.tag.removeprefix(SVG) for e in root.iter()} <= {"svg", "g", "text", "desc", "a"} | shapes
     assert NASTY in {e.text for e in root.iter(f"{SVG}desc")}
 
 
@@ -63,6 +65,8 @@ def test_no_numbers_no_chart():
     assert charts.bars([], [], label="x") == ""
     assert charts.bars(["a"], [None], label="x") == ""
     assert charts.lines(["a"], [("s", [None])], label="x") == ""
+    assert charts.funnel([], label="x") == ""
+    assert charts.funnel([("a", 0), ("b", 0)], label="x") == ""
 
 
 def test_zeros_are_numbers():
@@ -156,6 +160,25 @@ def test_labels_and_values_go_in_pairs():
 )
 def test_the_scale_has_round_numbers(values, ticks):
     assert charts._ticks(values) == ticks
+
+
+def test_a_funnel_is_as_high_as_its_picture_and_narrows_to_what_is_left():
+    svg = charts.funnel([("a", 8), ("b", 4), ("c", 0)], label="x", width=300, height=100)
+
+    drawn = [
+        [tuple(map(float, point.split())) for point in re.findall(r"[\d.]+ [\d.]+", polygon.get("points"))]
+        for polygon in tree(svg).iter(f"{SVG}polygon")
+    ]
+
+    def edges(points):
+        """Height at the left and at the right."""
+        return [
+            round(max(y for x, y in points if x == end) - min(y for x, y in points if x == end))
+            for end in (min(points)[0], max(points)[0])
+        ]
+
+    full = round(100 * (1 - 2 * 0.02))  # pygal leaves a margin
+    assert [edges(points) for points in drawn] == [[full, full], [full, full // 2], [full // 2, 0]]
 
 
 def test_crowded_labels_are_thinned():

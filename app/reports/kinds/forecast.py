@@ -1,0 +1,157 @@
+"""销售预测: what the open opportunities may bring, by the month in which they are expected to close."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+from dateutil.relativedelta import relativedelta
+from flask_babel import lazy_gettext as _l
+from flask_babel import ngettext
+
+from app.core.clock import today
+from app.core.types import Money
+from app.extensions import db
+from app.mirror.bulk import on_postgresql
+from app.reports import access, charts
+from app.reports.drawing import Drawing, both
+from app.reports.figures import short_money
+from app.reports.period import Period, month_of
+from app.reports.report import Ask, Column, Filter, Line, Report, Table
+from app.sales.models import Opportunity, OpportunityStatus
+
+OVERDUE, LATER, NONE = "overdue", "later", "none"
+MONTHS = 12  # with a line of their own, from this one on
+
+
+class Forecast(Report):
+    """Open opportunities as they are now."""
+
+    id = "forecast"
+    right = "ForecastReport"
+    icon = "trending-up"
+    title = _l("Sales forecast")
+    about = _l("What the open opportunities may bring, and when.")
+    line_label = _l("Expected to close")
+    timed = False
+    compares = False
+    filters = (
+        Filter("manager", _l("Account manager"), lambda: access.assignees_in(Forecast.right), empty=_l("Everybody")),
+    )
+
+    def columns(self, ask: Ask) -> list[Column]:
+        return [
+            Column("opportunities", _l("Opportunities"), "count", how=_l(
+                "Unassigned opportunities and those in development, by the month of their expected close date; months "
+                "before this one are overdue.")),
+            Column("expected", _l("Expected amount"), "money", how=_l(
+                "Sum of these opportunities' expected amounts; those without one count nothing.")),
+            Column("weighted", _l("Weighted amount"), "money", how=_l(
+                "Each opportunity's expected amount times its win probability, rounded to the cent, then added up.")),
+        ]  # fmt: skip
+
+    def lines(
+        self, ask: Ask, *, keys: Sequence[str] | None = None, first: int = 0, most: int | None = None
+    ) -> list[Line]:
+        c = _open(ask).c
+        found = {
+            r.line: {"opportunities": r.number, "expected": r.expected, "weighted": r.weighted}
+            for r in db.session.execute(
+                sa.select(
+                    c.line,
+                    sa.func.count().label("number"),
+                    sa.func.sum(c.expected).label("expected"),
+                    sa.func.sum(c.weighted).label("weighted"),
+                ).group_by(c.line)
+            )
+        }
+        if not found:
+            return []
+        labels = {
+            OVERDUE: _l("Overdue"),
+            **{month.code: month.label for month in _months()},
+            LATER: _l("After these months"),
+            NONE: _l("No date"),
+        }
+        nothing = {"opportunities": 0, "expected": Decimal("0.00"), "weighted": Decimal("0.00")}
+        return [Line(key, label, found.get(key, dict(nothing))) for key, label in labels.items()]
+
+    def rows(self, ask: Ask, column: Column) -> Any:
+        c = _open(ask).c
+        amount = {"expected": c.expected, "weighted": c.weighted}.get(column.key, sa.literal(1))
+        return sa.select(
+            c.line, c.number, c.name, c.owner_id, c.expected_close_on.label("day"), amount.label("amount")
+        ).order_by(c.expected_close_on, c.id)
+
+    def note(self, ask: Ask, table: Table) -> str:
+        number = sum(line.values["opportunities"] for line in table.lines if line.key in (OVERDUE, NONE))
+        if not number:
+            return ""
+        return ngettext(
+            "%(num)d open opportunity is overdue or has no expected close date.",
+            "%(num)d open opportunities are overdue or have no expected close date.",
+            number,
+        )
+
+    def charts(self, ask: Ask, table: Table, rows_url: Callable[[str, str], str | None]) -> list[Drawing]:
+        months = [line for line in table.lines if line.key not in (OVERDUE, LATER, NONE)]
+        if not any(line.values["expected"] for line in months):
+            return []
+        shown = [(str(table.column(key).label), key) for key in ("expected", "weighted")]
+        columns = both(
+            charts.columns, tuple(str(line.label) for line in months),
+            tuple((name, tuple(line.values[key] for line in months)) for name, key in shown),
+            label=str(_l("Expected and weighted amount by month")), formatter=_short,
+            hrefs=tuple(tuple(rows_url(line.key, key) for line in months) for _name, key in shown), tall=240,
+        )  # fmt: skip
+        return [Drawing(_l("Expected and weighted amount by month"), *columns, [name for name, _key in shown])]
+
+
+def _short(value: Any) -> str:
+    return short_money(Decimal(value))
+
+
+def _months() -> list[Period]:
+    """The months with a line of their own, from this one on."""
+    this = month_of(today())
+    return [month_of(this.first + relativedelta(months=n)) for n in range(MONTHS)]
+
+
+def _open(ask: Ask) -> sa.Subquery:
+    """The reader's open opportunities with the key of their line and what they weigh."""
+    wanted = [ask.opportunities, Opportunity.status.in_((OpportunityStatus.unassigned, OpportunityStatus.assigned))]
+    if ask.values["manager"]:
+        wanted.append(Opportunity.assignee_id == int(ask.values["manager"]))
+    months, closes = _months(), Opportunity.expected_close_on
+    line = sa.case(
+        (closes.is_(None), NONE),
+        (closes < months[0].first, OVERDUE),
+        *((closes < month.until, month.code) for month in months),
+        else_=LATER,
+    )
+    return (
+        sa.select(
+            line.label("line"),
+            Opportunity.id,
+            sa.cast(Opportunity.id, sa.String).label("number"),
+            (Opportunity.customer_name + " · " + Opportunity.title).label("name"),
+            Opportunity.assignee_id.label("owner_id"),
+            closes,
+            sa.func.coalesce(Opportunity.expected_amount, sa.literal(0, Money())).label("expected"),
+            sa.func.coalesce(_weighted(), sa.literal(0, Money())).label("weighted"),
+        )
+        .where(*wanted)
+        .subquery()
+    )
+
+
+def _weighted() -> sa.ColumnElement[Any]:
+    """Expected amount x probability, half a cent up, exact on both databases: SQLite keeps whole cents."""
+    if on_postgresql():
+        amount: Any = sa.type_coerce(Opportunity.expected_amount, sa.Numeric())
+        return sa.func.round(amount * Opportunity.probability / 100, 2, type_=Money())
+    cents: Any = sa.type_coerce(Opportunity.expected_amount, sa.BigInteger())
+    half = sa.case((cents < 0, -50), else_=50)  # SQLite cuts off towards zero
+    return sa.type_coerce((cents * Opportunity.probability + half) // 100, Money())

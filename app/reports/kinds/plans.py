@@ -1,0 +1,169 @@
+"""计划执行: how the opportunities closed in a period were developed, by manager or by the length of their plans."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from flask_babel import lazy_gettext as _l
+from flask_babel import ngettext
+
+from app.extensions import db
+from app.mirror.bulk import days_between, local_day
+from app.reports import charts
+from app.reports.drawing import Drawing, both
+from app.reports.report import Ask, Column, Filter, Line, Report, Table, people
+from app.sales.models import Opportunity, OpportunityStatus, PlanStep
+
+MANY = 6  # plan steps: so many and more share a line
+BARS = 20  # of a chart
+_SUMS = ("won", "steps", "executed", "slip", "first_days", "begun")
+
+
+class Plans(Report):
+    """Closed opportunities with the plans behind them."""
+
+    id = "plans"
+    right = "PlanReport"
+    icon = "calendar"
+    title = _l("Plan execution")
+    about = _l("How the opportunities closed in a time were developed, and how they ended.")
+    line_label = _l("Group")
+    filters = (
+        Filter(
+            "by", _l("Group by"),
+            lambda: [("manager", _l("Account manager")), ("steps", _l("Number of plan steps"))], default="manager",
+        ),
+    )  # fmt: skip
+
+    def columns(self, ask: Ask) -> list[Column]:
+        return [
+            Column("closed", _l("Closed opportunities"), "count", how=_l(
+                "Opportunities won, failed or terminated in the period; terminated ones count also without a plan.")),
+            Column("won", _l("Won"), "count", good=True, how=_l("Those of them that were won.")),
+            Column("rate", _l("Success rate"), "rate", of=("won", "closed"), good=True, how=_l(
+                "The opportunities won of all that were closed, terminated ones among them.")),
+            Column("steps", _l("Plan steps"), "count", how=_l(
+                "Plan steps of these opportunities, whenever they were planned for.")),
+            Column("executed", _l("Executed steps"), "count", how=_l("Those of them that have a result.")),
+            Column("slip", _l("Days late"), "days", hidden=True),
+            Column("mean_slip", _l("Average days late"), "mean", of=("slip", "executed"), good=False, how=_l(
+                "Days from the planned day of a step to the day its result was written, on average; steps executed "
+                "early count below zero.")),
+            Column("first_days", _l("Days to the first step"), "days", hidden=True),
+            Column("begun", "", "count", hidden=True),
+            Column("mean_first", _l("Average days to the first step"), "mean", of=("first_days", "begun"), good=False,
+                   how=_l("Days from the day an opportunity was last assigned to the day of the first result since, on "
+                          "average over the opportunities that have one.")),
+        ]  # fmt: skip
+
+    def lines(
+        self, ask: Ask, *, keys: Sequence[str] | None = None, first: int = 0, most: int | None = None
+    ) -> list[Line]:
+        c = _closed(ask).c
+        sums = (sa.func.coalesce(sa.func.sum(c[name]), 0).label(name) for name in _SUMS)
+        found = {
+            r.line: {"closed": r.closed, **{name: int(getattr(r, name)) for name in _SUMS}}
+            for r in db.session.execute(sa.select(c.line, sa.func.count().label("closed"), *sums).group_by(c.line))
+        }
+        if not found:
+            return []
+        if ask.values["by"] == "steps":
+            nothing = {"closed": 0, **dict.fromkeys(_SUMS, 0)}
+            return [Line(str(n), _steps(n), found.get(str(n), dict(nothing))) for n in range(MANY + 1)]
+        names = people({int(key) for key in found})
+        lines = [Line(key, names[int(key)], values) for key, values in found.items()]
+        return sorted(lines, key=lambda line: (-line.values["closed"], line.label, int(line.key)))
+
+    def rows(self, ask: Ask, column: Column) -> Any:
+        closed = _closed(ask)
+        c = closed.c
+        if column.key in ("steps", "executed", "slip"):
+            late = days_between(PlanStep.planned_on, local_day(PlanStep.executed_at))
+            done = [] if column.key == "steps" else [PlanStep.executed_at.is_not(None)]
+            return (
+                sa.select(
+                    c.line, c.number, (c.customer_name + " · " + PlanStep.todo).label("name"), c.owner_id,
+                    PlanStep.planned_on.label("day"), (late if column.key == "slip" else sa.literal(1)).label("amount"),
+                )
+                .join(closed, c.id == PlanStep.opportunity_id)
+                .where(*done)
+                .order_by(PlanStep.planned_on.desc(), PlanStep.id.desc())
+            )  # fmt: skip
+        which = {"won": c.won == 1, "first_days": c.begun == 1, "begun": c.begun == 1}.get(column.key, sa.true())
+        amount = c.first_days if column.key == "first_days" else sa.literal(1)
+        return (
+            sa.select(
+                c.line, c.number, (c.customer_name + " · " + c.title).label("name"), c.owner_id,
+                c.closed_at.label("day"), amount.label("amount"),
+            )
+            .where(which)
+            .order_by(c.closed_at.desc(), c.id.desc())
+        )  # fmt: skip
+
+    def charts(self, ask: Ask, table: Table, rows_url: Callable[[str, str], str | None]) -> list[Drawing]:
+        lines = [line for line in table.lines if line.values["closed"]][:BARS]
+        if not lines:
+            return []
+        bars = both(
+            charts.hbar, tuple(str(line.label) for line in lines), tuple(line.values["rate"] for line in lines),
+            label=str(table.column("rate").label), formatter=_percentage,
+            hrefs=tuple(rows_url(line.key, "closed") for line in lines),
+        )  # fmt: skip
+        return [Drawing(table.column("rate").label, *bars)]
+
+
+def _percentage(value: Any) -> str:
+    return f"{value}%"
+
+
+def _steps(number: int) -> Any:
+    """What a line of plans of this length is called."""
+    if number == MANY:
+        return _l("%(n)s or more plan steps", n=number)
+    return ngettext("%(num)d plan step", "%(num)d plan steps", number)
+
+
+def _closed(ask: Ask) -> sa.Subquery:
+    """The opportunities closed in the period, each with the key of its line and the figures of its plan."""
+    wanted = [ask.opportunities, Opportunity.status.in_((OpportunityStatus.won, OpportunityStatus.lost))]
+    if ask.period is not None:
+        wanted += [Opportunity.closed_at >= ask.period.start, Opportunity.closed_at < ask.period.end]
+    since = PlanStep.executed_at >= Opportunity.assigned_at  # older results are those of whoever had it before
+    plan = (
+        sa.select(
+            Opportunity.id,
+            sa.func.count(PlanStep.id).label("steps"),
+            sa.func.count(PlanStep.executed_at).label("executed"),
+            sa.func.sum(days_between(PlanStep.planned_on, local_day(PlanStep.executed_at))).label("slip"),
+            sa.func.min(sa.case((since, PlanStep.executed_at))).label("first"),
+        )
+        .outerjoin(PlanStep, PlanStep.opportunity_id == Opportunity.id)
+        .where(*wanted)
+        .group_by(Opportunity.id)
+        .subquery()
+    )
+    if ask.values["by"] == "steps":
+        line = sa.cast(sa.case((plan.c.steps >= MANY, MANY), else_=plan.c.steps), sa.String)
+    else:
+        line = sa.cast(Opportunity.assignee_id, sa.String)
+    return (
+        sa.select(
+            line.label("line"),
+            Opportunity.id,
+            sa.cast(Opportunity.id, sa.String).label("number"),
+            Opportunity.customer_name,
+            Opportunity.title,
+            Opportunity.assignee_id.label("owner_id"),
+            Opportunity.closed_at,
+            sa.case((Opportunity.status == OpportunityStatus.won, 1), else_=0).label("won"),
+            plan.c.steps,
+            plan.c.executed,
+            plan.c.slip,
+            days_between(local_day(Opportunity.assigned_at), local_day(plan.c.first)).label("first_days"),
+            sa.case((plan.c.first.is_not(None), 1), else_=0).label("begun"),
+        )
+        .join(plan, plan.c.id == Opportunity.id)
+        .subquery()
+    )

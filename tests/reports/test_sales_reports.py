@@ -1,0 +1,468 @@
+"""销售漏斗, 销售预测 and 计划执行: figures to the cent and to the day, whose they are, and the rows behind them."""
+
+from __future__ import annotations
+
+import random
+import re
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import pytest
+import sqlalchemy as sa
+from dateutil.relativedelta import relativedelta
+
+from app.core.clock import today
+from app.extensions import db as database
+from app.masterdata.models import DictionaryType
+from app.notices.reading import reading_as
+from app.reports.catalogue import BY_ID
+from app.reports.report import TOTAL, rows_behind
+from app.sales.models import CloseKind, OpportunityStatus
+from tests import builders
+from tests.support import statements, text_of
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+WON, LOST = OpportunityStatus.won, OpportunityStatus.lost
+MAY = {"period": "2026-05"}
+
+
+def at(*wall):
+    """An instant by the company's wall clock."""
+    return datetime(*wall, tzinfo=SHANGHAI).astimezone(UTC)
+
+
+def opportunity(*, entered=(2026, 5, 4, 9), **given):
+    """An opportunity entered in May 2026 unless another time is given."""
+    return builders.opportunity(created_at=at(*entered), **given)
+
+
+def done(opportunity, planned, *executed):
+    """A plan step with a result."""
+    return builders.plan_step(opportunity, planned_on=date(*planned), result="已联系", executed_at=at(*executed))
+
+
+@contextmanager
+def asked(report, person, **given):
+    """The question and its answer, as this person reads them."""
+    database.session.commit()
+    with reading_as(person.id) as reader:
+        assert reader is not None
+        ask = BY_ID[report].ask(given)
+        yield ask, BY_ID[report].table(ask)
+
+
+def figures(report, person, *keys, **given):
+    """Line key -> values of these columns."""
+    with asked(report, person, **given) as (_ask, table):
+        return {line.key: tuple(line.values[key] for key in keys) for line in table.lines}
+
+
+def check_rows(ask, table):
+    """For every line and column that adds up the rows come to the figure; those of the total, opened as a page, too."""
+    seen = 0
+    for column in table.columns:
+        if not column.adds_up or (column.hidden and column.kind == "count"):
+            continue
+        inner = ask.report.rows(ask, column).order_by(None).subquery()
+        what = sa.func.count() if column.kind == "count" else sa.func.sum(inner.c.amount)
+        grouped = sa.select(inner.c.line, what.label("came")).group_by(inner.c.line)
+        behind = {row.line: row.came for row in database.session.execute(grouped)}
+        assert set(behind) <= {line.key for line in table.lines}
+        for line in table.lines:
+            if line.values[column.key] is not None:
+                assert behind.get(line.key, 0) == line.values[column.key], (line.key, column.key)
+                seen += 1
+        if table.total.values[column.key] is not None:
+            assert came(ask, column, TOTAL) == table.total.values[column.key], column.key
+            seen += 1
+    return seen
+
+
+def came(ask, column, key):
+    """What the page of the rows behind a figure says they come to."""
+    rows = rows_behind(ask, column, key)
+    assert len(rows.rows) == rows.count
+    return rows.count if column.kind == "count" else rows.amount
+
+
+# -- funnel -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cohort(db, wang, zhao):
+    """Eight opportunities of May: one more for each stage, and one that failed after it began."""
+    fair, site = (builders.dictionary_item(type=DictionaryType.source, label=label) for label in ("展会", "官网"))
+    opportunity(expected_amount="100.01", source=fair)
+    opportunity(expected_amount=None, source=site)
+    opportunity(given_to=wang, assigned_at=at(2026, 5, 6, 9), expected_amount="200.02", source=fair)
+    opportunity(status=LOST, given_to=zhao, assigned_at=at(2026, 5, 4, 10), expected_amount="400.04")
+    begun = opportunity(given_to=wang, assigned_at=at(2026, 5, 5, 9), expected_amount="800.08", source=fair)
+    builders.plan_step(begun, planned_on=date(2026, 5, 6))
+    done(begun, (2026, 5, 8), 2026, 5, 9, 0, 30)
+    done(begun, (2026, 5, 9), 2026, 5, 12, 9)
+    failed = opportunity(given_to=zhao, status=LOST, assigned_at=at(2026, 5, 4, 10), expected_amount="1600.16")
+    done(failed, (2026, 5, 8), 2026, 5, 4, 23, 59)
+    unplanned = {"assigned_at": at(2026, 5, 4, 11), "closed_at": at(2026, 6, 3, 9), "expected_amount": "3200.32"}
+    opportunity(given_to=wang, status=WON, source=site, **unplanned)
+    won = opportunity(given_to=zhao, status=WON, assigned_at=at(2026, 5, 7, 9), closed_at=at(2026, 5, 20, 9))
+    done(won, (2026, 5, 10), 2026, 5, 10, 9)
+    db.session.commit()
+
+
+FUNNEL = ("opportunities", "expected", "of_all", "of_before")
+
+
+def test_the_funnel_counts_how_far_each_opportunity_came(cohort, chen):
+    assert figures("funnel", chen, *FUNNEL, **MAY) == {
+        "created": (8, Decimal("6300.63"), Decimal("100.0"), None),
+        "assigned": (6, Decimal("6200.62"), Decimal("75.0"), Decimal("75.0")),
+        "under_way": (4, Decimal("5600.56"), Decimal("50.0"), Decimal("66.7")),
+        "won": (2, Decimal("3200.32"), Decimal("25.0"), Decimal("50.0")),
+    }
+
+
+def test_days_to_a_stage_are_the_companys(cohort, chen):
+    assert figures("funnel", chen, "days", "mean_days", **MAY) == {
+        "created": (None, None),
+        "assigned": (2 + 0 + 1 + 0 + 0 + 3, Decimal("1.0")),
+        "under_way": (5 + 0 + 30 + 6, Decimal("10.3")),
+        "won": (30 + 16, Decimal("23.0")),
+    }
+
+
+def test_the_total_of_the_funnel_is_its_first_stage(cohort, chen):
+    with asked("funnel", chen, **MAY) as (ask, table):
+        assert table.total.values == table.lines[0].values
+        assert (table.total.values["opportunities"], table.total.values["of_all"]) == (8, Decimal("100.0"))
+        assert rows_behind(ask, table.column("expected"), TOTAL).amount == Decimal("6300.63")
+        assert check_rows(ask, table) == 2 * 5 + 3
+        assert BY_ID["funnel"].note(ask, table).startswith("4 of these opportunities are still open")
+
+
+def test_the_funnel_stands_beside_that_of_the_month_before(cohort, chen):
+    opportunity(entered=(2026, 4, 30, 23, 59), given_to=chen, expected_amount="5")
+    opportunity(entered=(2026, 4, 1, 0, 0))
+    with asked("funnel", chen, **MAY) as (_ask, table):
+        before = {line.key: (line.before["opportunities"], line.before["of_all"]) for line in table.lines}
+        assert before == {
+            "created": (2, Decimal("100.0")), "assigned": (1, Decimal("50.0")), "under_way": (0, Decimal("0.0")),
+            "won": (0, Decimal("0.0")),
+        }  # fmt: skip
+        assert table.total.before["expected"] == Decimal("5.00")
+
+
+@pytest.mark.parametrize(
+    ("entered", "period"),
+    [
+        ((2025, 12, 31, 23, 59, 59), "2025"),
+        ((2026, 1, 1, 0, 0), "2026"),  # 31 December in UTC
+        ((2026, 12, 31, 23, 59, 59), "2026"),
+        ((2027, 1, 1, 0, 0), "2027"),
+    ],
+)
+def test_an_opportunity_is_of_the_companys_year(db, chen, entered, period):
+    opportunity(entered=entered)
+    found = {y: figures("funnel", chen, "opportunities", period=y).get("created") for y in ("2025", "2026", "2027")}
+    assert found == {y: (1,) if y == period else None for y in found}
+
+
+def test_the_funnel_of_one_manager_and_one_source(cohort, chen, wang):
+    with asked("funnel", chen, manager=str(wang.id), **MAY) as (ask, table):
+        assert [line.values["opportunities"] for line in table.lines] == [3, 3, 2, 1]
+        assert came(ask, table.column("expected"), "under_way") == Decimal("4000.40")
+        assert check_rows(ask, table) == 2 * 5 + 3
+        codes = {str(label): code for code, label in ask.report.filter("source").options()}
+    assert figures("funnel", chen, "opportunities", source=codes["展会"], **MAY)["created"] == (3,)
+    assert figures("funnel", chen, "opportunities", source="none", **MAY)["created"] == (3,)
+    both = figures("funnel", chen, "opportunities", source=codes["官网"], manager=str(wang.id), **MAY)
+    assert both == dict.fromkeys(("created", "assigned", "under_way", "won"), (1,))
+
+
+def test_a_funnel_of_nothing_says_so(db, chen, sign_in):
+    gone = opportunity()
+    gone.deleted_at = at(2026, 5, 5)
+    with asked("funnel", chen, **MAY) as (ask, table):
+        assert (table.lines, table.total.values["opportunities"]) == ([], 0)
+        assert BY_ID["funnel"].charts(ask, table, lambda line, column: None) == []
+    assert "Nothing to count" in text_of(sign_in(chen).get("/reports/funnel/?period=2026-05"))
+
+
+def test_every_stage_of_the_picture_leads_to_its_rows(cohort, chen, sign_in):
+    browser = sign_in(chen)
+    page = browser.get("/reports/funnel/?period=2026-05").get_data(as_text=True)
+    picture = re.search(r'(?s)<svg[^>]*class="lk-chart funnel".*?</svg>', page)[0]
+    links = [link.replace("&amp;", "&") for link in re.findall(r'<a href="([^"]*)"', picture)]
+    assert [re.search(r"line=(\w+)", link)[1] for link in links] == ["created", "assigned", "under_way", "won"]
+    shown = [text_of(browser.get(link)) for link in links]
+    assert [int(re.search(r"Opportunities (\d+)", text)[1]) for text in shown] == [8, 6, 4, 2]
+
+
+# -- forecast -----------------------------------------------------------------------------------------------------
+
+FORECAST = ("opportunities", "expected", "weighted")
+
+
+def month(n):
+    """The first day of the month `n` months from now."""
+    return today().replace(day=1) + relativedelta(months=n)
+
+
+def test_the_forecast_has_a_line_for_each_month(db, chen, wang):
+    last_of_before, last = month(0) - timedelta(days=1), month(12) - timedelta(days=1)
+    for day, amount in (
+        (last_of_before, "1"), (month(0), "2"), (month(1) - timedelta(days=1), "4"), (month(1), "8"), (last, "16"),
+        (month(12), "32"), (month(30), "64"), (None, "128"),
+    ):  # fmt: skip
+        opportunity(expected_close_on=day, expected_amount=amount, given_to=wang if amount > "2" else None)
+    opportunity(expected_close_on=month(0), given_to=wang, expected_amount=None)
+    for status in (WON, LOST):
+        opportunity(expected_close_on=month(0), expected_amount="256", status=status)
+    opportunity(expected_close_on=month(0), expected_amount="512").deleted_at = at(2026, 5, 5)
+
+    found = figures("forecast", chen, *FORECAST)
+    assert list(found) == ["overdue", *(f"{month(n):%Y-%m}" for n in range(12)), "later", "none"]
+    assert {key: values for key, values in found.items() if values[0]} == {
+        "overdue": (1, Decimal("1.00"), Decimal("0.50")),
+        f"{month(0):%Y-%m}": (3, Decimal("6.00"), Decimal("3.00")),
+        f"{month(1):%Y-%m}": (1, Decimal("8.00"), Decimal("4.00")),
+        f"{month(11):%Y-%m}": (1, Decimal("16.00"), Decimal("8.00")),
+        "later": (2, Decimal("96.00"), Decimal("48.00")),
+        "none": (1, Decimal("128.00"), Decimal("64.00")),
+    }
+    with asked("forecast", chen) as (ask, table):
+        assert tuple(table.total.values[key] for key in FORECAST) == (9, Decimal("255.00"), Decimal("127.50"))
+        assert check_rows(ask, table) == 3 * 16
+        assert BY_ID["forecast"].note(ask, table).startswith("2 open opportunities are overdue or")
+
+
+@pytest.mark.parametrize(
+    ("amount", "probability", "weighted"),
+    [
+        ("0.01", 49, "0.00"),
+        ("0.01", 50, "0.01"),
+        ("0.01", 100, "0.01"),
+        ("0.03", 50, "0.02"),  # 1.5 cents; half to even would say the same
+        ("0.05", 50, "0.03"),  # 2.5 cents; half to even would say 0.02
+        ("33.33", 33, "11.00"),
+        ("99.99", 0, "0.00"),
+        ("-0.01", 50, "-0.01"),
+        ("-0.01", 49, "0.00"),
+        ("999999999999.99", 99, "989999999999.99"),
+        (None, 50, "0.00"),
+    ],
+)
+def test_an_opportunity_is_weighted_to_the_cent(db, chen, amount, probability, weighted):
+    opportunity(expected_amount=amount, probability=probability)
+    assert figures("forecast", chen, "weighted")["none"] == (Decimal(weighted),)
+
+
+def test_weighted_amounts_are_rounded_before_they_are_added_up(db, chen):
+    for _ in range(3):
+        opportunity(expected_amount="0.01", probability=50)
+    with asked("forecast", chen) as (ask, table):
+        rows = rows_behind(ask, table.column("weighted"), "none")
+        assert [row.amount for row in rows.rows] == [Decimal("0.01")] * 3
+        assert table.total.values["weighted"] == rows.amount == Decimal("0.03")
+
+
+def test_the_forecast_of_one_manager(db, chen, wang, zhao):
+    opportunity(given_to=wang, expected_amount="10", expected_close_on=month(2))
+    opportunity(given_to=zhao, expected_amount="20", expected_close_on=month(2))
+    opportunity(expected_amount="40", expected_close_on=month(2))
+    with asked("forecast", chen) as (ask, _table):
+        offered = ask.report.filter("manager").options()
+    assert {code for code, _name in offered} == {str(wang.id), str(zhao.id)}
+    line = f"{month(2):%Y-%m}"
+    assert figures("forecast", chen, "expected", manager=str(wang.id))[line] == (Decimal("10.00"),)
+    assert figures("forecast", chen, "expected", manager="7' OR 1")[line] == (Decimal("70.00"),)
+
+
+def test_months_of_the_forecast_lead_to_their_rows(db, chen, sign_in):
+    opportunity(expected_amount="10", expected_close_on=month(2), customer_name="恒锐精密")
+    browser = sign_in(chen)
+    page = browser.get("/reports/forecast/").get_data(as_text=True)
+    picture = re.search(r'(?s)<svg[^>]*class="lk-chart columns".*?</svg>', page)[0]
+    links = [link.replace("&amp;", "&") for link in re.findall(r'<a href="([^"]*)"', picture)]
+    assert len(links) == 2 * 12
+    (weighted,) = [link for link in links if f"line={month(2):%Y-%m}" in link and "column=weighted" in link]
+    rows = text_of(browser.get(weighted))
+    assert "恒锐精密 · 采购新生产线" in rows
+    assert "¥5.00" in rows
+
+
+# -- plans --------------------------------------------------------------------------------------------------------
+
+PLANS = ("closed", "won", "rate", "steps", "executed", "mean_slip", "mean_first")
+
+
+@pytest.fixture
+def closed(db, wang, zhao):
+    """Closed in May: three of wang with 2, 0 and 7 steps, one of zhao with a step too many."""
+    given = {"given_to": wang, "entered": (2026, 4, 1, 9), "assigned_at": at(2026, 4, 2, 23, 59)}
+    first = opportunity(status=WON, closed_at=at(2026, 5, 1, 0, 0), **given)
+    done(first, (2026, 4, 10), 2026, 4, 13, 0, 10)  # 3 days late: still the 12th in UTC; 11 days after it was given
+    done(first, (2026, 4, 20), 2026, 4, 19, 9)  # 1 day early
+    opportunity(status=LOST, close_kind=CloseKind.terminated, closed_at=at(2026, 5, 31, 23, 59, 59), **given)
+    long = opportunity(status=LOST, closed_at=at(2026, 5, 9, 9), **given)
+    for day in range(1, 7):
+        builders.plan_step(long, planned_on=date(2026, 5, day))
+    done(long, (2026, 4, 4), 2026, 4, 4, 9)  # on its day, 2 days after it was given
+    other = opportunity(status=LOST, closed_at=at(2026, 5, 9, 9), **{**given, "given_to": zhao})
+    done(other, (2026, 4, 1), 2026, 4, 1, 18)  # before zhao got it
+    db.session.commit()
+
+
+def test_plans_by_manager(closed, chen, wang, zhao):
+    found = figures("plans", chen, *PLANS, **MAY)
+    assert found == {
+        str(wang.id): (3, 1, Decimal("33.3"), 9, 3, Decimal("0.7"), Decimal("6.5")),
+        str(zhao.id): (1, 0, Decimal("0.0"), 1, 1, Decimal("0.0"), None),
+    }
+    assert list(found) == [str(wang.id), str(zhao.id)]
+    with asked("plans", chen, **MAY) as (ask, table):
+        assert [line.label for line in table.lines] == ["王强", "赵敏"]
+        assert tuple(table.total.values[key] for key in PLANS) == (
+            4, 1, Decimal("25.0"), 10, 4, Decimal("0.5"), Decimal("6.5"),
+        )  # fmt: skip
+        assert check_rows(ask, table) == 3 * 6
+        slips = rows_behind(ask, table.column("slip"), str(wang.id))
+        assert sorted(row.amount for row in slips.rows) == [-1, 0, 3]
+        assert (slips.amount, rows_behind(ask, table.column("first_days"), TOTAL).amount) == (2, 13)
+
+
+def test_plans_by_their_length(closed, chen):
+    with asked("plans", chen, by="steps", **MAY) as (ask, table):
+        assert [str(line.label) for line in table.lines][::3] == [
+            "0 plan steps",
+            "3 plan steps",
+            "6 or more plan steps",
+        ]
+        assert {line.key: tuple(line.values[key] for key in PLANS) for line in table.lines} == {
+            "0": (1, 0, Decimal("0.0"), 0, 0, None, None),
+            "1": (1, 0, Decimal("0.0"), 1, 1, Decimal("0.0"), None),
+            "2": (1, 1, Decimal("100.0"), 2, 2, Decimal("1.0"), Decimal("11.0")),
+            **dict.fromkeys("345", (0, 0, None, 0, 0, None, None)),
+            "6": (1, 0, Decimal("0.0"), 7, 1, Decimal("0.0"), Decimal("2.0")),
+        }
+        assert check_rows(ask, table) == 8 * 6
+
+
+@pytest.mark.parametrize(
+    ("closed_at", "month"),
+    [
+        ((2026, 4, 30, 23, 59, 59), "2026-04"),
+        ((2026, 5, 1, 0, 0), "2026-05"),  # 30 April in UTC
+        ((2026, 5, 31, 23, 59, 59), "2026-05"),
+        ((2026, 6, 1, 0, 0), "2026-06"),
+    ],
+)
+def test_an_opportunity_is_closed_in_the_companys_month(db, chen, wang, closed_at, month):
+    opportunity(status=WON, given_to=wang, closed_at=at(*closed_at), entered=(2026, 1, 1, 0))
+    found = {m: list(figures("plans", chen, period=m)) for m in ("2026-04", "2026-05", "2026-06")}
+    assert found == {m: [str(wang.id)] if m == month else [] for m in found}
+
+
+def test_plans_stand_beside_those_of_the_month_before(closed, chen, wang):
+    opportunity(status=WON, given_to=wang, closed_at=at(2026, 4, 30, 23, 59), entered=(2026, 1, 1, 0))
+    with asked("plans", chen, **MAY) as (_ask, table):
+        assert [line.before.get("rate") for line in table.lines] == [Decimal("100.0"), None]
+        assert table.total.before["closed"] == 1
+
+
+def test_open_and_deleted_opportunities_are_no_executed_plans(db, chen, wang, sign_in):
+    opportunity(given_to=wang)
+    opportunity(status=LOST, given_to=wang, closed_at=at(2026, 5, 5)).deleted_at = at(2026, 5, 6)
+    assert figures("plans", chen, "closed", **MAY) == figures("plans", chen, "closed", by="steps", **MAY) == {}
+    assert "Nothing to count" in text_of(sign_in(chen).get("/reports/plans/?period=2026-05"))
+
+
+def test_success_rates_are_drawn_and_lead_to_their_opportunities(closed, chen, sign_in, wang):
+    browser = sign_in(chen)
+    page = browser.get("/reports/plans/?period=2026-05").get_data(as_text=True)
+    picture = re.search(r'(?s)<svg[^>]*class="lk-chart hbar".*?</svg>', page)[0]
+    assert ">33.3%</text>" in picture
+    assert ">0.0%</text>" in picture
+    link = re.search(r'<a href="([^"]*)"', picture)[1].replace("&amp;", "&")
+    assert f"line={wang.id}" in link
+    assert "Closed opportunities 3" in text_of(browser.get(link))
+
+
+# -- all three ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def of_many(db, wang, zhao, li):
+    """Open and won opportunities: wang's own, one he entered for zhao, and two that are none of his."""
+    for given in (
+        {"given_to": wang}, {"by": wang, "given_to": zhao}, {"by": li, "given_to": zhao}, {"by": li},
+        {"given_to": wang, "status": WON}, {"given_to": zhao, "status": WON},
+    ):  # fmt: skip
+        opportunity(expected_amount="10", closed_at=at(2026, 5, 9, 9) if "status" in given else None, **given)
+    db.session.commit()
+
+
+@pytest.mark.parametrize(
+    ("name", "seen"), [("wang", (3, 2, 1)), ("zhao", (3, 2, 1)), ("li", (6, 4, 2)), ("chen", (6, 4, 2))]
+)
+def test_a_manager_sees_what_he_entered_or_was_given(of_many, request, name, seen):
+    person = request.getfixturevalue(name)
+    columns = ("opportunities", "opportunities", "closed")
+    for report, column, number in zip(("funnel", "forecast", "plans"), columns, seen, strict=True):
+        with asked(report, person, **MAY) as (ask, table):
+            assert table.total.values[column] == number
+            assert came(ask, table.column(column), TOTAL) == number
+
+
+def test_nobody_chooses_a_manager_whose_opportunities_he_does_not_see(of_many, wang, zhao, chen):
+    other = builders.user()
+    opportunity(given_to=other)
+    for report in ("funnel", "forecast"):
+        with asked(report, wang, manager=str(other.id), **MAY) as (ask, _table):
+            assert {code for code, _n in ask.report.filter("manager").options()} == {str(wang.id), str(zhao.id)}
+            assert ask.values["manager"] == ""
+        with asked(report, chen, manager=str(other.id), **MAY) as (_ask, table):
+            assert table.total.values["opportunities"] == 1
+
+
+@pytest.mark.parametrize("report", ["funnel", "forecast", "plans"])
+def test_without_the_right_there_is_no_report(of_many, sysadmin, sign_in, report):
+    browser = sign_in(sysadmin)
+    assert browser.get(f"/reports/{report}/").status_code == 403
+    assert browser.get(f"/reports/{report}/rows?line=total&column=opportunities").status_code == 403
+
+
+def test_figures_are_their_rows_whatever_happened(db, chen, wang, zhao):
+    chance = random.Random(11)
+    for _ in range(40):
+        status = chance.choice(list(OpportunityStatus))
+        entered = at(2026, 4, 25) + timedelta(minutes=chance.randrange(60 * 24 * 60))
+        later = entered + timedelta(minutes=chance.randrange(30 * 24 * 60))
+        given = {"expected_amount": chance.choice([None, Decimal(chance.randrange(1, 10**7)) / 100])}
+        if status is not OpportunityStatus.unassigned:
+            given |= {"given_to": chance.choice([wang, zhao]), "assigned_at": later}
+        if status in (WON, LOST):
+            given["closed_at"] = later + timedelta(minutes=chance.randrange(20 * 24 * 60))
+        made = builders.opportunity(
+            created_at=entered, status=status, probability=chance.randrange(101),
+            expected_close_on=chance.choice([None, month(0) + timedelta(days=chance.randrange(-40, 500))]), **given,
+        )  # fmt: skip
+        for _ in range(chance.randrange(9) if status is not OpportunityStatus.unassigned else 0):
+            when = later + timedelta(minutes=chance.randrange(-9999, 9999))
+            ran = {"result": "已联系", "executed_at": when} if chance.random() < 0.6 else {}
+            builders.plan_step(made, planned_on=date(2026, 5, chance.randrange(1, 32)), **ran)
+    for report, given in (
+        ("funnel", {}), ("funnel", {"manager": str(wang.id)}), ("forecast", {}), ("plans", {}),
+        ("plans", {"by": "steps"}),
+    ):  # fmt: skip
+        with asked(report, chen, period="2026-Q2", **given) as (ask, table):
+            assert table.total.values[table.columns[0].key] > 2
+            assert check_rows(ask, table) > 10
+
+
+def test_the_figures_of_a_report_are_one_statement(app, of_many, chen):
+    for report in ("funnel", "forecast", "plans"):
+        with asked(report, chen, **MAY) as (ask, _table), statements(app) as seen:
+            BY_ID[report].table(ask, compare=False)
+        assert len([s for s in seen if "opportunity" in s]) == 1
