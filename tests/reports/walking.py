@@ -6,7 +6,6 @@ by one as a reader opens them.
 
 from __future__ import annotations
 
-import itertools
 import sys
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -21,13 +20,19 @@ OPENED = 4  # lines of which every figure is opened one by one
 
 
 def asks(report: Report, *periods: str) -> list[Ask]:
-    """Every combination of what the report's filters offer, for each of these periods (and all years)."""
-    choices = [
-        [(one.key, code) for code, _label in one.options()] if one.options is not None else [(one.key, "")]
+    """Every choice of every filter, one at a time, for the first period; each other period (and all years) as it is."""
+    plain = {one.key: one.default for one in report.filters}
+    chosen = [
+        {**plain, one.key: code}
         for one in report.filters
+        for code, _label in (one.options() if one.options is not None else ())
+        if code != one.default
     ]
-    spans = [*periods, *(["all"] if report.whole else [])] if report.timed else [""]
-    return [report.ask({"period": span, **dict(chosen)}) for span in spans for chosen in itertools.product(*choices)]
+    if not report.timed:
+        return [report.ask(given) for given in (plain, *chosen)]
+    spans = [*periods, *(["all"] if report.whole else [])]
+    others = [report.ask({**plain, "period": span}) for span in spans]
+    return [*others, *(report.ask({**given, "period": spans[0]}) for given in chosen)]
 
 
 def walk(ask: Ask) -> int:
