@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from app.reports.kinds.composition import Composition
 from app.reports.kinds.contribution import Contribution
+from app.reports.kinds.ledger import Ledger
+from app.reports.kinds.measures import Retention
 from app.reports.report import Report
 
-REPORTS: tuple[Report, ...] = (Contribution(), Composition())
+REPORTS: tuple[Report, ...] = (Contribution(), Composition(), Ledger(), Retention())
 BY_ID = {report.id: report for report in REPORTS}

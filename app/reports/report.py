@@ -223,6 +223,10 @@ class Report:
         found = rows.subquery()
         return sa.select(found).where(found.c.line == key).order_by(found.c.day.desc(), found.c.number)
 
+    def of_all(self, ask: Ask, rows: Any) -> Any:
+        """The rows behind the total: those of all lines, unless `total` is not their sum."""
+        return rows
+
     def label_of(self, ask: Ask, key: str) -> Any:
         """What the line of this key is called; None if there is none."""
         return next((line.label for line in self.lines(ask) if line.key == key), None)
@@ -328,8 +332,7 @@ class Rows:
 def rows_behind(ask: Ask, column: Column, key: str, *, first: int = 0, most: int | None = None) -> Rows:
     """The rows of one figure. `column` adds up; `key` is a line's or TOTAL. Two statements."""
     found = ask.report.rows(ask, column)
-    if key != TOTAL:
-        found = ask.report.of_line(ask, found, key)
+    found = ask.report.of_all(ask, found) if key == TOTAL else ask.report.of_line(ask, found, key)
     inner = found.order_by(None).subquery()
     count, amount = db.session.execute(sa.select(sa.func.count(), sa.func.sum(inner.c.amount))).one()
     page = db.session.execute(found.offset(first).limit(most)).all()

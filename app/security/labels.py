@@ -38,6 +38,8 @@ SCREENS: dict[str, dict[str, Any]] = {
     "reports": {
         "ContributionReport": _l("Customer contribution"),
         "CompositionReport": _l("Customer composition"),
+        "LedgerReport": _l("Churn ledger"),
+        "RetentionReport": _l("Retention effect"),
     },
     "reference": {
         "Product": _l("Products"),

@@ -26,6 +26,8 @@ _EDIT = "can_list can_show can_add can_edit can_delete menu"
 _ALL_REPORTS = {
     "ContributionReport": "can_show can_see_all can_export menu",
     "CompositionReport": "can_show can_see_all can_export menu",
+    "LedgerReport": "can_show can_see_all can_export menu",
+    "RetentionReport": "can_show can_see_all can_export menu",
 }
 _OWN_REPORTS = dict.fromkeys(_ALL_REPORTS, "can_show can_export menu")
 _FILES = " can_attach can_download can_detach"
