@@ -20,16 +20,22 @@ def reading(app, person):
 
 
 def table_of(app, person, report, **given):
+    """The answer this person gets."""
+    with reading(app, person):
+        return report.table(report.ask(given))
+
+
+def walked(app, person, report, **given):
     """The answer this person gets, after every figure in it was found to be what its rows come to."""
     with reading(app, person):
         ask = report.ask(given)
         table = report.table(ask)
-        for column in (column for column in table.columns if column.adds_up):
+        for column in (column for column in table.shown if column.adds_up):
+            money = column.kind == "money"
             found = report.rows(ask, column).order_by(None).subquery()
             amounts = sa.select(found.c.line, sa.func.count(), sa.func.sum(found.c.amount)).group_by(found.c.line)
             behind = {key: summed for key, *summed in db.session.execute(amounts)}
             assert set(behind) <= {line.key for line in table.lines}
-            money = column.kind == "money"
             for line in table.lines:
                 number, amount = behind.get(line.key, (0, 0))
                 assert (amount if money else number) == line.values[column.key]
