@@ -6,8 +6,18 @@ from app.reports.kinds.composition import Composition
 from app.reports.kinds.contribution import Contribution
 from app.reports.kinds.forecast import Forecast
 from app.reports.kinds.funnel import Funnel
+from app.reports.kinds.ledger import Ledger
+from app.reports.kinds.measures import Retention
 from app.reports.kinds.plans import Plans
 from app.reports.report import Report
 
-REPORTS: tuple[Report, ...] = (Contribution(), Composition(), Funnel(), Forecast(), Plans())
+REPORTS: tuple[Report, ...] = (
+    Contribution(),
+    Composition(),
+    Ledger(),
+    Retention(),
+    Funnel(),
+    Forecast(),
+    Plans(),
+)
 BY_ID = {report.id: report for report in REPORTS}

@@ -41,6 +41,8 @@ SCREENS: dict[str, dict[str, Any]] = {
         "FunnelReport": _l("Sales funnel"),
         "ForecastReport": _l("Sales forecast"),
         "PlanReport": _l("Plan execution"),
+        "LedgerReport": _l("Churn ledger"),
+        "RetentionReport": _l("Retention effect"),
     },
     "reference": {
         "Product": _l("Products"),

@@ -29,6 +29,8 @@ _ALL_REPORTS = {
     "FunnelReport": "can_show can_see_all can_export menu",
     "ForecastReport": "can_show can_see_all can_export menu",
     "PlanReport": "can_show can_see_all can_export menu",
+    "LedgerReport": "can_show can_see_all can_export menu",
+    "RetentionReport": "can_show can_see_all can_export menu",
 }
 _OWN_REPORTS = dict.fromkeys(_ALL_REPORTS, "can_show can_export menu")
 _FILES = " can_attach can_download can_detach"

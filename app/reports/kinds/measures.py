@@ -1,0 +1,247 @@
+"""挽留效果: how many customers ordered again after something was done to keep them, and after nothing was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from sqlalchemy.orm import aliased
+
+from app.churn.models import ChurnCase, RetentionMeasure
+from app.core.clock import utcnow
+from app.core.types import UtcDateTime
+from app.customers.models import Customer
+from app.extensions import db
+from app.masterdata.models import DictionaryItem, DictionaryType
+from app.mirror.models import Order, OrderStatus
+from app.reports import charts
+from app.reports.drawing import Drawing, both
+from app.reports.report import HIDDEN, Ask, Column, Filter, Line, Report, Table, people
+
+WINDOWS = (30, 60, 90, 180)  # days of 24 hours after the measure
+LONGEST = WINDOWS[-1]
+SHOWN = 90  # the window the chart and the note speak of
+NONE = "none"  # the key of the cases of which it is not known
+NOBODY = "none-acted"  # the key of the cases nobody acted on
+BARS = 10  # lines of the chart
+
+GROUPS: dict[str, tuple[Any, Any]] = {
+    "type": (_l("Kind of measure"), RetentionMeasure.type_id),
+    "owner": (_l("Owner at the warning"), ChurnCase.owner_id),
+    "level": (_l("Customer level"), Customer.level_id),
+}
+
+
+class Retention(Report):
+    """Cases by the first measure, and orders within so many days of it."""
+
+    id = "measures"
+    right = "RetentionReport"
+    icon = "heart-handshake"
+    title = _l("Retention effect")
+    about = _l("Who ordered again after a measure, and who without one.")
+    line_label = _l("Group")
+    filters = (Filter("by", _l("Group by"), lambda: [(key, label) for key, (label, _c) in GROUPS.items()], default="type"),)
+
+    def columns(self, ask: Ask) -> list[Column]:
+        return [
+            Column("deferred", _l("Cases"), "count", how=_l(
+                "Cases whose first measure was taken in the period, by that measure; in the last line, which the total "
+                "leaves out, cases opened in the period that have no measure and were not confirmed lost.")),
+            *(Column(f"known_{n}", _l("Past %(n)s days", n=n), "count", hidden=True) for n in WINDOWS),
+            *(Column(f"ordered_{n}", _l("Ordered within %(n)s days", n=n), "count", good=True, how=_l(
+                "Those of the cases at least %(n)s days old whose customer placed an order, not cancelled, after the "
+                "first measure (without one: after the warning) and less than %(n)s times 24 hours later.", n=n))
+              for n in WINDOWS),
+            *(Column(
+                f"rate_{n}", _l("Rate %(n)s days", n=n), "rate", of=(f"ordered_{n}", f"known_{n}"), least=HIDDEN,
+                good=True, how=_l(
+                    "Of the cases whose measure (without one: warning) is at least %(n)s days ago; not shown for fewer "
+                    "than 10.", n=n))
+              for n in WINDOWS),
+            Column("value", _l("Ordered again, 180 days"), "money", good=True, how=_l(
+                "Sum of the orders that “Ordered within 180 days” speaks of, each once for its case.")),
+        ]  # fmt: skip
+
+    def lines(
+        self, ask: Ask, *, keys: Sequence[str] | None = None, first: int = 0, most: int | None = None
+    ) -> list[Line]:
+        case = _outcomes(ask).subquery()
+        which = _which(case)
+        value = sa.func.sum(sa.case((which.pop("value"), case.c.value))).label("value")
+        figures = [sa.func.sum(sa.case((counts, 1), else_=0)).label(key) for key, counts in which.items()]
+        found = {
+            row["line"]: {**row, "value": row["value"] or Decimal("0.00")}
+            for row in db.session.execute(sa.select(case.c.line, *figures, value).group_by(case.c.line)).mappings()
+        }
+        columns = [column for column in self.columns(ask) if column.adds_up]
+        labels = {**_labels(ask.values["by"], found), NONE: _("Not known"), NOBODY: _("Warnings nobody acted on")}
+        return [
+            Line(key, label, {c.key: found.get(key, {}).get(c.key, 0) for c in columns})
+            for key, label in labels.items()
+            if key in found or key != NONE
+        ]
+
+    def total(self, ask: Ask, lines: Sequence[Line]) -> dict[str, Any]:
+        """Of the cases with a measure; the others are there to compare with."""
+        return super().total(ask, [line for line in lines if line.key != NOBODY])
+
+    def rows(self, ask: Ask, column: Column) -> Any:
+        case = _outcomes(ask).subquery()
+        return (
+            sa.select(
+                case.c.line,
+                Customer.number.label("number"),
+                Customer.name.label("name"),
+                ChurnCase.owner_id.label("owner_id"),
+                case.c.since.label("day"),
+                (case.c.value if column.key == "value" else sa.literal(1)).label("amount"),
+            )
+            .select_from(case)
+            .join(ChurnCase, ChurnCase.id == case.c.case_id)
+            .join(Customer, Customer.id == ChurnCase.customer_id)
+            .where(_which(case)[column.key])
+            .order_by(case.c.since.desc(), Customer.number)
+        )
+
+    def of_total(self, ask: Ask, rows: Any) -> Any:
+        """Those of cases with a measure, as the total."""
+        found = rows.subquery()
+        return sa.select(found).where(found.c.line != NOBODY).order_by(found.c.day.desc(), found.c.number)
+
+    def note(self, ask: Ask, table: Table) -> str:
+        """How much more those ordered whom somebody did something for."""
+        rate = f"rate_{SHOWN}"
+        without = next((line.values[rate] for line in table.lines if line.key == NOBODY), None)
+        if table.total.values.get(rate) is None or without is None:
+            return ""
+        return _(
+            "Within %(days)s days of a measure %(rate)s per cent of the customers ordered again, of those nobody did "
+            "anything for %(without)s per cent.",
+            days=SHOWN,
+            rate=table.total.values[rate],
+            without=without,
+        )
+
+    def charts(self, ask: Ask, table: Table, rows_url: Callable[[str, str], str | None]) -> list[Drawing]:
+        rate = f"rate_{SHOWN}"
+        known = [line for line in table.lines if line.values.get(rate) is not None]
+        acted = [line for line in known if line.key != NOBODY][:BARS]
+        shown = acted + [line for line in known if line.key == NOBODY]
+        if not acted:
+            return []
+        title = _l("Ordered within %(n)s days, per cent of n cases", n=SHOWN)
+        bars = both(
+            charts.hbar,
+            tuple(f"{line.label} (n={line.values[f'known_{SHOWN}']})" for line in shown),
+            tuple(line.values[rate] for line in shown),
+            label=str(title),
+            formatter=_percentage,
+            hrefs=tuple(rows_url(line.key, f"ordered_{SHOWN}") for line in shown),
+        )
+        return [Drawing(title, *bars)]
+
+
+def _percentage(value: Any) -> str:
+    return f"{value}%"
+
+
+def _labels(by: str, found: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Key -> label of the lines in order: the dictionary's, or owners with most cases first."""
+    if by == "owner":
+        ids = [int(key) for key in found if key not in (NONE, NOBODY)]
+        names = people(set(ids))
+        ids.sort(key=lambda pk: (-found[str(pk)]["deferred"], pk))
+        return {str(pk): names.get(pk, "") for pk in ids}
+    kind = DictionaryType.measure if by == "type" else DictionaryType.level
+    items = db.session.execute(
+        sa.select(DictionaryItem)
+        .where(DictionaryItem.type == kind)
+        .order_by(DictionaryItem.sort_order, DictionaryItem.id)
+    ).scalars()
+    return {str(item.id): item.label for item in items if item.active or str(item.id) in found}
+
+
+def _outcomes(ask: Ask) -> sa.Select[Any]:
+    """line, case_id, since, first_at, value: every case of the report once, with the first order in the longest
+    window after `since` (the first measure, else the warning) and the sum of all orders in it; NULL for none."""
+    cases = sa.union_all(_acted_on(ask), _left_alone(ask)).subquery()
+    order = sa.and_(
+        Order.customer_id == cases.c.customer_id,
+        Order.status != OrderStatus.cancelled,
+        Order.ordered_at > cases.c.since,
+        Order.ordered_at < _later(cases.c.since, LONGEST),
+    )
+    return (
+        sa.select(
+            cases.c.line,
+            cases.c.case_id,
+            cases.c.since,
+            sa.func.min(Order.ordered_at).label("first_at"),
+            sa.func.sum(Order.amount).label("value"),
+        )
+        .select_from(cases)
+        .outerjoin(Order, order)
+        .group_by(cases.c.line, cases.c.case_id, cases.c.since)
+    )
+
+
+def _acted_on(ask: Ask) -> Any:
+    """The cases whose first measure was taken in the period."""
+    earlier = aliased(RetentionMeasure)
+    before = sa.or_(
+        earlier.at < RetentionMeasure.at,
+        sa.and_(earlier.at == RetentionMeasure.at, earlier.id < RetentionMeasure.id),
+    )
+    group = GROUPS[ask.values["by"]][1]
+    return (
+        sa.select(
+            sa.func.coalesce(sa.cast(group, sa.String), NONE).label("line"),
+            ChurnCase.id.label("case_id"),
+            ChurnCase.customer_id.label("customer_id"),
+            RetentionMeasure.at.label("since"),
+        )
+        .select_from(RetentionMeasure)
+        .join(ChurnCase, ChurnCase.id == RetentionMeasure.case_id)
+        .join(Customer, Customer.id == ChurnCase.customer_id)
+        .where(
+            ask.cases,
+            *_in_period(ask, RetentionMeasure.at),
+            ~sa.select(earlier.id).where(earlier.case_id == RetentionMeasure.case_id, before).exists(),
+        )
+    )
+
+
+def _left_alone(ask: Ask) -> Any:
+    """The cases opened in the period for which nobody took a measure, nor gave the customer up."""
+    measure = sa.select(RetentionMeasure.id).where(RetentionMeasure.case_id == ChurnCase.id)
+    return sa.select(sa.literal(NOBODY), ChurnCase.id, ChurnCase.customer_id, ChurnCase.opened_at).where(
+        ask.cases, *_in_period(ask, ChurnCase.opened_at), ChurnCase.lost_at.is_(None), ~measure.exists()
+    )
+
+
+def _in_period(ask: Ask, moment: Any) -> list[Any]:
+    return [] if ask.period is None else [moment >= ask.period.start, moment < ask.period.end]
+
+
+def _which(case: Any) -> dict[str, Any]:
+    """Column -> WHERE a case counts in it. A window is judged only when it is over."""
+    which: dict[str, Any] = {"deferred": sa.true()}
+    for days in WINDOWS:
+        which[f"known_{days}"] = over = case.c.since <= utcnow() - timedelta(days=days)
+        which[f"ordered_{days}"] = sa.and_(over, case.c.first_at < _later(case.c.since, days))
+    return {**which, "value": which[f"ordered_{LONGEST}"]}
+
+
+def _later(moment: Any, days: int) -> Any:
+    """So many times 24 hours after an instant of a column, in SQL."""
+    if db.engine.dialect.name == "sqlite":  # a text there: the day moves on, the time stays to the microsecond
+        later: Any = sa.func.date(moment, f"+{days} days").concat(sa.func.substr(moment, len("2026-11-22") + 1))
+    else:
+        later = sa.type_coerce(moment, sa.DateTime()) + sa.literal(timedelta(days=days), sa.Interval())
+    return sa.type_coerce(later, UtcDateTime())

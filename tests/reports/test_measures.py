@@ -1,0 +1,329 @@
+"""挽留效果: orders after the first measure, in windows that are over, beside the warnings nobody acted on."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import pytest
+import sqlalchemy as sa
+
+from app.churn.models import ChurnCase, ChurnStatus, RetentionMeasure
+from app.customers.models import Customer, CustomerStatus
+from app.masterdata.models import DictionaryType
+from app.mirror.models import Order, OrderStatus
+from app.reports.kinds import measures
+from app.reports.kinds.measures import NOBODY, NONE, WINDOWS, Retention
+from tests import builders
+from tests.reports.reading import figures, reading, table_of, walked
+from tests.support import rows, statements, text_of
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+NOW = datetime(2026, 5, 20, 7, 30, tzinfo=UTC)
+OPENED = datetime(2025, 2, 28, 18, tzinfo=UTC)
+AT = datetime(2025, 3, 10, 6, 7, 8, 9, tzinfo=UTC)  # the measure's microsecond, so that nothing is cut off
+DAY, SECOND, MICROSECOND = timedelta(days=1), timedelta(seconds=1), timedelta(microseconds=1)
+ORDERED = tuple(f"ordered_{n}" for n in WINDOWS)
+KNOWN = tuple(f"known_{n}" for n in WINDOWS)
+
+
+@pytest.fixture(autouse=True)
+def now(monkeypatch):
+    monkeypatch.setattr(measures, "utcnow", lambda: NOW)
+
+
+def shanghai(*wall):
+    """An instant by the company's wall clock."""
+    return datetime(*wall, tzinfo=SHANGHAI).astimezone(UTC)
+
+
+def kind(code):
+    return builders.dictionary(DictionaryType.measure, code)
+
+
+def deferred(at=AT, *, customer=None, type="call", opened_at=OPENED, **given):
+    """A case with one measure."""
+    case = builders.churn_case(customer, status=ChurnStatus.deferred, opened_at=opened_at, **given)
+    builders.measure(case, at=at, type=kind(type) if type else None)
+    return case
+
+
+def report(app, person, *columns, period="2025", by="type"):
+    """Line key -> these columns' values."""
+    return figures(table_of(app, person, Retention(), period=period, by=by), *columns)
+
+
+# -- what was planted is found ------------------------------------------------------------------------------------
+
+
+def test_a_planted_effect_comes_back_exactly(app, db, li, sign_in):
+    level = builders.customer().level_id
+    names = [f"P{n}" for n in range(500)]
+    db.session.add_all([Customer(name=name, number=name, level_id=level) for name in names])
+    db.session.commit()
+    ids = {c.number: c.id for c in rows(Customer)}
+    opened = {
+        n: {"id": 1_000_000 + n, "customer_id": ids[name], "opened_at": OPENED, "rule_months": 6,
+            "rule_cutoff": OPENED, "status": ChurnStatus.deferred if n < 250 else ChurnStatus.warning}
+        for n, name in enumerate(names)
+    }  # fmt: skip
+    db.session.execute(sa.insert(ChurnCase), list(opened.values()))
+    call = kind("call").id
+    db.session.execute(
+        sa.insert(RetentionMeasure),
+        [{"case_id": 1_000_000 + n, "text": "电话", "at": AT, "type_id": call} for n in range(250)],
+    )
+    orders = []
+    for n in range(500):
+        since = AT if n < 250 else OPENED
+        bought = n < 100 or 250 <= n < 300
+        on = since + (n % 90) * DAY + SECOND if bought else since + (90 + n % 90) * DAY
+        status = OrderStatus.shipped
+        orders.append((n, on, status))
+        orders.append((n, since - DAY, OrderStatus.shipped))
+        orders.append((n, since + 5 * DAY, OrderStatus.cancelled))
+    db.session.execute(
+        sa.insert(Order),
+        [{"customer_id": ids[names[n]], "external_id": f"O{n}-{i}", "ordered_at": at, "status": status,
+          "amount": Decimal("10.01"), "amount_derived": False} for i, (n, at, status) in enumerate(orders)],
+    )  # fmt: skip
+    db.session.commit()
+
+    table = walked(app, li, Retention(), period="2025")
+    found = figures(table, "deferred", "ordered_90", "rate_90", "ordered_180", "value")
+    acted = (250, 100, Decimal("40.0"), 250, Decimal("2502.50"))
+    assert found[f"{call}"] == found["total"] == acted
+    assert found[NOBODY] == (250, 50, Decimal("20.0"), 250, Decimal("2502.50"))
+    page = sign_in(li).speak("en").get("/reports/measures/?period=2025")
+    assert (
+        "Within 90 days of a measure 40.0 per cent of the customers ordered again, of those nobody did anything for "
+        "20.0 per cent." in text_of(page)
+    )
+    html = page.get_data(as_text=True)
+    assert html.count('class="lk-chart hbar"') == 2
+    assert "(n=250)" in html
+    assert ">40.0%</text>" in html
+
+
+# -- windows ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("after", "windows"),
+    [
+        (-DAY, (0, 0, 0, 0)),
+        (-SECOND, (0, 0, 0, 0)),
+        (timedelta(0), (0, 0, 0, 0)),
+        (MICROSECOND, (1, 1, 1, 1)),
+        (SECOND, (1, 1, 1, 1)),
+        (timedelta(hours=3), (1, 1, 1, 1)),  # later the same day
+        (30 * DAY - SECOND, (1, 1, 1, 1)),
+        (30 * DAY - MICROSECOND, (1, 1, 1, 1)),
+        (30 * DAY, (0, 1, 1, 1)),
+        (60 * DAY - SECOND, (0, 1, 1, 1)),
+        (60 * DAY, (0, 0, 1, 1)),
+        (90 * DAY - SECOND, (0, 0, 1, 1)),
+        (90 * DAY, (0, 0, 0, 1)),
+        (180 * DAY - SECOND, (0, 0, 0, 1)),
+        (180 * DAY, (0, 0, 0, 0)),
+    ],
+)
+@pytest.mark.parametrize("measured", [True, False])
+def test_an_order_counts_from_just_after_to_the_last_second_of_its_window(app, db, li, after, windows, measured):
+    since = AT if measured else OPENED
+    case = deferred() if measured else builders.churn_case(opened_at=OPENED)
+    builders.order(case.customer, at=since + after, amount="12.34")
+    line = f"{kind('call').id}" if measured else NOBODY
+    found = report(app, li, *ORDERED, "value")
+    assert found[line] == (*windows, Decimal("12.34") * windows[-1])
+
+
+def test_cancelled_orders_and_other_customers_orders_are_none(app, db, li):
+    case = deferred()
+    builders.order(case.customer, at=AT + DAY, status=OrderStatus.cancelled)
+    builders.order(at=AT + DAY)
+    assert report(app, li, "deferred", *ORDERED, "value")["total"] == (1, 0, 0, 0, 0, Decimal("0.00"))
+    builders.order(case.customer, at=AT + 2 * DAY, paid=False, status=OrderStatus.new)
+    assert report(app, li, "deferred", *ORDERED)["total"] == (1, 1, 1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("ago", "known"),
+    [
+        (30 * DAY - SECOND, (0, 0, 0, 0)),
+        (30 * DAY, (1, 0, 0, 0)),
+        (90 * DAY - MICROSECOND, (1, 1, 0, 0)),
+        (90 * DAY, (1, 1, 1, 0)),
+        (180 * DAY - SECOND, (1, 1, 1, 0)),
+        (180 * DAY, (1, 1, 1, 1)),
+    ],
+)
+def test_a_window_that_is_not_over_is_not_judged(app, db, li, ago, known):
+    case = deferred(NOW - ago, opened_at=NOW - ago - DAY)
+    builders.order(case.customer, at=NOW - ago + SECOND, amount="7")
+    period = f"{(NOW - ago).astimezone(SHANGHAI).year}"
+    found = report(app, li, *KNOWN, *ORDERED, "value", period=period)
+    assert found["total"] == (*known, *known, Decimal(7) * known[-1])
+
+
+def test_all_orders_of_the_window_are_summed_once_for_each_case(app, db, li):
+    customer = builders.customer()
+    builders.measure(
+        builders.churn_case(customer, status=ChurnStatus.recovered, opened_at=OPENED, resolved_at=AT + 3 * DAY),
+        at=AT, type=kind("call"),
+    )  # fmt: skip
+    deferred(AT + 10 * DAY, customer=customer, opened_at=AT + 9 * DAY, type="visit")
+    for after, amount in ((-1, "1"), (2, "10.10"), (20, "100.20"), (185, "1000.40"), (200, "9999")):
+        builders.order(customer, at=AT + after * DAY, amount=amount)
+    found = report(app, li, "deferred", "ordered_180", "value")
+    assert found[f"{kind('call').id}"] == (1, 1, Decimal("110.30"))
+    assert found[f"{kind('visit').id}"] == (1, 1, Decimal("1100.60"))
+    assert found["total"] == (2, 2, Decimal("1210.90"))
+    walked(app, li, Retention(), period="2025")
+
+
+@pytest.mark.parametrize(("cases", "rate"), [(9, None), (10, Decimal("10.0"))])
+def test_a_rate_of_fewer_than_ten_is_not_shown(app, db, li, cases, rate):
+    for n in range(cases):
+        case = deferred()
+        if n == 0:
+            builders.order(case.customer, at=AT + DAY)
+    deferred(NOW - 31 * DAY, opened_at=NOW - 32 * DAY)  # another period, and not 90 days old
+    assert report(app, li, "ordered_90", "rate_90")["total"] == (1, rate)
+    found = report(app, li, "deferred", "known_90", "rate_90", period="2026")
+    assert found["total"] == (1, 0, None)
+
+
+# -- which measure, which period, which group ---------------------------------------------------------------------
+
+
+def test_the_first_measure_decides(app, db, li):
+    case = deferred(AT + DAY, type="visit")
+    builders.measure(case, at=AT, type=kind("discount"))  # written later, taken earlier
+    builders.measure(case, at=AT, type=kind("call"))  # at the same moment, but behind it
+    builders.order(case.customer, at=AT + SECOND)
+    found = report(app, li, "deferred", "ordered_30")
+    assert {key: values for key, values in found.items() if values[0]} == {
+        f"{kind('discount').id}": (1, 1), "total": (1, 1),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("at", "years"),
+    [
+        (shanghai(2025, 1, 1) - MICROSECOND, (1, 0, 0)),
+        (shanghai(2025, 1, 1), (0, 1, 0)),
+        (shanghai(2026, 1, 1) - MICROSECOND, (0, 1, 0)),
+        (shanghai(2026, 1, 1), (0, 0, 1)),
+    ],
+)
+def test_a_case_counts_in_the_companys_year_of_its_first_measure_or_of_its_warning(app, db, li, at, years):
+    case = deferred(at, opened_at=at - 60 * DAY)
+    builders.measure(case, at=at + 400 * DAY, type=kind("visit"))
+    builders.churn_case(opened_at=at)
+    for year, number in zip((2024, 2025, 2026), years, strict=True):
+        found = report(app, li, "deferred", period=f"{year}")
+        assert (found["total"], found[NOBODY]) == ((number,), (number,))
+
+
+def test_groups_are_the_measures_kind_the_owner_at_the_warning_or_the_level(app, db, li, wang, zhao):
+    customer = builders.customer(owner=zhao, level=builders.dictionary(DictionaryType.level, "3"))
+    deferred(customer=customer, owner=wang)  # zhao has the customer now
+    deferred(owner=wang, type="visit")
+    deferred(type=None)
+    assert report(app, li, "deferred", by="owner") == {
+        f"{wang.id}": (2,), NONE: (1,), NOBODY: (0,), "total": (3,),
+    }  # fmt: skip
+    level = {code: f"{builders.dictionary(DictionaryType.level, code).id}" for code in "12345"}
+    assert report(app, li, "deferred", by="level") == {
+        level["1"]: (2,), level["2"]: (0,), level["3"]: (1,), level["4"]: (0,), level["5"]: (0,), NOBODY: (0,),
+        "total": (3,),
+    }  # fmt: skip
+    for by in ("owner", "level", "type"):
+        walked(app, li, Retention(), period="2025", by=by)
+    by_type = report(app, li, "deferred")
+    assert (by_type[f"{kind('call').id}"], by_type[f"{kind('visit').id}"], by_type[NONE]) == ((1,), (1,), (1,))
+    with reading(app, li):
+        labels = [str(line.label) for line in Retention().lines(Retention().ask({"period": "2025", "by": "owner"}))]
+    assert labels == [wang.get_full_name(), "Not known", "Warnings nobody acted on"]
+
+
+def test_owners_come_with_most_cases_first(app, db, li, wang, zhao):
+    deferred(owner=wang)
+    deferred(owner=zhao)
+    deferred(owner=zhao)
+    found = report(app, li, "deferred", by="owner")
+    assert list(found) == [f"{zhao.id}", f"{wang.id}", NOBODY, "total"]
+
+
+# -- those nobody acted on ----------------------------------------------------------------------------------------
+
+
+def test_warnings_nobody_acted_on_stand_apart_from_the_total(app, db, li):
+    deferred()
+    builders.churn_case(opened_at=OPENED)
+    ended = builders.churn_case(status=ChurnStatus.recovered, opened_at=OPENED, resolved_at=AT)
+    builders.order(ended.customer, at=OPENED + DAY, amount="5")
+    for status in (ChurnStatus.lost, ChurnStatus.won_back):
+        builders.churn_case(status=status, opened_at=OPENED)  # giving up is acting
+    found = report(app, li, "deferred", "known_30", "ordered_30", "value")
+    assert found["total"] == (1, 1, 0, Decimal("0.00"))
+    assert found[NOBODY] == (2, 2, 1, Decimal("5.00"))
+    walked(app, li, Retention(), period="2025")
+
+
+def test_a_measure_in_another_period_is_a_measure(app, db, li):
+    deferred(shanghai(2026, 1, 3), opened_at=shanghai(2025, 12, 27))
+    assert report(app, li, "deferred")[NOBODY] == (0,)
+
+
+# -- scope, pages -------------------------------------------------------------------------------------------------
+
+
+def test_managers_see_their_own_customers_cases_and_nobody_deleted_ones(app, db, li, wang, zhao, chen):
+    mine = builders.customer(owner=wang)
+    for customer in (mine, builders.customer(owner=zhao), builders.customer(status=CustomerStatus.deleted)):
+        deferred(customer=customer)
+    builders.churn_case(builders.customer(owner=zhao), opened_at=OPENED)
+    found = [report(app, who, "deferred") for who in (li, chen, wang, zhao)]
+    assert [one["total"] for one in found] == [(2,), (2,), (1,), (1,)]
+    assert [one[NOBODY] for one in found] == [(1,), (1,), (0,), (1,)]
+    with reading(app, wang):
+        ask = Retention().ask({"period": "2025"})
+        behind = db.session.execute(Retention().rows(ask, Retention().columns(ask)[0])).all()
+    assert [(r.number, r.name, r.day) for r in behind] == [(mine.number, mine.name, AT)]
+
+
+def test_the_figures_are_two_statements_whatever_there_is(app, db, li):
+    for _ in range(5):
+        builders.order(deferred().customer, at=AT + DAY)
+    with reading(app, li):
+        ask = Retention().ask({"period": "2025"})
+        assert ask.sees_all
+        with statements(app) as seen:
+            Retention().lines(ask)
+    assert len(seen) == 2  # the figures, and the dictionary's words
+
+
+def test_the_rows_of_a_figure_have_a_page_and_the_total_is_without_the_comparison(db, li, sign_in):
+    deferred(customer=builders.customer(name="电话客户"))
+    builders.churn_case(builders.customer(name="没人管"), opened_at=OPENED)
+    browser = sign_in(li)
+    found = {}
+    for line in ("total", NOBODY):
+        page = browser.get(f"/reports/measures/rows?period=2025&line={line}&column=deferred")
+        assert page.status_code == 200
+        found[line] = [name for name in ("电话客户", "没人管") if name in page.get_data(as_text=True)]
+    assert found == {"total": ["电话客户"], NOBODY: ["没人管"]}
+    assert browser.get("/reports/measures/rows?period=2025&line=99999&column=deferred").status_code == 404
+
+
+def test_without_a_case_there_are_zeros_no_rates_and_no_picture(app, db, li, sign_in):
+    zeros = (0, *(0 for _ in WINDOWS), None, Decimal("0.00"))
+    found = figures(walked(app, li, Retention(), period="2025"), "deferred", *ORDERED, "rate_90", "value")
+    assert set(found.values()) == {zeros}
+    for by in ("type", "owner", "level"):
+        page = sign_in(li).get(f"/reports/measures/?period=2025&by={by}")
+        assert page.status_code == 200
+        assert "lk-chart" not in page.get_data(as_text=True)
