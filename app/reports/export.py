@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,7 @@ from flask_babel import gettext as _
 
 from app.core.clock import local, utcnow
 from app.core.sheets import csv_bytes, xlsx_into
-from app.reports.report import Ask, Column, Line, Rows, Table
+from app.reports.report import Ask, Line, Rows, Table
 
 MOST = 100_000  # lines of a file; Excel itself ends at a million
 MIME = {"csv": "text/csv; charset=utf-8", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
@@ -62,20 +61,38 @@ def facts_of(ask: Ask) -> list[str]:
 
 
 def sheet_of(ask: Ask, table: Table) -> Sheet:
-    """The table as the page shows it: every line, what it was before, the total last."""
-    shown = table.shown
+    """The table as the page shows it: every line, what it was before, the total last.
+
+    Of a closed month the figures as reported, and in columns of their own those of today where any differs.
+    """
+    shown, all_lines = table.shown, [*table.lines, table.total]
+    differing = [c for c in shown if any(c.key in line.now for line in all_lines)]
     compared = [c for c in shown if c.kind not in ("text", "percent")] if table.total.before else []
     earlier = ask.period.before.label if ask.period else ""
-    head = [str(ask.report.line_label), *(str(c.label) for c in shown), *(f"{c.label} {earlier}" for c in compared)]
-    kinds = ["text", *(_KINDS.get(c.kind, "text") for c in [*shown, *compared])]
-    rows = [_row(line, str(line.label), shown, compared) for line in table.lines]
+    head = [
+        str(ask.report.line_label),
+        *(_("%(column)s (reported)", column=c.label) if c in differing else str(c.label) for c in shown),
+        *(_("%(column)s (now)", column=c.label) for c in differing),
+        *(f"{c.label} {earlier}" for c in compared),
+    ]
+    kinds = ["text", *(_KINDS.get(c.kind, "text") for c in [*shown, *differing, *compared])]
+
+    def row(line: Line, label: str) -> list[Any]:
+        now = {**line.values, **line.now}
+        return [
+            label,
+            *(line.values.get(c.key) for c in shown),
+            *(now.get(c.key) for c in differing),
+            *(line.before.get(c.key) for c in compared),
+        ]
+
+    rows = [row(line, str(line.label)) for line in table.lines]
     if table.total.values:
-        rows.append(_row(table.total, _("Total"), shown, compared))
-    return Sheet(str(ask.report.title), facts_of(ask), head, kinds, rows)
-
-
-def _row(line: Line, label: str, shown: Sequence[Column], compared: Sequence[Column]) -> list[Any]:
-    return [label, *(line.values.get(c.key) for c in shown), *(line.before.get(c.key) for c in compared)]
+        rows.append(row(table.total, _("Total")))
+    facts = facts_of(ask)
+    if table.closed_at:
+        facts.insert(-1, _("Closed, as reported on %(day)s", day=f"{local(table.closed_at):%Y-%m-%d}"))
+    return Sheet(str(ask.report.title), facts, head, kinds, rows)
 
 
 def rows_sheet(ask: Ask, rows: Rows, label: str) -> Sheet:

@@ -15,7 +15,7 @@ from app.core.scope import may
 from app.core.unit import unit_of_work
 from app.core.views import number_arg
 from app.mirror.queries import freshness
-from app.reports import access, dashboard, export, period, queries
+from app.reports import access, closing, dashboard, export, period, queries
 from app.reports.catalogue import REPORTS
 from app.reports.operations import note_export
 from app.reports.report import LINES, TOTAL, Ask, Column, Report, Table, rows_behind
@@ -37,14 +37,15 @@ class DashboardView(BaseView):
     def show(self) -> Any:
         report, now = self.class_permission_name, utcnow()
         today = local(now).date()
-        customers, cases = access.customers_in(report), access.cases_in(report)
-        opportunities = access.opportunities_in(report)
+        everybody = access.sees_all(report)
+        customers, cases = access.customers_in(everybody=everybody), access.cases_in(everybody=everybody)
+        opportunities = access.opportunities_in(everybody=everybody)
         best = queries.top_customers(year=today.year, customers=customers)
         figures = queries.headline(as_of=now, customers=customers, opportunities=opportunities, cases=cases)
         return render_template(
             "reports/dashboard.html",
             title=_("Dashboard"),
-            everybody=access.sees_all(report),
+            everybody=everybody,
             fresh=freshness(now),
             kpis=dashboard.kpis(figures, day=today),
             cards=[
@@ -73,7 +74,7 @@ class ReportView(BaseView):
     def show(self) -> Any:
         ask = self.report.ask(request.args)
         first = number_arg("from", 0, low=0, high=10_000_000)
-        table = self.report.table(ask, first=first)
+        table = closing.table_of(ask, first=first)
         if first and not table.lines:
             abort(404)
         pages = table.count > LINES
@@ -91,7 +92,7 @@ class ReportView(BaseView):
     def print(self) -> Any:
         """The same without what is only for screens."""
         ask = self.report.ask(request.args)
-        table = self.report.table(ask, most=PRINTED)
+        table = closing.table_of(ask, most=PRINTED)
         return render_template("reports/print.html", **self.page(ask, table), facts=export.facts_of(ask))
 
     @expose("/rows")
@@ -109,6 +110,7 @@ class ReportView(BaseView):
             report=self.report,
             label=self._label(ask, key),
             rows=rows,
+            reported=closing.reported(ask, column, key, today=rows.amount),
             ask=ask,
             facts=export.facts_of(ask)[:-1],
             first=first,
@@ -134,7 +136,7 @@ class ReportView(BaseView):
             sheet, name = export.rows_sheet(ask, rows, label), export.file_name(ask, kind, label)
         else:
             ask = self.report.ask(request.form)
-            sheet = export.sheet_of(ask, self.report.table(ask, most=export.MOST))
+            sheet = export.sheet_of(ask, closing.table_of(ask, most=export.MOST))
             name = export.file_name(ask, kind)
         content = sheet.file(kind)
         with unit_of_work():
@@ -190,7 +192,7 @@ class ReportView(BaseView):
         """What the line of this key is called; 404 for none."""
         if key == TOTAL:
             return str(_("All"))
-        label = self.report.label_of(ask, key)
+        label = self.report.label_of(ask, key) or closing.label_of(ask, key)
         if label is None:
             abort(404)
         return str(label)
