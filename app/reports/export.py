@@ -46,17 +46,34 @@ def file_name(ask: Ask, kind: str, what: str = "") -> str:
     return "".join(c if c.isalnum() or c in " -_.·（）()" else " " for c in name).strip()[:100] + f".{kind}"
 
 
+def title_of(ask: Ask) -> str:
+    """The report and its period, as a person says them."""
+    return " ".join(filter(None, [str(ask.report.title), ask.period.label if ask.period else ""]))
+
+
+def note_of(ask: Ask, kind: str, sheet: Sheet) -> str:
+    """What is written down about an export: the report with its filters, the kind of file, how many rows."""
+    return f"{ask.report.id}?{'&'.join(f'{k}={v}' for k, v in ask.args.items())} {kind} {len(sheet.rows)}"
+
+
 def facts_of(ask: Ask) -> list[str]:
     """The filters and when it was made, as the head of a file and of a printed page says them."""
     told = []
     if ask.report.timed:
         told.append(f"{_('Period')}: {ask.period.label if ask.period else _('All years')}")
+    told += filters_of(ask)
+    told.append(f"{_('Made at')}: {local(utcnow()):%Y-%m-%d %H:%M}")
+    return told
+
+
+def filters_of(ask: Ask) -> list[str]:
+    """The filters that are set, in words."""
+    told = []
     for one in ask.report.filters:
         value = ask.values[one.key]
         if value:
             words = value if one.options is None else dict(one.options()).get(value, value)
             told.append(f"{one.label}: {words}")
-    told.append(f"{_('Made at')}: {local(utcnow()):%Y-%m-%d %H:%M}")
     return told
 
 

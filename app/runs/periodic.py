@@ -16,7 +16,7 @@ from flask_babel import lazy_gettext as _l
 
 from config import Config
 
-SATURDAY = 5
+MONDAY, SATURDAY = 0, 5
 EVERY_DAY = frozenset(range(7))
 BACKFILL = 60  # missed periods that are caught up at most, the latest ones
 HAND = "hand-"
@@ -164,5 +164,15 @@ MONTH_CLOSE = Periodic(
     "month-close", _l("Closing of the month"), "jobs.month_close.run", Monthly(Config.LIUKE_CLOSE_DAY, time(5)),
     backfill=True,
 )  # fmt: skip
+WEEKLY_MAIL = Periodic(
+    "weekly-mail", _l("Weekly reports by e-mail"), "jobs.report_mail.weekly", Rule(frozenset({MONDAY}), time(7, 30)),
+    backfill=False,
+)  # fmt: skip
+MONTHLY_MAIL = Periodic(  # the day after the month is closed
+    "monthly-mail", _l("Monthly reports by e-mail"), "jobs.report_mail.monthly",
+    Monthly(Config.LIUKE_CLOSE_DAY + 1, time(7, 30)), backfill=False,
+)  # fmt: skip
 
-PERIODIC = (ATTACHMENT_SWEEP, CHURN_SCAN, MONTH_CLOSE, MORNING, SESSION_SWEEP, TICKET_ESCALATION)
+PERIODIC = (
+    ATTACHMENT_SWEEP, CHURN_SCAN, MONTH_CLOSE, MONTHLY_MAIL, MORNING, SESSION_SWEEP, TICKET_ESCALATION, WEEKLY_MAIL,
+)  # fmt: skip

@@ -19,6 +19,7 @@ COUNTS = {
     "recovered": _l("Recovered"),
     "open": _l("Open cases"),
     "closed": _l("Reports closed"),
+    "queued": _l("Mails queued"),
     "told": _l("Notifications"),
     "removed": _l("Removed"),
     "sessions": _l("Sessions removed"),
