@@ -32,4 +32,4 @@ def close_month(month: str | None) -> None:
         closed = closing.close(wanted)
     except ValueError:
         raise click.ClickException(f"{wanted.code} is not over yet.") from None
-    click.echo(f"{wanted.code}: {closed} reports closed now.")
+    click.echo(f"{wanted.code}: reports closed now: {closed}")

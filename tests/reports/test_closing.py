@@ -363,8 +363,8 @@ def test_the_command_closes_by_hand(app, db, company):
     def run(*options):
         return app.test_cli_runner().invoke(args=["crm", "close", *options])
 
-    assert run("--month", "2026-03").output == "2026-03: 1 reports closed now.\n"
-    assert run("--month", "2026-03").output == "2026-03: 0 reports closed now.\n"
+    assert run("--month", "2026-03").output == "2026-03: reports closed now: 1\n"
+    assert run("--month", "2026-03").output == "2026-03: reports closed now: 0\n"
     for wrong in ("2026", "2099-01", "march"):
         assert run("--month", wrong).exit_code != 0
     assert len(rows(ReportClose)) == 1
