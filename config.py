@@ -52,6 +52,14 @@ def secret_key(var: Path) -> str:
     return path.read_text().strip()
 
 
+def day_of_month(name: str, default: int) -> int:
+    """A day that every month has, and one after it."""
+    day = number(name, default)
+    if not 1 <= day <= 27:
+        raise SystemExit(f"{name} must be a day from 1 to 27, not {day}.")
+    return day
+
+
 def months_by_level(text: str) -> dict[str, int]:
     """LIUKE_CHURN_MONTHS_BY_LEVEL: "3=9,5=12" gives level 3 nine months and level 5 twelve."""
     pairs = [part.split("=", 1) for part in text.split(",") if part.strip()]
@@ -108,6 +116,7 @@ class Config:
     LIUKE_CHURN_MONTHS = number("LIUKE_CHURN_MONTHS", 6)  # calendar months without an order
     LIUKE_CHURN_MONTHS_BY_LEVEL = months_by_level(os.environ.get("LIUKE_CHURN_MONTHS_BY_LEVEL", ""))
     LIUKE_MIRROR_STALE_DAYS = number("LIUKE_MIRROR_STALE_DAYS", 8)
+    LIUKE_CLOSE_DAY = day_of_month("LIUKE_CLOSE_DAY", 3)  # of the next month; at 05:00 a month is closed
     LIUKE_CAMPAIGN_DAYS = number("LIUKE_CAMPAIGN_DAYS", 90)  # orders count as following an activity
     LIUKE_SYNC_STATUS = status_codes(os.environ.get("LIUKE_SYNC_STATUS", ""))  # beside the codes it knows
     LIUKE_WORK_HOURS = work_hours(os.environ.get("LIUKE_WORK_HOURS") or "09:00-18:00")  # of a working day

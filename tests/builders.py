@@ -24,6 +24,7 @@ from app.handover.models import Handover, HandoverItem, ItemOutcome, RecordKind
 from app.marketing.models import Activity, ActivityKind, Participant
 from app.masterdata.models import CalendarDay, DictionaryItem, DictionaryType
 from app.mirror.models import Order, OrderLine, OrderStatus, Product, Stock, SyncRun, SyncStatus
+from app.reports.models import Every, FileKind, ReportClose, ReportMail
 from app.runs.models import JobRun, RunStatus
 from app.sales.models import CloseKind, Opportunity, OpportunityStatus, PlanStep
 from app.security.models import RoleProfile, Team, UserProfile
@@ -374,6 +375,19 @@ def attachment(
     key = f"{next(_numbers):032x}"
     given = {"size": 57, "key": key, "sha256": key * 2, "created_by_id": _id(by), **given}
     return _kept(Attachment(record_type=record.__tablename__, record_id=record.id, name=name, mime=mime, **given))
+
+
+def report_close(*, report: str = "contribution", month: date | None = None, **given: Any) -> ReportClose:
+    """A month of a report in which nothing was counted."""
+    month = month or date(1997, 1, 1) + timedelta(days=next(_numbers))
+    table = {"total": {"orders": 0, "amount": {"$": "0.00"}}, "lines": [], "whole": True}
+    return _kept(ReportClose(report=report, month=month, **{"closed_at": utcnow(), "table": table, **given}))
+
+
+def report_mail(*, to: User | None = None, report: str = "contribution", **given: Any) -> ReportMail:
+    """A report that somebody gets every week."""
+    given = {"every": Every.weekly, "kind": FileKind.xlsx, "args": "", **given}
+    return _kept(ReportMail(user=to or user(), report=report, **given))
 
 
 def activity(*, title: str = "春季展会", kind: ActivityKind = ActivityKind.fair, **given: Any) -> Activity:

@@ -9,6 +9,8 @@ Flush, never commit, except where a docstring says so.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parseaddr
 from pathlib import Path
@@ -37,6 +39,21 @@ from app.notices.operations import insert
 from app.notices.reading import Line, lines_of, reading_as
 from app.notices.transport import CannotSend, NotNow
 from app.runs.operations import whoami
+
+
+@dataclass(frozen=True)
+class Mail:
+    """A mail that another domain put together."""
+
+    to: str
+    subject: str
+    text: str
+    file: transport.File | None = None
+
+
+COMPOSERS: dict[str, Callable[[Delivery], Mail | None]] = {}
+"""The first word of a key -> who puts that mail together when it is sent, as its reader reads it; None: no longer
+needed. Domains that send mails of their own add theirs; all others tell notifications. A composer may commit."""
 
 S = DeliveryStatus
 LEASE = timedelta(minutes=10)  # how long a sender may take; afterwards somebody else sends again
@@ -135,9 +152,19 @@ def _plan_robot(robot_id: int, now: datetime) -> int:
 def _make(
     key: str, channel: Channel, user_id: int, robot_id: int | None, way: str, ids: list[int], now: datetime
 ) -> int:
-    if not ids:
+    made = add(key, channel, user_id, robot_id, now) if ids else None
+    if made is None:
         return 0
-    made = db.session.execute(
+    items = [{"delivery_id": made, "notification_id": one, "way": way} for one in ids]
+    db.session.execute(
+        insert(DeliveryItem).values(items).on_conflict_do_nothing(index_elements=["way", "notification_id"])
+    )
+    return 1
+
+
+def add(key: str, channel: Channel, user_id: int, robot_id: int | None, now: datetime) -> int | None:
+    """A message that is due now; its id, None if there is one with this key already. Flushes; the caller commits."""
+    return db.session.execute(
         insert(Delivery)
         .values(
             key=key,
@@ -152,13 +179,6 @@ def _make(
         .on_conflict_do_nothing(index_elements=["key"])
         .returning(Delivery.id)
     ).scalar_one_or_none()
-    if made is None:
-        return 0
-    items = [{"delivery_id": made, "notification_id": one, "way": way} for one in ids]
-    db.session.execute(
-        insert(DeliveryItem).values(items).on_conflict_do_nothing(index_elements=["way", "notification_id"])
-    )
-    return 1
 
 
 def message_id(key: str) -> str:
@@ -263,6 +283,12 @@ def send(claimed: Delivery) -> str:
 
 def _go_out(claimed: Delivery) -> bool:
     """Put the message together as its reader reads it, then send it. False when nothing is left to say."""
+    compose = COMPOSERS.get(claimed.key.partition("-")[0])
+    if compose is not None:
+        mail = compose(claimed)
+        if mail is not None:
+            _send_mail(claimed, mail)
+        return mail is not None
     with reading_as(claimed.recipient_id) as reader:
         if reader is None:
             return False
@@ -282,9 +308,16 @@ def _go_out(claimed: Delivery) -> bool:
     if address is not None:
         robots.say(claimed.channel, *address, text, key=claimed.key, now=utcnow())
         return True
-    mail_id = claimed.message_id or message_id(claimed.key)
-    transport.send_mail(transport.make_mail(to=to, subject=subject, text=text, message_id=mail_id, key=claimed.key))
+    _send_mail(claimed, Mail(to, subject, text))
     return True
+
+
+def _send_mail(claimed: Delivery, mail: Mail) -> None:
+    made = transport.make_mail(
+        to=mail.to, subject=mail.subject, text=mail.text, file=mail.file, key=claimed.key,
+        message_id=claimed.message_id or message_id(claimed.key),
+    )  # fmt: skip
+    transport.send_mail(made)
 
 
 def _text(head: str, lines: list[Line], *, mail: bool) -> str:

@@ -16,6 +16,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import parseaddr
 from pathlib import Path
@@ -180,10 +181,27 @@ def outbox() -> Path:
     return Path(current_app.config["LIUKE_VAR"]) / "outbox"
 
 
-def make_mail(*, to: str, subject: str, text: str, message_id: str, key: str) -> EmailMessage:
-    """A plain mail. Raises `CannotSend` when the account has no address a mail can reach."""
-    address = parseaddr(to)[1]
+@dataclass(frozen=True)
+class File:
+    """What is attached to a mail."""
+
+    name: str
+    mime: str
+    content: bytes
+
+
+def address_in(text: str | None) -> str | None:
+    """The address a mail can reach, None if there is none."""
+    address = parseaddr(text or "")[1]
     if "@" not in address or address.endswith(".invalid") or any(ord(c) < 33 for c in address):
+        return None
+    return address
+
+
+def make_mail(*, to: str, subject: str, text: str, message_id: str, key: str, file: File | None = None) -> EmailMessage:
+    """A plain mail, with a file or without. Raises `CannotSend` when the account has no address a mail can reach."""
+    address = address_in(to)
+    if address is None:
         raise CannotSend(_("The account has no e-mail address that a mail can reach."))
     mail = EmailMessage()
     mail["From"] = current_app.config["LIUKE_MAIL_FROM"]
@@ -193,6 +211,9 @@ def make_mail(*, to: str, subject: str, text: str, message_id: str, key: str) ->
     mail["X-Liuke-Key"] = key
     mail["Auto-Submitted"] = "auto-generated"
     mail.set_content(text)
+    if file is not None:
+        main, _slash, sub = file.mime.partition(";")[0].partition("/")
+        mail.add_attachment(file.content, maintype=main, subtype=sub, filename=file.name)
     return mail
 
 

@@ -1,4 +1,4 @@
-"""统计报表: figures over all domains; reads the others, writes nothing."""
+"""统计报表: figures over all domains; reads the others; closes months and sends mails."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ def register(appbuilder: Any) -> None:
     from flask_babel import lazy_gettext as _l
 
     from app.core import history, nav
+    from app.notices.post import COMPOSERS
     from app.reports.catalogue import REPORTS
+    from app.reports.mailing import compose
+    from app.reports.operations import MAIL
     from app.reports.views import VIEWS, DashboardView
 
+    COMPOSERS[MAIL] = compose
     history.tell("report", "export", _l("exported it"), "download")
     for view, report in zip(VIEWS, REPORTS, strict=True):
         nav.add(appbuilder, view, group="reports", icon=report.icon, label=report.title, href=f"/reports/{report.id}/")

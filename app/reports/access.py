@@ -23,19 +23,19 @@ def sees_all(report: str) -> bool:
     return may("can_see_all", report)
 
 
-def customers_in(report: str) -> sa.ColumnElement[bool]:
-    """The customers whose figures this report may show the reader: all, or those he owns."""
+def customers_in(*, everybody: bool) -> sa.ColumnElement[bool]:
+    """The customers whose figures a report shows: `everybody`'s, or those the reader owns."""
     live = Customer.status != CustomerStatus.deleted
-    if sees_all(report):
+    if everybody:
         return live
     person = reader_id()
     return sa.false() if person is None else sa.and_(live, Customer.owner_id == person)
 
 
-def opportunities_in(report: str) -> sa.ColumnElement[bool]:
-    """The opportunities of this report: all, or those the reader entered or was given."""
+def opportunities_in(*, everybody: bool) -> sa.ColumnElement[bool]:
+    """The opportunities of a report: all, or those the reader entered or was given."""
     live = Opportunity.deleted_at.is_(None)
-    if sees_all(report):
+    if everybody:
         return live
     person = reader_id()
     if person is None:
@@ -43,22 +43,22 @@ def opportunities_in(report: str) -> sa.ColumnElement[bool]:
     return sa.and_(live, sa.or_(Opportunity.created_by_id == person, Opportunity.assignee_id == person))
 
 
-def assignees_in(report: str) -> list[tuple[str, str]]:
-    """Who has or had an opportunity of this report: (id, name), in the order of their names, for a filter."""
-    given = sa.select(Opportunity.assignee_id).where(opportunities_in(report))
+def assignees_in(*, everybody: bool) -> list[tuple[str, str]]:
+    """Who has or had an opportunity of a report: (id, name), in the order of their names, for a filter."""
+    given = sa.select(Opportunity.assignee_id).where(opportunities_in(everybody=everybody))
     found = db.session.execute(sa.select(User).where(User.id.in_(given))).scalars()
     return sorted(((str(user.id), user.get_full_name()) for user in found), key=lambda person: (person[1], person[0]))
 
 
-def cases_in(report: str) -> sa.ColumnElement[bool]:
-    """The churn cases of this report: those of the customers in it."""
-    return ChurnCase.customer_id.in_(sa.select(Customer.id).where(customers_in(report)))
+def cases_in(*, everybody: bool) -> sa.ColumnElement[bool]:
+    """The churn cases of a report: those of the customers in it."""
+    return ChurnCase.customer_id.in_(sa.select(Customer.id).where(customers_in(everybody=everybody)))
 
 
-def tickets_in(report: str) -> sa.ColumnElement[bool]:
-    """The tickets of this report: all, or those of the reader's customers and those he created or was given."""
+def tickets_in(*, everybody: bool) -> sa.ColumnElement[bool]:
+    """The tickets of a report: all, or those of the reader's customers and those he created or was given."""
     live = Ticket.deleted_at.is_(None)
-    if sees_all(report):
+    if everybody:
         return live
     person = reader_id()
     if person is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,7 @@ from flask_babel import gettext as _
 
 from app.core.clock import local, utcnow
 from app.core.sheets import csv_bytes, xlsx_into
-from app.reports.report import Ask, Column, Line, Rows, Table
+from app.reports.report import Ask, Line, Rows, Table
 
 MOST = 100_000  # lines of a file; Excel itself ends at a million
 MIME = {"csv": "text/csv; charset=utf-8", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
@@ -47,37 +46,74 @@ def file_name(ask: Ask, kind: str, what: str = "") -> str:
     return "".join(c if c.isalnum() or c in " -_.·（）()" else " " for c in name).strip()[:100] + f".{kind}"
 
 
+def title_of(ask: Ask) -> str:
+    """The report and its period, as a person says them."""
+    return " ".join(filter(None, [str(ask.report.title), ask.period.label if ask.period else ""]))
+
+
+def note_of(ask: Ask, kind: str, sheet: Sheet) -> str:
+    """What is written down about an export: the report with its filters, the kind of file, how many rows."""
+    return f"{ask.report.id}?{'&'.join(f'{k}={v}' for k, v in ask.args.items())} {kind} {len(sheet.rows)}"
+
+
 def facts_of(ask: Ask) -> list[str]:
     """The filters and when it was made, as the head of a file and of a printed page says them."""
     told = []
     if ask.report.timed:
         told.append(f"{_('Time span')}: {ask.period.label if ask.period else _('All years')}")
+    told += filters_of(ask)
+    told.append(f"{_('Made at')}: {local(utcnow()):%Y-%m-%d %H:%M}")
+    return told
+
+
+def filters_of(ask: Ask) -> list[str]:
+    """The filters that are set, in words."""
+    told = []
     for one in ask.report.filters:
         value = ask.values[one.key]
         if value:
             words = value if one.options is None else dict(one.options()).get(value, value)
             told.append(f"{one.label}: {words}")
-    told.append(f"{_('Made at')}: {local(utcnow()):%Y-%m-%d %H:%M}")
     return told
 
 
 def sheet_of(ask: Ask, table: Table) -> Sheet:
-    """The table as the page shows it: every line, what it was before, the total last."""
-    shown = table.shown
+    """The table as the page shows it: every line, what it was before, the total last.
+
+    Of a closed month the figures as reported, and in columns of their own those of today where any differs.
+    """
+    shown, all_lines = table.shown, [*table.lines, table.total]
+    differing = [c for c in shown if any(c.key in line.now for line in all_lines)]
     compared = [c for c in shown if c.kind not in ("text", "percent")] if table.total.before else []
     earlier = ask.period.before.label if ask.period else ""
     numbered = any(line.sub for line in table.lines)
-    names = [*([_("Number")] if numbered else []), str(ask.report.line_label)]
-    head = [*names, *(str(c.label) for c in shown), *(f"{c.label} {earlier}" for c in compared)]
-    kinds = [*(["text"] if numbered else []), "text", *(_KINDS.get(c.kind, "text") for c in [*shown, *compared])]
-    rows = [_row(line, [line.sub, line.label][not numbered :], shown, compared) for line in table.lines]
+    head = [
+        *([_("Number")] if numbered else []),
+        str(ask.report.line_label),
+        *(_("%(column)s (reported)", column=c.label) if c in differing else str(c.label) for c in shown),
+        *(_("%(column)s (now)", column=c.label) for c in differing),
+        *(f"{c.label} {earlier}" for c in compared),
+    ]
+    kinds = [_KINDS.get(c.kind, "text") for c in [*shown, *differing, *compared]]
+    kinds = [*(["text"] if numbered else []), "text", *kinds]
+
+    def row(line: Line, label: str) -> list[Any]:
+        now = {**line.values, **line.now}
+        return [
+            *([line.sub] if numbered else []),
+            label,
+            *(line.values.get(c.key) for c in shown),
+            *(now.get(c.key) for c in differing),
+            *(line.before.get(c.key) for c in compared),
+        ]
+
+    rows = [row(line, str(line.label)) for line in table.lines]
     if table.total.values:
-        rows.append(_row(table.total, ["", _("Total")][not numbered :], shown, compared))
-    return Sheet(str(ask.report.title), facts_of(ask), head, kinds, rows)
-
-
-def _row(line: Line, names: Sequence[Any], shown: Sequence[Column], compared: Sequence[Column]) -> list[Any]:
-    return [*map(str, names), *(line.values.get(c.key) for c in shown), *(line.before.get(c.key) for c in compared)]
+        rows.append(row(table.total, _("Total")))
+    facts = facts_of(ask)
+    if table.closed_at:
+        facts.insert(-1, _("Closed, as reported on %(day)s", day=f"{local(table.closed_at):%Y-%m-%d}"))
+    return Sheet(str(ask.report.title), facts, head, kinds, rows)
 
 
 def rows_sheet(ask: Ask, rows: Rows, label: str) -> Sheet:

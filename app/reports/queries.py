@@ -20,6 +20,7 @@ from app.customers.models import Customer, CustomerStatus
 from app.extensions import db
 from app.masterdata.models import DictionaryItem, DictionaryType
 from app.mirror.models import CustomerMonth, Order, OrderStatus
+from app.reports.models import ReportMail
 from app.sales.models import Opportunity, OpportunityStatus
 
 Scope = sa.ColumnElement[bool]
@@ -246,3 +247,9 @@ def _week_of(moment: Any, ends: Sequence[datetime]) -> sa.ColumnElement[int]:
     The bounds are instants: a database's own week would be UTC's, and begin on a day of its own.
     """
     return sa.case(*((moment < end, position) for position, end in enumerate(ends)))
+
+
+def mails_of(user_id: int, report: str) -> list[ReportMail]:
+    """What this person gets of a report by mail, or got until it stopped; oldest first."""
+    own = sa.select(ReportMail).where(ReportMail.user_id == user_id, ReportMail.report == report)
+    return list(db.session.execute(own.order_by(ReportMail.id)).scalars())

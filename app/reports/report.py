@@ -75,6 +75,8 @@ class Table:
     total: Line
     count: int
     closed_at: Any = None
+    kept: int | None = None
+    """Of a closed month with more lines than are kept: how many of them are as they were reported."""
 
     @property
     def shown(self) -> list[Column]:
@@ -98,6 +100,8 @@ class Filter:
 
     def read(self, given: str) -> str:
         """What was given if it is offered, else the default."""
+        if given == self.default:
+            return given
         if self.options is None:
             return " ".join(given.replace("\x00", "").split())[:100]
         known = {code for code, _label in self.options()}
@@ -106,11 +110,13 @@ class Filter:
 
 @dataclass(frozen=True)
 class Ask:
-    """What is asked: the report with the reader's filters. Its scopes are the signed-in reader's."""
+    """What is asked: the report with the reader's filters. Its scopes are the signed-in reader's, or with `company`
+    (nobody reads: a month is closed) the whole company's."""
 
     report: Report
     values: Mapping[str, str]
     period: Period | None = None
+    company: bool = False
 
     def at(self, other: Period) -> Ask:
         """The same question about another period."""
@@ -120,32 +126,32 @@ class Ask:
     def everybody(self) -> bool:
         """Whether the whole company's figures are asked for, without any filter but the period."""
         default = {f.key: f.default for f in self.report.filters}
-        return access.sees_all(self.report.right) and all(self.values[k] == v for k, v in default.items())
+        return self.sees_all and all(self.values[k] == v for k, v in default.items())
 
     @property
     def sees_all(self) -> bool:
         """Whether the reader sees everybody's figures here."""
-        return access.sees_all(self.report.right)
+        return self.company or access.sees_all(self.report.right)
 
     @property
     def customers(self) -> sa.ColumnElement[bool]:
         """WHERE over customers."""
-        return access.customers_in(self.report.right)
+        return access.customers_in(everybody=self.sees_all)
 
     @property
     def opportunities(self) -> sa.ColumnElement[bool]:
         """WHERE over opportunities."""
-        return access.opportunities_in(self.report.right)
+        return access.opportunities_in(everybody=self.sees_all)
 
     @property
     def cases(self) -> sa.ColumnElement[bool]:
         """WHERE over churn cases."""
-        return access.cases_in(self.report.right)
+        return access.cases_in(everybody=self.sees_all)
 
     @property
     def tickets(self) -> sa.ColumnElement[bool]:
         """WHERE over tickets."""
-        return access.tickets_in(self.report.right)
+        return access.tickets_in(everybody=self.sees_all)
 
     @property
     def args(self) -> dict[str, str]:

@@ -5,19 +5,21 @@ from __future__ import annotations
 from io import BytesIO
 from typing import Any, ClassVar
 
-from flask import abort, g, render_template, request, send_file, url_for
+from flask import abort, flash, g, redirect, render_template, request, send_file, url_for
 from flask_appbuilder import BaseView, expose
 from flask_appbuilder.security.decorators import has_access, permission_name
 from flask_babel import gettext as _
 
 from app.core.clock import local, today, utcnow
-from app.core.scope import may
+from app.core.scope import may, row_id
 from app.core.unit import unit_of_work
 from app.core.views import number_arg
 from app.mirror.queries import freshness
-from app.reports import access, dashboard, export, period, queries
+from app.notices.transport import address_in
+from app.reports import access, closing, dashboard, export, period, queries
 from app.reports.catalogue import REPORTS
-from app.reports.operations import note_export
+from app.reports.models import Every, FileKind
+from app.reports.operations import note_export, subscribe, unsubscribe
 from app.reports.report import LINES, TOTAL, Ask, Column, Report, Table, rows_behind
 
 PAGE = 50  # rows behind a figure on one page
@@ -37,14 +39,15 @@ class DashboardView(BaseView):
     def show(self) -> Any:
         report, now = self.class_permission_name, utcnow()
         today = local(now).date()
-        customers, cases = access.customers_in(report), access.cases_in(report)
-        opportunities = access.opportunities_in(report)
+        everybody = access.sees_all(report)
+        customers, cases = access.customers_in(everybody=everybody), access.cases_in(everybody=everybody)
+        opportunities = access.opportunities_in(everybody=everybody)
         best = queries.top_customers(year=today.year, customers=customers)
         figures = queries.headline(as_of=now, customers=customers, opportunities=opportunities, cases=cases)
         return render_template(
             "reports/dashboard.html",
             title=_("Dashboard"),
-            everybody=access.sees_all(report),
+            everybody=everybody,
             fresh=freshness(now),
             kpis=dashboard.kpis(figures, day=today),
             cards=[
@@ -73,13 +76,14 @@ class ReportView(BaseView):
     def show(self) -> Any:
         ask = self.report.ask(request.args)
         first = number_arg("from", 0, low=0, high=10_000_000)
-        table = self.report.table(ask, first=first)
+        table = closing.table_of(ask, first=first)
         if first and not table.lines:
             abort(404)
         pages = table.count > LINES
         return render_template(
             "reports/report.html",
             **self.page(ask, table),
+            **self.mails(),
             first=first,
             previous=self.url("show", ask, **{"from": max(0, first - LINES)}) if first else None,
             next=self.url("show", ask, **{"from": first + LINES}) if pages and first + LINES < table.count else None,
@@ -91,7 +95,7 @@ class ReportView(BaseView):
     def print(self) -> Any:
         """The same without what is only for screens."""
         ask = self.report.ask(request.args)
-        table = self.report.table(ask, most=PRINTED)
+        table = closing.table_of(ask, most=PRINTED)
         return render_template("reports/print.html", **self.page(ask, table), facts=export.facts_of(ask))
 
     @expose("/rows")
@@ -109,6 +113,7 @@ class ReportView(BaseView):
             report=self.report,
             label=self._label(ask, key),
             rows=rows,
+            reported=closing.reported(ask, column, key, today=rows.amount),
             ask=ask,
             facts=export.facts_of(ask)[:-1],
             first=first,
@@ -134,13 +139,38 @@ class ReportView(BaseView):
             sheet, name = export.rows_sheet(ask, rows, label), export.file_name(ask, kind, label)
         else:
             ask = self.report.ask(request.form)
-            sheet = export.sheet_of(ask, self.report.table(ask, most=export.MOST))
+            sheet = export.sheet_of(ask, closing.table_of(ask, most=export.MOST))
             name = export.file_name(ask, kind)
         content = sheet.file(kind)
         with unit_of_work():
-            told = f"{self.report.id}?{'&'.join(f'{k}={v}' for k, v in ask.args.items())} {kind} {len(sheet.rows)}"
-            note_export(told, actor=g.user._get_current_object(), ip=request.remote_addr)
+            note_export(export.note_of(ask, kind, sheet), actor=g.user._get_current_object(), ip=request.remote_addr)
         return send_file(BytesIO(content), mimetype=export.MIME[kind], as_attachment=True, download_name=name)
+
+    @expose("/mail", methods=["POST"])
+    @has_access
+    @permission_name("export")
+    def mail(self) -> Any:
+        """Send the report to oneself from now on."""
+        ask = self.report.ask(request.form)
+        me = g.user._get_current_object()
+        every, kind = request.form.get("every", ""), request.form.get("format", "")
+        if every not in list(Every) or kind not in list(FileKind) or address_in(me.email) is None:
+            abort(400)
+        with unit_of_work():
+            subscribe(me, self.report.id, ask.args, every=Every(every), kind=FileKind(kind))
+        flash(_("You get this report by e-mail from the next time on."), "success")
+        return redirect(self.url("show", ask) + "#mail")
+
+    @expose("/mail/<pk>/stop", methods=["POST"])
+    @has_access
+    @permission_name("export")
+    def stop_mail(self, pk: Any) -> Any:
+        """End a mail of one's own."""
+        with unit_of_work():
+            if not unsubscribe(g.user._get_current_object(), self.report.id, row_id(pk) or 0):
+                abort(404)
+        flash(_("You no longer get this report by e-mail."), "success")
+        return redirect(self.url("show", self.report.ask(request.form)) + "#mail")
 
     # -- what the pages share --------------------------------------------------------------------------------
 
@@ -161,6 +191,17 @@ class ReportView(BaseView):
             "print_url": self.url("print", ask),
             "fresh": freshness(utcnow()),
             **self.frame(),
+        }
+
+    def mails(self) -> dict[str, Any]:
+        """What the page says of the reader's mails: the form is for who may export and has an address."""
+        address = address_in(g.user.email) if may("can_export", self.report.right) else None
+        mails = queries.mails_of(g.user.id, self.report.id) if address else []
+        return {
+            "address": address,
+            "mails": [(mail, export.filters_of(self.report.ask(mail.given))) for mail in mails],
+            "every": list(Every),
+            "kinds": list(FileKind),
         }
 
     def frame(self) -> dict[str, Any]:
@@ -190,7 +231,7 @@ class ReportView(BaseView):
         """What the line of this key is called; 404 for none."""
         if key == TOTAL:
             return str(_("All"))
-        label = self.report.label_of(ask, key)
+        label = self.report.label_of(ask, key) or closing.label_of(ask, key)
         if label is None:
             abort(404)
         return str(label)

@@ -8,13 +8,15 @@ zone and fires 61 times in the hour a clock is put forward, so the few rules we 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask_babel import lazy_gettext as _l
 
-SATURDAY = 5
+from config import Config
+
+MONDAY, SATURDAY = 0, 5
 EVERY_DAY = frozenset(range(7))
 BACKFILL = 60  # missed periods that are caught up at most, the latest ones
 HAND = "hand-"
@@ -45,6 +47,38 @@ class Rule:
         today = now.astimezone(zone).date()
         days = (today + timedelta(days=n) for n in range(-8, 9))
         return [datetime.combine(day, self.at) for day in days if day.weekday() in self.days]
+
+
+@dataclass(frozen=True)
+class Monthly:
+    """A wall-clock time on one day of every month; the day is 1 to 28, so that every month has it."""
+
+    day: int
+    at: time
+
+    def last(self, now: datetime, zone: ZoneInfo) -> datetime:
+        """The wall-clock time of the newest occurrence that is not after `now`."""
+        return max(wall for wall in self._around(now, zone) if instant(wall, zone) <= now)
+
+    def next(self, now: datetime, zone: ZoneInfo) -> datetime:
+        """The wall-clock time of the first occurrence after `now`."""
+        return min(wall for wall in self._around(now, zone) if instant(wall, zone) > now)
+
+    def between(self, after: datetime, until: datetime) -> list[datetime]:
+        """The wall-clock times of the occurrences in (after, until], both wall-clock times; oldest first."""
+        months = range(_month(after), _month(until) + 1)
+        return [wall for wall in map(self._in, months) if after < wall <= until]
+
+    def _in(self, month: int) -> datetime:
+        return datetime.combine(date(month // 12, month % 12 + 1, self.day), self.at)
+
+    def _around(self, now: datetime, zone: ZoneInfo) -> list[datetime]:
+        month = _month(now.astimezone(zone))
+        return [self._in(month + n) for n in (-1, 0, 1)]
+
+
+def _month(moment: datetime) -> int:
+    return moment.year * 12 + moment.month - 1
 
 
 @dataclass(frozen=True)
@@ -82,7 +116,7 @@ class Periodic:
     id: str
     label: Any
     path: str  # of the function, called with the period
-    rule: Rule | Every
+    rule: Rule | Monthly | Every
     backfill: bool  # whether every missed period is caught up, or only the newest
 
 
@@ -126,5 +160,19 @@ TICKET_ESCALATION = Periodic(
 MORNING = Periodic(
     "morning", _l("Notifications of the morning"), "jobs.notify.run", Rule(EVERY_DAY, time(6)), backfill=False
 )
+MONTH_CLOSE = Periodic(
+    "month-close", _l("Closing of the month"), "jobs.month_close.run", Monthly(Config.LIUKE_CLOSE_DAY, time(5)),
+    backfill=True,
+)  # fmt: skip
+WEEKLY_MAIL = Periodic(
+    "weekly-mail", _l("Weekly reports by e-mail"), "jobs.report_mail.weekly", Rule(frozenset({MONDAY}), time(7, 30)),
+    backfill=False,
+)  # fmt: skip
+MONTHLY_MAIL = Periodic(  # the day after the month is closed
+    "monthly-mail", _l("Monthly reports by e-mail"), "jobs.report_mail.monthly",
+    Monthly(Config.LIUKE_CLOSE_DAY + 1, time(7, 30)), backfill=False,
+)  # fmt: skip
 
-PERIODIC = (ATTACHMENT_SWEEP, CHURN_SCAN, MORNING, SESSION_SWEEP, TICKET_ESCALATION)
+PERIODIC = (
+    ATTACHMENT_SWEEP, CHURN_SCAN, MONTH_CLOSE, MONTHLY_MAIL, MORNING, SESSION_SWEEP, TICKET_ESCALATION, WEEKLY_MAIL,
+)  # fmt: skip

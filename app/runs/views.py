@@ -18,6 +18,8 @@ COUNTS = {
     "opened": _l("Opened"),
     "recovered": _l("Recovered"),
     "open": _l("Open cases"),
+    "closed": _l("Reports closed"),
+    "queued": _l("Mails queued"),
     "told": _l("Notifications"),
     "removed": _l("Removed"),
     "sessions": _l("Sessions removed"),

@@ -48,6 +48,8 @@ def fill(*, lead: User, manager: User, size: int = 1) -> None:
         builders.participant(activity, customer)
         builders.handover_item(handover, customer, to=manager)
         builders.handover(leaver=manager, actor=lead)
+        builders.report_close()
+        builders.report_mail()
         builders.team() if number else team
         builders.user()
         builders.role()

@@ -38,7 +38,12 @@ class Forecast(Report):
     timed = False
     compares = False
     filters = (
-        Filter("manager", _l("Account manager"), lambda: access.assignees_in(Forecast.right), empty=_l("Everybody")),
+        Filter(
+            "manager",
+            _l("Account manager"),
+            lambda: access.assignees_in(everybody=access.sees_all(Forecast.right)),
+            empty=_l("Everybody"),
+        ),
     )
 
     def columns(self, ask: Ask) -> list[Column]:

@@ -52,7 +52,12 @@ class Funnel(Report):
     line_label = _l("Stage")
     closes = False
     filters = (
-        Filter("manager", _l("Account manager"), lambda: access.assignees_in(Funnel.right), empty=_l("Everybody")),
+        Filter(
+            "manager",
+            _l("Account manager"),
+            lambda: access.assignees_in(everybody=access.sees_all(Funnel.right)),
+            empty=_l("Everybody"),
+        ),
         Filter("source", _l("Opportunity source"), _sources, empty=_l("All sources")),
     )
 

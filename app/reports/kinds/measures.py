@@ -46,7 +46,9 @@ class Retention(Report):
     title = _l("Retention effect")
     about = _l("Who ordered again after a measure, and who without one.")
     line_label = _l("Group")
-    filters = (Filter("by", _l("Group by"), lambda: [(key, label) for key, (label, _c) in GROUPS.items()], default="type"),)
+    filters = (
+        Filter("by", _l("Group by"), lambda: [(key, label) for key, (label, _c) in GROUPS.items()], default="type"),
+    )
 
     def columns(self, ask: Ask) -> list[Column]:
         return [

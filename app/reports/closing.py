@@ -1,0 +1,232 @@
+"""Closed months: the company's figures of a month stay as they were reported; what late data changed stands beside.
+
+Kept are the whole company's figures with the filters nobody touched. Everything else (a manager's own figures, a
+quarter, another filter) is counted anew whenever it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from functools import cached_property
+from typing import Any
+
+import sqlalchemy as sa
+from flask_appbuilder.security.sqla.models import User
+
+from app.core.clock import local, utcnow
+from app.core.unit import unit_of_work
+from app.extensions import db
+from app.notices.operations import insert
+from app.reports.catalogue import REPORTS
+from app.reports.models import ReportClose
+from app.reports.period import Period, month_of
+from app.reports.report import LINES, TOTAL, Ask, Column, Line, Report, Table, zero
+
+KEPT = 500  # lines of a long report; its total is of all lines
+
+
+# -- closing ------------------------------------------------------------------------------------------------------
+
+
+def close(month: Period, *, by: User | None = None) -> int:
+    """Keep every report's figures of a month as they are now; `by` is nobody when the schedule does it.
+
+    A report that is closed for this month already stays as it is. Returns how many were closed now. Commits report by
+    report, so that reading does not hold up others. Raises `ValueError` for anything but a month that is over.
+    """
+    now = utcnow()
+    if month.months != 1 or not month.is_over(local(now).date()):
+        raise ValueError(f"not a month that is over: {month.code}")
+    closed = 0
+    for report in REPORTS:
+        if not (report.closes and report.timed) or _found(report, month):
+            continue
+        table = packed(report, month)
+        with unit_of_work():
+            row = insert(ReportClose).values(
+                report=report.id, month=month.first, closed_at=now, closed_by_id=by.id if by else None, table=table
+            )
+            kept = row.on_conflict_do_nothing(index_elements=["report", "month"]).returning(ReportClose.id)
+            closed += db.session.execute(kept).scalar_one_or_none() is not None
+    return closed
+
+
+def month_to_close(now: datetime) -> Period:
+    """The month before the one this instant lies in, on the company's calendar."""
+    return month_of(local(now).date()).before
+
+
+def packed(report: Report, month: Period) -> dict[str, Any]:
+    """The whole company's table of a month as JSON keeps it. Reads only.
+
+    Of a long report the first 500 lines that are not all nothing; `whole` says whether those are all there are.
+    """
+    ask = replace(report.ask({}), period=month, company=True)
+    long = report.count(ask) is not None
+    table = report.table(ask, most=KEPT + 1, compare=False)
+    lines = [line for line in table.lines if not long or _counts(table.columns, line)]
+    first = lines[:KEPT] if long else lines
+    return {
+        "total": _packed(table.total.values),
+        "lines": [{"key": line.key, "label": str(line.label), "values": _packed(line.values)} for line in first],
+        "whole": len(first) == len(lines),
+    }
+
+
+def _counts(columns: Sequence[Column], line: Line) -> bool:
+    """Whether a line is more than nothing."""
+    return any(line.values.get(column.key) for column in columns if column.adds_up)
+
+
+def _packed(value: Any) -> Any:
+    """A value as JSON can keep it; amounts to the last digit."""
+    if isinstance(value, Decimal):
+        return {"$": str(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _packed(one) for key, one in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_packed(one) for one in value]
+    return value if value is None or isinstance(value, (bool, int, float)) else str(value)
+
+
+def _unpacked(value: Any) -> Any:
+    """What was packed, with tuples for lists: charts ask for what cannot change."""
+    if isinstance(value, list):
+        return tuple(_unpacked(one) for one in value)
+    if not isinstance(value, dict):
+        return value
+    if value.keys() == {"$"}:
+        return Decimal(value["$"])
+    return {key: _unpacked(one) for key, one in value.items()}
+
+
+# -- showing ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A closed month of one report."""
+
+    at: datetime
+    table: Mapping[str, Any]
+
+    @cached_property
+    def total(self) -> Line:
+        """What all lines came to."""
+        return Line(TOTAL, "", _unpacked(self.table["total"]))
+
+    @cached_property
+    def lines(self) -> dict[str, Line]:
+        """The lines that are kept, in the order of then."""
+        return {one["key"]: Line(one["key"], one["label"], _unpacked(one["values"])) for one in self.table["lines"]}
+
+    @property
+    def whole(self) -> bool:
+        """Whether every line is kept that was not all nothing."""
+        return bool(self.table["whole"])
+
+
+def kept_of(ask: Ask) -> Kept | None:
+    """What is kept of what is asked; None for a month that is open, and for everything that no month keeps."""
+    return _found(ask.report, ask.period) if ask.period is not None and _may_be_kept(ask) else None
+
+
+def table_of(ask: Ask, *, first: int = 0, most: int | None = LINES) -> Table:
+    """The answer as readers are shown it: of a closed month what was reported, with today's figure beside it where
+    that differs (`Line.now`). The month before, which it is compared with, is as it was reported too."""
+    kept = kept_of(ask)
+    table = ask.report.table(ask, first=first, most=most) if kept is None else _as_reported(ask, kept, first, most)
+    if not table.total.before or ask.period is None or (earlier := kept_of(ask.at(ask.period.before))) is None:
+        return table
+    return replace(
+        table,
+        lines=[_compared(line, earlier) for line in table.lines],
+        total=replace(table.total, before=earlier.total.values),
+    )
+
+
+def label_of(ask: Ask, key: str) -> str | None:
+    """What a line of a closed month was called that is gone since; None if it has none of this key."""
+    kept = kept_of(ask)
+    return str(kept.lines[key].label) if kept is not None and key in kept.lines else None
+
+
+def reported(ask: Ask, column: Column, key: str, *, today: Any) -> tuple[Any, datetime] | None:
+    """What a closed month reported in a cell, and when, if the rows behind it come to something else `today`."""
+    kept = kept_of(ask)
+    if kept is None or (key != TOTAL and key not in kept.lines and not kept.whole):
+        return None
+    line = kept.total if key == TOTAL else kept.lines.get(key)
+    was = line.values.get(column.key) if line is not None else None
+    was = zero([column], column.key) if was is None else was
+    return (was, kept.at) if was != today else None
+
+
+def _may_be_kept(ask: Ask) -> bool:
+    return ask.report.closes and ask.period is not None and ask.period.months == 1 and ask.everybody
+
+
+def _found(report: Report, month: Period) -> Kept | None:
+    row = db.session.execute(
+        sa.select(ReportClose.closed_at, ReportClose.table).where(
+            ReportClose.report == report.id, ReportClose.month == month.first
+        )
+    ).one_or_none()
+    return None if row is None else Kept(row.closed_at, row.table)
+
+
+def _as_reported(ask: Ask, kept: Kept, first: int, most: int | None) -> Table:
+    """The lines as they were reported, in the order of then; after them those that are new since."""
+    report = ask.report
+    # So many that those which are not kept can be told by their place, whatever rank the kept ones have today.
+    live = report.table(ask, most=None if most is None else first + most + len(kept.lines))
+    today = {line.key: line for line in live.lines}
+    missing = [key for key in kept.lines if key not in today]
+    gone = len(missing)
+    if missing and live.count > len(live.lines):  # of a long report they may have fallen far behind
+        today.update({line.key: line for line in report.lines(ask, keys=missing)})
+        gone = sum(report.label_of(ask, key) is None for key in missing if key not in today)
+    lines = [_beside(live.columns, line, today.get(key)) for key, line in kept.lines.items()]
+    for line in live.lines:
+        if line.key not in kept.lines:
+            new = kept.whole and _counts(live.columns, line)
+            lines.append(_beside(live.columns, replace(line, values={}), line) if new else line)
+    if report.count(ask) is not None:
+        lines = lines[first : None if most is None else first + most]
+    total = _beside(live.columns, kept.total, live.total)
+    return Table(live.columns, lines, total, live.count + gone, kept.at, None if kept.whole else len(kept.lines))
+
+
+def _beside(columns: Sequence[Column], kept: Line, today: Line | None) -> Line:
+    """A kept line with what is counted today where that differs; a line without today's is gone: nothing is counted.
+
+    What was not kept (the line or the column is new since) was reported as nothing.
+    """
+    live = today.values if today is not None else {}
+    there_is = [column for column in columns if column.key in live or (today is None and column.adds_up)]
+    values, now = {**live, **_nothing(there_is), **kept.values}, {}
+    for column in there_is:
+        key, there = column.key, live.get(column.key)
+        if column.kind == "text" and there is not None and not isinstance(there, str):
+            values[key] = there  # words in the reader's language, no figure
+        elif there is None and column.adds_up:
+            there = zero(columns, key)
+        if values[key] != there:
+            now[key] = there
+    label = today.label if today is not None and str(today.label) else kept.label
+    return Line(kept.key, label, values, today.before if today is not None else {}, now)
+
+
+def _nothing(columns: Sequence[Column]) -> dict[str, Any]:
+    empty = {"share": Decimal("0.0")}
+    return {c.key: zero(columns, c.key) if c.adds_up else empty.get(c.kind) for c in columns}
+
+
+def _compared(line: Line, earlier: Kept) -> Line:
+    """A line beside what was reported of it a month earlier; what is not kept of then is counted."""
+    if line.key in earlier.lines:
+        return replace(line, before=earlier.lines[line.key].values)
+    return replace(line, before={}) if earlier.whole else line
