@@ -24,7 +24,7 @@ from app.handover.models import Handover, HandoverItem, ItemOutcome, RecordKind
 from app.marketing.models import Activity, ActivityKind, Participant
 from app.masterdata.models import CalendarDay, DictionaryItem, DictionaryType
 from app.mirror.models import Order, OrderLine, OrderStatus, Product, Stock, SyncRun, SyncStatus
-from app.reports.models import Every, FileKind, ReportClose, ReportMail
+from app.reports.models import DashboardTile, Every, FileKind, ReportClose, ReportMail
 from app.runs.models import JobRun, RunStatus
 from app.sales.models import CloseKind, Opportunity, OpportunityStatus, PlanStep
 from app.security.models import RoleProfile, Team, UserProfile
@@ -399,3 +399,11 @@ def activity(*, title: str = "春季展会", kind: ActivityKind = ActivityKind.f
 def participant(activity: Activity, customer: Customer | None = None) -> Participant:
     """A customer at an activity."""
     return _kept(Participant(activity=activity, customer=customer or globals()["customer"]()))
+
+
+# -- reports ----------------------------------------------------------------------------------------------------
+
+
+def dashboard_tile(*, user: User | None = None, key: str = "amount", position: int = 0) -> DashboardTile:
+    """A tile somebody chose for his dashboard."""
+    return _kept(DashboardTile(user_id=(user or globals()["user"]()).id, key=key, position=position))

@@ -6,6 +6,8 @@ records he may not open.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import sqlalchemy as sa
 from flask_appbuilder.security.sqla.models import User
 
@@ -15,6 +17,7 @@ from app.customers.access import VisibleCustomers
 from app.customers.models import Customer, CustomerStatus
 from app.extensions import db
 from app.sales.models import Opportunity
+from app.security.models import UserProfile
 from app.tickets.models import Ticket
 
 
@@ -74,3 +77,39 @@ def openable_customers(ids: list[int]) -> set[int]:
         return set()
     found = sa.select(Customer.id).where(Customer.id.in_(ids), VisibleCustomers.criterion())
     return set(db.session.execute(found).scalars())
+
+
+@dataclass(frozen=True)
+class Scopes:
+    """Whose figures a page with several is about: a WHERE over each kind of record."""
+
+    customers: sa.ColumnElement[bool]
+    opportunities: sa.ColumnElement[bool]
+    cases: sa.ColumnElement[bool]
+    tickets: sa.ColumnElement[bool]
+
+
+def scopes_in(report: str, team_id: int | None = None) -> Scopes:
+    """What `report` may show the reader; of one team, what `*_in` would show to one of its members.
+
+    A team is its members, so its customers are those they own.
+    """
+    everybody = sees_all(report)
+    everything = Scopes(
+        customers_in(everybody=everybody),
+        opportunities_in(everybody=everybody),
+        cases_in(everybody=everybody),
+        tickets_in(everybody=everybody),
+    )
+    if team_id is None:
+        return everything
+    members = sa.select(UserProfile.user_id).where(UserProfile.team_id == team_id)
+    own = sa.select(Customer.id).where(Customer.owner_id.in_(members))
+    opportunities = sa.or_(Opportunity.created_by_id.in_(members), Opportunity.assignee_id.in_(members))
+    tickets = sa.or_(Ticket.created_by_id.in_(members), Ticket.assignee_id.in_(members), Ticket.customer_id.in_(own))
+    return Scopes(
+        sa.and_(everything.customers, Customer.owner_id.in_(members)),
+        sa.and_(everything.opportunities, opportunities),
+        sa.and_(everything.cases, ChurnCase.customer_id.in_(own)),
+        sa.and_(everything.tickets, tickets),
+    )

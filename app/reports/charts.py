@@ -206,6 +206,62 @@ def funnel(
     return _drawn(chart, label, "funnel", notes=_NOTES - {"x_label"})
 
 
+def stacked(
+    labels: Sequence[str],
+    series: Sequence[tuple[str, Sequence[int]]],
+    *,
+    label: str,
+    width: int = 340,
+    height: int = 180,
+) -> Markup:
+    """For each label one column of 100 per cent, of which every series has its share; the first lies at the foot.
+
+    `series` are counts, from the best to the worst: the colours say so, legends use `q1` to `q4`. A label without any
+    has no column. Nothing at all, no chart: ''.
+    """
+    wholes = [sum(counts) for counts in zip(*(values for _name, values in series), strict=True)]
+    if not any(wholes):
+        return Markup("")
+    shares = [
+        (name, [n * 100 / whole if whole else None for n, whole in zip(values, wholes, strict=True)])
+        for name, values in series
+    ]
+    texts = [
+        [f"{n:,} ({n / whole:.1%})" if whole else "" for n, whole in zip(values, wholes, strict=True)]
+        for _name, values in series
+    ]
+    return _upright(
+        pygal.StackedBar, labels, shares, label=label, name="stacked", formatter=None, hrefs=None,
+        width=width, height=height, scale=(0, 50, 100), texts=texts,
+    )  # fmt: skip
+
+
+def spark(values: Sequence[Number | None], *, label: str, width: int = 72, height: int = 24) -> Markup:
+    """A line without scale or marks, from the lowest value at the foot to the highest at the top; None is left out.
+
+    Equal values lie in the middle. Fewer than two, no line: ''.
+    """
+    known = [(place, float(v)) for place, v in enumerate(values) if v is not None]
+    if len(known) < 2:
+        return Markup("")
+    low, high = min(v for _place, v in known), max(v for _place, v in known)
+    room, across = height - 4, (width - 4) / (len(values) - 1)
+    points = " ".join(
+        f"{2 + place * across:.1f} {2 + (room * (high - v) / (high - low) if high > low else room / 2):.1f}"
+        for place, v in known
+    )
+    line = Markup('<g class="series color-0"><polyline class="line reactive nofill" points="{}"/></g>').format(points)
+    return _svg("spark", label, width, height, line)
+
+
+def _svg(name: str, label: str, width: int, height: int, shapes: Markup) -> Markup:
+    """A picture too simple for pygal, with the marks of the others."""
+    return Markup(
+        '<svg xmlns="http://www.w3.org/2000/svg" class="lk-chart {}" role="img" aria-label="{}" viewBox="0 0 {} {}">'
+        "{}</svg>"
+    ).format(name, _clean(label), width, height, shapes)
+
+
 def _upright(
     kind: Callable[..., Any],
     labels: Sequence[str],
@@ -217,16 +273,18 @@ def _upright(
     hrefs: Links,
     width: int,
     height: int,
+    scale: Sequence[float] | None = None,
+    texts: Sequence[Sequence[str]] | None = None,
     **options: Any,
 ) -> Markup:
-    """A chart with the labels along the foot and a scale of round numbers at the left.
+    """A chart with the labels along the foot and a scale of round numbers, or `scale`, at the left.
 
-    A series without a name has the labels for names.
+    A series without a name has the labels for names. `texts` are what the tips say instead of the values.
     """
     known = [v for _name, values in series for v in values if v is not None]
     if not known:
         return Markup("")
-    ticks = _ticks(known)
+    ticks = list(scale) if scale is not None else _ticks(known)
     shown = [_Wide(_cut(_clean(text), LABEL_WIDTH)) for text in labels]
     room = (width - 60) / max(1, len(shown))
     every = math.ceil((max(map(len, shown)) + 1) * 0.6 * FONT_SIZE / room)
@@ -238,11 +296,12 @@ def _upright(
     chart._series_margin = 0.2
     chart.x_labels = shown
     every_link = hrefs if hrefs is not None else [[None] * len(labels)] * len(series)
-    for (title, values), links in zip(series, every_link, strict=True):
+    every_text = texts or [[_formatted(v, formatter) if v is not None else "" for v in own] for _name, own in series]
+    for (title, values), links, said in zip(series, every_link, every_text, strict=True):
         names = labels if title is None else [title] * len(labels)
         points = [
-            None if value is None else _point(value, _formatted(value, formatter), name=own, href=href)
-            for own, value, href in zip(names, values, links, strict=True)
+            None if value is None else _point(value, text, name=own, href=href)
+            for own, value, text, href in zip(names, values, said, links, strict=True)
         ]
         chart.add("", points)
     named = all(title is not None for title, _values in series)

@@ -1,214 +1,357 @@
-"""经营看板: from figures to cards, each a chart with its table."""
+"""经营看板: from figures to tiles, each number with its change, each chart with its table."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 from flask import url_for
 from flask_babel import format_date, ngettext
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
 
 from app.core import format as fmt
+from app.core.scope import may
 from app.core.web import language
-from app.reports import charts
+from app.masterdata.models import DictionaryType
+from app.reports import access, charts, queries
+from app.reports.access import Scopes
+from app.reports.catalogue import BY_ID
 from app.reports.drawing import drawn
 from app.reports.figures import money_parts, shares, short_money
-from app.reports.queries import ChurnWeek, Contribution, Headline, LevelCount, StageCount
+from app.reports.kinds.funnel import STAGES
+from app.reports.queries import Chances, Contribution, Figure, Group, Happened, Service
+from app.reports.span import Span
+from app.reports.tiles import BY_KEY, Tile
 
-WIDE, NARROW = 520, 320  # half a desktop page, and a phone
+WIDE, THIRD, NARROW = 720, 340, 320  # two thirds of a desktop page, one third, and a phone
+REGIONS = 5  # that have room beside the ring
+
+SPANS = (("month", _l("This month")), ("quarter", _l("This quarter")), ("year", _l("This year")))
+_AGAINST = {"month": _l("vs last month"), "quarter": _l("vs last quarter"), "year": _l("vs last year")}
+
+HOW = {
+    "amount": _l("Sum of the orders of the span so far; cancelled ones are left out, unpaid ones count."),
+    "new": _l("Customers registered in the span so far, whatever became of them; deleted ones are left out."),
+    "satisfaction": _l("Mean of the final satisfaction, 1 to 5, of the tickets archived in the span so far."),
+    "warnings": _l("Churn warnings opened in the span so far, whatever became of them."),
+    "retention": _l(
+        "Of the customers who ordered in the 12 whole months before the last 12 whole months: the per cent who ordered"
+        " in the last 12 as well. It is compared with the same figure one month, quarter or year earlier."
+    ),
+    "open": _l("Opportunities that are unassigned or in development now, and that were at the moment compared with."),
+    "churn-trend": _l(
+        "By month: warnings opened, cases whose first measure was taken, cases confirmed lost (also if the customer"
+        " was won back later)."
+    ),
+    "funnel": _l(
+        "Opportunities entered in the span, and how many of them are assigned, have a plan (or were won without one)"
+        " and were won by now."
+    ),
+    "best": _l("The customers with the highest order amount in the period; cancelled orders are left out."),
+    "composition": _l("Active customers by level and by region; lost and deleted ones are left out."),
+    "answers": _l(
+        "What customers said when a ticket was fed back, in the month they said it; a returned ticket has more than one"
+        " answer. The hours run from a ticket's entry to its first handling, of tickets first handled in the span."
+    ),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Kpi:
-    """One figure of the strip: its name, the number with its unit, a line below, and how it changed."""
+    """One figure of the strip: the number with its unit, how it changed, and a small line of what it was."""
 
-    label: str
+    tile: Tile
     value: str
     unit: str = ""
-    note: str = ""
     change: str = ""
-    rises: bool = True
+    rises: bool | None = None  # None: as before
+    good: bool | None = None  # whether the change is; None: neither
+    against: Any = ""
+    line: str = ""
+    url: str | None = None
 
 
 @dataclass(frozen=True)
 class Card:
     """One chart with its legend and its table. Without anything to show it says why."""
 
-    key: str
-    title: str
+    tile: Tile
     note: str
     span: str
     empty: tuple[str, str, str]  # icon, what is missing, where it comes from
     wide: str = ""
-    narrow: str = ""
+    narrow: str = ""  # where it is another
     middle: tuple[str, str] | None = None  # of a ring: number and word
+    corner: str = ""
     legend: Sequence[tuple[str, str]] = ()  # name, figure; coloured like the chart
+    colours: str = "k"  # classes of the legend: k1, k2 ...
+    bars: Sequence[tuple[str, int, int]] = ()  # name, number, of which whole
     facts: Sequence[tuple[str, str]] = ()  # name, figure; what the chart has no room for
     head: Sequence[str] = ()
     numeric: frozenset[int] = frozenset()
     rows: list[list[Any]] = field(default_factory=list)
+    url: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Its name in addresses of the page."""
+        return self.tile.key
 
 
-def kpis(figures: Headline, *, day: date) -> list[Kpi]:
-    """The strip over the charts. `day` is the company's today."""
-    this_year, unit = money_parts(figures.ordered_this_year)
-    last_year, last_unit = money_parts(figures.ordered_last_year)
+def tiles(shown: Sequence[Tile], *, span: Span, scopes: Scopes) -> tuple[list[Kpi], list[Card]]:
+    """The strip and the charts of these tiles, in their order. Only what is shown is asked for."""
+    asked = _Asked(span, scopes)
+
+    def happened() -> Happened:
+        found: Happened = asked(queries.happened, "customers", "cases")
+        return found
+
+    makers: dict[str, Callable[[], Any]] = {
+        "amount": lambda: amount_kpi(asked(queries.ordered, "customers"), span),
+        "new": lambda: count_kpi("new", happened().new, span, good=True),
+        "satisfaction": lambda: satisfaction_kpi(asked(queries.service, "tickets").satisfaction, span),
+        "warnings": lambda: count_kpi("warnings", happened().warnings, span, good=False),
+        "retention": lambda: retention_kpi(asked(queries.retention, "customers"), span),
+        "open": lambda: count_kpi("open", asked(queries.chances, "opportunities").open, span, good=None),
+        "churn-trend": lambda: churn_card(happened(), span),
+        "funnel": lambda: funnel_card(asked(queries.chances, "opportunities"), span),
+        "best": lambda: _best(span, scopes),
+        "composition": lambda: composition_card(queries.composition(customers=scopes.customers), span),
+        "answers": lambda: service_card(asked(queries.service, "tickets"), span),
+    }
+    return (
+        [makers[tile.key]() for tile in shown if not tile.chart],
+        [makers[tile.key]() for tile in shown if tile.chart],
+    )
+
+
+class _Asked:
+    """Figures that several tiles show, asked for once."""
+
+    def __init__(self, span: Span, scopes: Scopes) -> None:
+        self.span, self.scopes = span, scopes
+        self.known: dict[Any, Any] = {}
+
+    def __call__(self, query: Any, *scopes: str) -> Any:
+        if query not in self.known:
+            self.known[query] = query(span=self.span, **{name: getattr(self.scopes, name) for name in scopes})
+        return self.known[query]
+
+
+# -- figures ------------------------------------------------------------------------------------------------------
+
+
+def amount_kpi(figure: Figure, span: Span) -> Kpi:
+    """订单金额, with its growth in per cent."""
+    value, unit = money_parts(figure.now)
     change = ""
-    if figures.ordered_last_year > 0:
-        grown = (figures.ordered_this_year / figures.ordered_last_year - 1) * 100
-        change = f"{abs(grown):,.1f}%"
-    return [
-        Kpi(
-            _("Order amount %(year)s", year=day.year),
-            this_year,
-            unit,
-            note=_("vs %(year)s", year=day.year - 1) if change else _("since 1 January"),
-            change=change,
-            rises=figures.ordered_this_year >= figures.ordered_last_year,
-        ),
-        Kpi(
-            _("Same period %(year)s", year=day.year - 1),
-            last_year,
-            last_unit,
-            note=_("until %(day)s", day=short_day(day)),
-        ),
-        Kpi(
-            _("Active customers"),
-            f"{figures.active_customers:,}",
-            note=_("%(n)s new this year", n=f"{figures.new_customers:,}"),
-        ),
-        Kpi(
-            _("Churn warnings"),
-            f"{figures.warnings:,}",
-            note=_("%(n)s deferred", n=f"{figures.deferred:,}"),
-        ),
-        Kpi(
-            _("Open opportunities"),
-            f"{figures.open_opportunities:,}",
-            note=_("%(amount)s expected", amount=short_money(figures.expected)),
-        ),
-    ]
+    if figure.before > 0:
+        change = f"{abs(figure.now / figure.before - 1) * 100:,.1f}%"
+    elif figure.now:
+        change = _("from 0")
+    return _kpi("amount", value, figure, span, unit=unit, change=change, good=True)
 
 
-def churn_card(weeks: Sequence[ChurnWeek]) -> Card:
-    """客户流失: warnings, recoveries and losses week by week."""
-    names = [_("New warnings"), _("Recovered"), _("Lost")]
-    happened = any(w.opened or w.recovered or w.lost for w in weeks)
-    series = tuple(zip(names, zip(*((w.opened, w.recovered, w.lost) for w in weeks), strict=True), strict=True))
-    labels = tuple(short_day(w.monday) for w in weeks)
+def count_kpi(key: str, figure: Figure, span: Span, *, good: bool | None) -> Kpi:
+    """A number of records. `good`: whether more of them are."""
+    return _kpi(key, f"{figure.now:,}", figure, span, change=f"{abs(figure.now - figure.before):,}", good=good)
+
+
+def satisfaction_kpi(figure: Figure, span: Span) -> Kpi:
+    """服务满意度, 1 to 5."""
+    if figure.now is None:
+        return _kpi("satisfaction", "—", figure, span, good=True)
+    change = "" if figure.before is None else f"{abs(figure.now - figure.before)}"
+    return _kpi("satisfaction", f"{figure.now}", figure, span, unit="/ 5", change=change, good=True)
+
+
+def retention_kpi(figure: Figure, span: Span) -> Kpi:
+    """老客户留存率, with its change in percentage points."""
+    if figure.now is None:
+        return _kpi("retention", "—", figure, span, good=True)
+    change = "" if figure.before is None else _("%(n)s points", n=abs(figure.now - figure.before))
+    return _kpi("retention", f"{figure.now}", figure, span, unit="%", change=change, good=True)
+
+
+def _kpi(
+    key: str, value: str, figure: Figure, span: Span, *, good: bool | None, unit: str = "", change: str = ""
+) -> Kpi:
+    tile = BY_KEY[key]
+    rises = None if not change or figure.now == figure.before else figure.now > figure.before
+    line = drawn(
+        charts.spark, tuple(None if v is None else float(v) for v in figure.recent),
+        label=_("%(name)s: the last six whole months", name=tile.label),
+    )  # fmt: skip
+    return Kpi(
+        tile, value, unit=unit, change="±0" if change and rises is None else change, rises=rises,
+        good=None if rises is None or good is None else rises == good,
+        against=_AGAINST[span.code] if change else "", line=line, url=report_url(tile, span),
+    )  # fmt: skip
+
+
+# -- charts -------------------------------------------------------------------------------------------------------
+
+
+def churn_card(found: Happened, span: Span) -> Card:
+    """客户流失趋势: warnings, deferred and lost cases of twelve months."""
+    names = [_("New warnings"), _("Deferred"), _("Lost")]
+    some = any(any(series) for series in found.trend)
+    series, labels = tuple(zip(names, found.trend, strict=True)), tuple(short_month(m) for m in found.months)
 
     def draw(width: int, height: int) -> Markup:
-        label = _("Churn cases by week: new warnings, recovered, lost")
-        # Columns, not lines: most weeks have nothing of one kind, and lines would lie upon each other at zero.
+        label = _("Churn cases by month: new warnings, deferred, lost")
+        # Columns, not lines: many months have nothing of one kind, and lines would lie upon each other at zero.
         return drawn(charts.columns, labels, series, label=label, width=width, height=height)
 
     return Card(
-        key="churn",
-        title=_("Churn cases"),
-        note=_("last %(n)d weeks", n=len(weeks)),
+        BY_KEY["churn-trend"],
+        note=_("last %(n)d months", n=len(found.months)),
         span="s8",
         empty=("heart-handshake", _("No churn cases in this time"), _("The churn run opens them on Saturdays.")),
-        wide=draw(720, 240) if happened else "",
-        narrow=draw(NARROW, 200) if happened else "",
+        wide=draw(WIDE, 240) if some else "",
+        narrow=draw(NARROW, 200) if some else "",
         legend=[(name, "") for name in names],
-        head=[_("Week"), *names],
+        head=[_("Month"), *names],
         numeric=frozenset({1, 2, 3}),
-        rows=[[_span(w.monday), w.opened, w.recovered, w.lost] for w in weeks],
+        rows=[[f"{m:%Y-%m}", *numbers] for m, *numbers in zip(found.months, *found.trend, strict=True)],
+        url=report_url(BY_KEY["churn-trend"], span),
     )
 
 
-def level_card(levels: Sequence[LevelCount]) -> Card:
-    """客户构成 by level."""
-    total = sum(count.customers for count in levels)
-    percent = shares([count.customers for count in levels])
-    parts = tuple((count.level.label, count.customers) for count in levels)
-    ring = drawn(charts.donut, parts, label=_("Active customers by level"))
+def funnel_card(found: Chances, span: Span) -> Card:
+    """销售漏斗: how far the opportunities entered in the span came."""
+    names = [str(label) for label in STAGES.values()]
+    entered, *_others, won = found.stages
+    share = [f"{number * 100 / entered:.0f}%" if entered else "" for number in found.stages]
+    picture = drawn(charts.funnel, tuple(zip(names, found.stages, strict=True)), label=_("Sales funnel"))
+    stages = list(zip(names, found.stages, share, strict=True))
     return Card(
-        key="levels",
-        title=_("Customers by level"),
-        note=_("active customers"),
+        BY_KEY["funnel"],
+        note=span.period.label,
         span="s4",
-        empty=("users", _("No active customers"), _("They come from won opportunities and from the sales system.")),
-        wide=ring,
-        middle=(f"{total:,}", ngettext("customer", "customers", total)),
-        legend=[(count.level.label, f"{share}%") for count, share in zip(levels, percent, strict=True)],
-        head=[_("Level"), _("Customers"), _("Share")],
+        empty=("target-arrow", _("No opportunities in this time"), _("They are entered under Opportunities.")),
+        wide=picture,
+        corner=_("Conversion %(share)s", share=f"{won * 100 / entered:.1f}%") if entered else "",
+        legend=[(name, f"{number:,} · {part}") for name, number, part in stages],
+        colours="f",
+        facts=[(_("Open now"), f"{found.open.now:,}"), (_("Expected amount"), short_money(found.expected))],
+        head=[_("Stage"), _("Opportunities"), _("Share")],
         numeric=frozenset({1, 2}),
-        rows=[
-            [count.level.label, f"{count.customers:,}", f"{share}%"]
-            for count, share in zip(levels, percent, strict=True)
-        ],
+        rows=[[name, f"{number:,}", part] for name, number, part in stages],
+        url=report_url(BY_KEY["funnel"], span),
     )
 
 
-def contribution_card(best: Sequence[Contribution], *, year: int, openable: set[int]) -> Card:
+def _best(span: Span, scopes: Scopes) -> Card:
+    best = queries.top_customers(period=span.period, customers=scopes.customers)
+    return contribution_card(best, span, openable=access.openable_customers([c.customer_id for c in best]))
+
+
+def contribution_card(best: Sequence[Contribution], span: Span, *, openable: set[int]) -> Card:
     """客户贡献前 10. Bars and names lead to the customers the reader may open."""
     urls = tuple(url_for("CustomerView.show", pk=c.customer_id) if c.customer_id in openable else None for c in best)
-
-    def draw(width: int) -> Markup:
-        return drawn(
-            charts.hbar,
-            tuple(c.customer for c in best),
-            tuple(c.total for c in best),
-            label=_("The customers with the highest order amount in %(year)s", year=year),
-            formatter=short_money,
-            hrefs=urls,
-            width=width,
-        )
-
+    bars = drawn(
+        charts.hbar,
+        tuple(c.customer for c in best),
+        tuple(c.total for c in best),
+        label=_("The customers with the highest order amount"),
+        formatter=short_money,
+        hrefs=urls,
+        width=THIRD,
+    )
     return Card(
-        key="contribution",
-        title=_("Top 10 customers"),
-        note=_("order amount %(year)s", year=year),
-        span="s6",
-        empty=("receipt", _("No orders this year"), _("Orders come from the sales system.")),
-        wide=draw(WIDE),
-        narrow=draw(NARROW),
+        BY_KEY["best"],
+        note=span.period.label,
+        span="s4",
+        empty=("receipt", _("No orders in this time"), _("Orders come from the sales system.")),
+        wide=bars,
         head=[_("Rank"), _("Customer"), _("Order amount")],
         numeric=frozenset({2}),
         rows=[
             [rank, _link(c.customer, url), fmt.money(c.total)]
             for rank, (c, url) in enumerate(zip(best, urls, strict=True), start=1)
         ],
+        url=report_url(BY_KEY["best"], span),
     )
 
 
-def opportunity_card(stages: Sequence[StageCount]) -> Card:
-    """销售机会 by state."""
-    some = any(stage.opportunities for stage in stages)
-    names = tuple(str(stage.status.label) for stage in stages)
-    counts, label = tuple(stage.opportunities for stage in stages), _("Opportunities by status")
+def composition_card(found: dict[DictionaryType, list[Group]], span: Span) -> Card:
+    """客户构成: a ring by level, the biggest regions as bars."""
+    levels, regions = found[DictionaryType.level], found[DictionaryType.region]
+    total = sum(group.customers for group in levels)
+    percent = shares([group.customers for group in levels])
+    parts = [(_name(group), group.customers, share) for group, share in zip(levels, percent, strict=True)]
+    biggest = sorted((g for g in regions if g.customers), key=lambda g: -g.customers)
+    ring = drawn(charts.donut, tuple((n, c) for n, c, _share in parts), label=_("Active customers by level"))
     return Card(
-        key="opportunities",
-        title=_("Opportunities"),
-        note=_("by status"),
-        span="s6",
-        empty=("target-arrow", _("No opportunities yet"), _("They are entered under Opportunities.")),
-        wide=drawn(charts.bars, names, counts, label=label, width=WIDE) if some else "",
-        narrow=drawn(charts.hbar, names, counts, label=label, width=NARROW) if some else "",
-        facts=[
-            (_("%(status)s, expected amount", status=name), short_money(stage.expected))
-            for name, stage in zip(names, stages, strict=True)
-            if stage.expected
-        ],
-        head=[_("Status"), _("Opportunities"), _("Expected amount")],
+        BY_KEY["composition"],
+        note=_("active customers"),
+        span="s4",
+        empty=("users", _("No active customers"), _("They come from won opportunities and from the sales system.")),
+        wide=ring,
+        middle=(f"{total:,}", ngettext("customer", "customers", total)),
+        legend=[(name, f"{share}%") for name, _count, share in parts],
+        bars=[(_name(group), group.customers, total) for group in biggest[:REGIONS]],
+        head=[_("Group"), _("Customers"), _("Share")],
         numeric=frozenset({1, 2}),
-        rows=[[stage.status.label, f"{stage.opportunities:,}", fmt.money(stage.expected)] for stage in stages],
+        rows=[
+            *([name, f"{count:,}", f"{share}%"] for name, count, share in parts),
+            *(
+                [_name(group), f"{group.customers:,}", f"{share}%"]
+                for group, share in zip(regions, shares([g.customers for g in regions]), strict=True)
+            ),
+        ],
+        url=report_url(BY_KEY["composition"], span),
     )
 
 
-def short_day(day: date) -> str:
-    """A day without its year: 11-22, or 22 Nov in English."""
-    return str(format_date(day, "MM-dd" if language() == "zh" else "d MMM"))
+def service_card(found: Service, span: Span) -> Card:
+    """服务满意度 by month, with how fast tickets are handled and how many wait."""
+    names = [_("Very satisfied"), _("Satisfied"), _("Neutral"), _("Dissatisfied")]
+    labels = tuple(short_month(month) for month in found.months)
+    series = tuple(zip(names, found.answers, strict=True))
+    return Card(
+        BY_KEY["answers"],
+        note=_("by month, per cent"),
+        span="s4",
+        empty=("mood-smile", _("No answers in this time"), _("They are given when a ticket is fed back.")),
+        wide=drawn(charts.stacked, labels, series, label=_("Answers about service by month"), width=THIRD),
+        legend=[(name, "") for name in names],
+        colours="q",
+        facts=[
+            (_("Hours to the first handling"), "—" if found.hours is None else f"{found.hours:,}"),
+            (_("Not archived"), f"{found.waiting:,}"),
+        ],
+        head=[_("Month"), *names],
+        numeric=frozenset({1, 2, 3, 4}),
+        rows=[[f"{m:%Y-%m}", *numbers] for m, *numbers in zip(found.months, *found.answers, strict=True)],
+        url=report_url(BY_KEY["answers"], span),
+    )
 
 
-def _span(monday: date) -> str:
-    """A week by its first and last day."""
-    return f"{monday.isoformat()} – {(monday + timedelta(days=6)).isoformat()}"
+# -- words --------------------------------------------------------------------------------------------------------
+
+
+def report_url(tile: Tile, span: Span) -> str | None:
+    """Where the report of a tile is, about the same period; None if there is none the reader may open."""
+    report = BY_ID.get(tile.report)
+    if report is None or not may("can_show", report.right):
+        return None
+    view = f"{report.right}View.show"
+    return url_for(view, period=span.period.code) if report.timed else url_for(view)
+
+
+def short_month(month: date) -> str:
+    """A month without its year: 11月, or Nov in English."""
+    return str(format_date(month, "M月" if language() == "zh" else "MMM"))
+
+
+def _name(group: Group) -> str:
+    return group.item.label if group.item is not None else _("Not known")
 
 
 def _link(text: str, url: str | None) -> str | Markup:

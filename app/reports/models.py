@@ -1,4 +1,4 @@
-"""统计报表: months as they were reported, and who gets a report by mail."""
+"""统计报表: months as they were reported, who gets a report by mail, who has which tiles on the dashboard."""
 
 from __future__ import annotations
 
@@ -91,3 +91,15 @@ class ReportMail(Model):
 
     def __repr__(self) -> str:
         return f"{self.report} {self.every.value}"
+
+
+class DashboardTile(Model):
+    """One tile somebody chose for his dashboard. Whoever has none has the tiles of the house, in its order."""
+
+    __tablename__ = "dashboard_tile"
+    __table_args__ = (sa.UniqueConstraint("user_id", "key", name="uq_dashboard_tile_user_key"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(sa.ForeignKey("ab_user.id", ondelete="CASCADE"))
+    key: Mapped[str] = mapped_column(sa.String(40), comment="name in reports/tiles.py")
+    position: Mapped[int] = mapped_column(comment="from 0")

@@ -1,8 +1,8 @@
-"""What the reports write: who took which figures away, who gets them by mail. Flush, never commit."""
+"""What the reports write: who took figures away, who gets them by mail, whose dashboard has what. Never commit."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from urllib.parse import urlencode
 
@@ -14,11 +14,13 @@ from app.core.errors import BusinessError
 from app.core.models import AuditEntry
 from app.core.sentences import gettext as _
 from app.extensions import db
+from app.mirror.bulk import insert_into
 from app.notices import post
 from app.notices.models import Channel
 from app.notices.operations import insert
-from app.reports.models import Every, FileKind, ReportMail, StopReason
+from app.reports.models import DashboardTile, Every, FileKind, ReportMail, StopReason
 from app.reports.period import month_of
+from app.reports.tiles import BY_KEY
 
 MAIL = "report"  # the first word of the keys of these mails
 LONGEST_ARGS = 1000
@@ -84,3 +86,30 @@ def queue_mails(every: Every, day: date) -> int:
     made = sa.update(ReportMail).where(ReportMail.id.in_([pk for pk, _user in found])).values(last_sent_for=when)
     db.session.execute(made.execution_options(synchronize_session=False))
     return sum(one is not None for one in new)
+
+
+def arrange(keys: Sequence[str], *, actor: User) -> None:
+    """Have these tiles on the actor's own dashboard, in this order; keys there are no tiles of are left out.
+
+    Raises `BusinessError` if none is left. Flushes; the caller commits.
+    """
+    wanted = [key for key in dict.fromkeys(keys) if key in BY_KEY]
+    if not wanted:
+        raise BusinessError(_("Choose at least one tile."))
+    db.session.execute(
+        sa.delete(DashboardTile).where(DashboardTile.user_id == actor.id, DashboardTile.key.not_in(wanted))
+    )
+    # Two clicks at once may both write: the later order holds.
+    insert = insert_into(DashboardTile).values(
+        [{"user_id": actor.id, "key": key, "position": position} for position, key in enumerate(wanted)]
+    )
+    db.session.execute(
+        insert.on_conflict_do_update(index_elements=["user_id", "key"], set_={"position": insert.excluded.position})
+    )
+    db.session.flush()
+
+
+def arrange_as_the_house(*, actor: User) -> None:
+    """Forget what the actor chose: all tiles, in the order of the house. Flushes; the caller commits."""
+    db.session.execute(sa.delete(DashboardTile).where(DashboardTile.user_id == actor.id))
+    db.session.flush()

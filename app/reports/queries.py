@@ -1,52 +1,88 @@
-"""The figures of the reports (统计报表): a scope and a period in, typed rows out, grouped by the database.
+"""The figures of the dashboard (经营看板): scopes and a span in, typed figures out, grouped by the database.
 
-A scope is a WHERE over customers, opportunities or churn cases: whose figures these are. What it leaves out does not
-exist here. Each function is one statement, on SQLite and PostgreSQL alike.
+A scope is a WHERE over customers, opportunities, churn cases or tickets: whose figures these are. What it leaves out
+does not exist here. Each function is one statement, on SQLite and PostgreSQL alike. Spans are [start, now), months the
+company's; `recent` figures are those of the six whole months before this one, oldest first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from decimal import Decimal
+from datetime import date, datetime
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.orm import aliased
 
-from app.churn.models import ChurnCase, ChurnStatus
-from app.core.clock import day_start, local, months_before
+from app.churn.models import ChurnCase, RetentionMeasure
+from app.core.clock import day_start, local
 from app.customers.models import Customer, CustomerStatus
 from app.extensions import db
 from app.masterdata.models import DictionaryItem, DictionaryType
+from app.mirror.bulk import on_postgresql
 from app.mirror.models import CustomerMonth, Order, OrderStatus
-from app.reports.models import ReportMail
-from app.sales.models import Opportunity, OpportunityStatus
+from app.reports.models import DashboardTile, ReportMail
+from app.reports.period import Period
+from app.reports.span import RECENT, Span, month_ends, months_on
+from app.sales.models import Opportunity, OpportunityStatus, PlanStep
+from app.security.models import Team
+from app.tickets.models import Ticket, TicketStatus, TicketStep
 
 Scope = sa.ColumnElement[bool]
 
 NOTHING = Decimal("0.00")
+TREND = 12  # months of the churn trend, this one included
+ANSWERED = 6  # months of the answers about service, this one included
+NOW, BEFORE = -1, -2  # the places of the span's own figures among those of months
+TENTH = Decimal("0.1")
 
 
 @dataclass(frozen=True)
-class Headline:
-    """What the dashboard says first."""
+class Figure:
+    """One number of a span, of the same days of the span before, and of the recent months; None where there is none."""
 
-    active_customers: int
-    new_customers: int
-    ordered_this_year: Decimal
-    ordered_last_year: Decimal
-    warnings: int
-    deferred: int
-    open_opportunities: int
+    now: Any
+    before: Any
+    recent: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Happened:
+    """What happened to customers and churn cases."""
+
+    new: Figure
+    warnings: Figure
+    months: list[date]
+    trend: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]  # of each month: warnings, deferred, lost
+
+
+@dataclass(frozen=True)
+class Service:
+    """What customers thought of their tickets, and how fast these were handled."""
+
+    satisfaction: Figure
+    months: list[date]
+    answers: tuple[tuple[int, ...], ...]  # 5 stars, 4, 3, fewer: of each month
+    hours: Decimal | None
+    waiting: int
+
+
+@dataclass(frozen=True)
+class Chances:
+    """Opportunities: those open, and how far those of the span came."""
+
+    open: Figure
     expected: Decimal
+    stages: tuple[int, int, int, int]  # entered, assigned, with a plan, won
 
 
 @dataclass(frozen=True)
-class LevelCount:
-    """How many customers one level has."""
+class Group:
+    """How many customers a level or a region has; None is the group of those of whom it is not known."""
 
-    level: DictionaryItem
+    item: DictionaryItem | None
     customers: int
 
 
@@ -59,125 +95,276 @@ class Contribution:
     total: Decimal
 
 
-@dataclass(frozen=True)
-class StageCount:
-    """How many opportunities are in one state, and what they may bring."""
+def ordered(*, span: Span, customers: Scope) -> Figure:
+    """The order amounts in CNY. Cancelled orders do not count, unpaid ones do.
 
-    status: OpportunityStatus
-    opportunities: int
-    expected: Decimal
-
-
-@dataclass(frozen=True)
-class ChurnWeek:
-    """What happened to churn cases in one company-local week, which begins on a Monday."""
-
-    monday: date
-    opened: int
-    recovered: int
-    lost: int
-
-
-def headline(*, as_of: datetime, customers: Scope, opportunities: Scope, cases: Scope) -> Headline:
-    """Customers, order amounts, warnings and opportunities as they stand.
-
-    `new_customers` are the active ones that were registered in the company's year of `as_of`.
-    `ordered_this_year` is the amount in CNY of the orders from 1 January, company time, up to `as_of`;
-    `ordered_last_year` that of the same days one year before, up to the same time of day. Cancelled orders do not
-    count, unpaid ones do. `warnings` nobody has dealt with yet, `deferred` ones somebody has; both are open.
-    `expected` is the amount in CNY of the open opportunities, those without an amount counting nothing.
+    Whole months come from the rollup that the sync keeps; of this month, and of the last one that is compared, the
+    orders themselves are added up.
     """
-    open_states = (OpportunityStatus.unassigned, OpportunityStatus.assigned)
-    open_ones = sa.and_(opportunities, Opportunity.status.in_(open_states))
-    active = sa.and_(customers, Customer.status == CustomerStatus.active)
-    new_year = local(as_of).date().replace(month=1, day=1)
-    found = db.session.execute(
+    this_month, compared = span.today.replace(day=1), _month_of(span.before_end)
+    first = min(span.recent[0], span.period.before.first)
+    months = (
+        sa.select(CustomerMonth.month.label("month"), sa.func.sum(CustomerMonth.order_total).label("amount"))
+        .join(Customer, Customer.id == CustomerMonth.customer_id)
+        .where(customers, CustomerMonth.month >= first, CustomerMonth.month < this_month)
+        .group_by(CustomerMonth.month)
+    )
+    tails = [
+        sa.select(sa.literal(mark, sa.Date), sa.func.sum(Order.amount))
+        .join(Customer, Customer.id == Order.customer_id)
+        .where(customers, Order.status != OrderStatus.cancelled, Order.ordered_at >= begin, Order.ordered_at < end)
+        for mark, begin, end in (
+            (date.max, day_start(this_month), span.now),
+            (date.min, day_start(compared), span.before_end),
+        )
+    ]
+    found = dict(db.session.execute(sa.union_all(months, *tails)).all())
+
+    def between(begin: date, end: date, rest: date) -> Decimal:
+        whole = [amount or NOTHING for month, amount in found.items() if begin <= month < end]
+        return sum(whole, found.get(rest) or NOTHING)
+
+    return Figure(
+        between(span.period.first, this_month, date.max),
+        between(span.period.before.first, compared, date.min),
+        tuple(found.get(month) or NOTHING for month in span.recent),
+    )
+
+
+def happened(*, span: Span, customers: Scope, cases: Scope) -> Happened:
+    """New customers, and churn cases by month.
+
+    A customer is new on the day it was registered, whatever became of it. A case counts as a warning when it was
+    opened, as deferred when its first measure was taken, as lost when it was confirmed lost (also if the customer was
+    won back later).
+    """
+    months = span.months(TREND)
+    ends = month_ends(months)
+    earlier = aliased(RetentionMeasure)
+    first = ~sa.exists().where(earlier.case_id == RetentionMeasure.case_id, earlier.id < RetentionMeasure.id)
+    begin, days = day_start(months[0]), [months_on(month, 1) for month in months]
+
+    def by_month(kind: str, moment: Any, where: Any, since: Any, until: Any, bounds: Sequence[Any]) -> sa.Select[Any]:
+        place = _place(moment, bounds).label("place")
+        # The place is grouped by its position: repeated bounds would be parameters of their own.
+        return (
+            sa.select(_word(kind), place, sa.func.count().label("number"))
+            .where(where, moment >= since, moment < until)
+            .group_by(sa.literal_column("2"))
+        )
+
+    def within(kind: str, place: int, moment: Any, where: Any, since: Any, until: Any) -> sa.Select[Any]:
+        number = sa.func.count().label("number")
+        return sa.select(_word(kind), sa.literal_column(str(place)).label("place"), number).where(
+            where, moment >= since, moment < until
+        )
+
+    of_case = sa.and_(RetentionMeasure.case_id.in_(sa.select(ChurnCase.id).where(cases)), first)
+    tomorrow, registered = span.today.toordinal() + 1, Customer.registered_on
+    found = _places(
+        by_month("warnings", ChurnCase.opened_at, cases, begin, span.now, ends),
+        by_month("deferred", RetentionMeasure.at, of_case, begin, span.now, ends),
+        by_month("lost", ChurnCase.lost_at, cases, begin, span.now, ends),
+        by_month("new", registered, customers, months[0], span.today.replace(day=1), days),
+        within("warnings", NOW, ChurnCase.opened_at, cases, span.start, span.now),
+        within("warnings", BEFORE, ChurnCase.opened_at, cases, span.before_start, span.before_end),
+        within("new", NOW, registered, customers, span.period.first, date.fromordinal(tomorrow)),
+        within("new", BEFORE, registered, customers, span.period.before.first, span.before_until),
+    )
+
+    def figure(kind: str) -> Figure:
+        recent = tuple(found.get((kind, place), 0) for place in range(TREND - 1 - RECENT, TREND - 1))
+        return Figure(found.get((kind, NOW), 0), found.get((kind, BEFORE), 0), recent)
+
+    warnings, deferred, lost = (
+        tuple(found.get((kind, place), 0) for place in range(TREND)) for kind in ("warnings", "deferred", "lost")
+    )
+    return Happened(figure("new"), figure("warnings"), months, (warnings, deferred, lost))
+
+
+def service(*, span: Span, tickets: Scope) -> Service:
+    """Satisfaction, the answers behind it, and how fast tickets were handled.
+
+    `satisfaction` is the mean of the final satisfaction, 1 to 5, of the tickets archived, to one decimal.
+    `answers` are what customers said of a handling, by the month they said it: a ticket that was returned has more than
+    one. `hours` is the mean of the hours from a ticket's entry to its first handling, to one decimal, of the tickets
+    first handled in the span; None of none. `waiting` are the tickets not archived now.
+    """
+    whole, months = span.recent, span.months(ANSWERED)
+    archived = sa.and_(tickets, Ticket.status == TicketStatus.archived)
+    earlier = aliased(TicketStep)
+    first = ~sa.exists().where(
+        earlier.ticket_id == TicketStep.ticket_id, earlier.step == "handled", earlier.id < TicketStep.id
+    )
+    number = sa.func.count().label("number")
+
+    def rated(place: Any, since: datetime, until: datetime) -> sa.Select[Any]:
+        return sa.select(
+            _word("archived"), place.label("place"), sa.literal_column("0").label("stars"), number,
+            sa.func.sum(Ticket.satisfaction).label("total"),
+        ).where(archived, Ticket.archived_at >= since, Ticket.archived_at < until)  # fmt: skip
+
+    selects = [
+        rated(_place(Ticket.archived_at, month_ends(whole)), day_start(whole[0]), month_ends(whole)[-1]).group_by(
+            sa.literal_column("2")
+        ),
+        rated(sa.literal_column(str(NOW)), span.start, span.now),
+        rated(sa.literal_column(str(BEFORE)), span.before_start, span.before_end),
         sa.select(
-            _count(Customer, active).label("active_customers"),
-            _count(Customer, active, Customer.registered_on >= new_year).label("new_customers"),
-            _ordered_in_the_year_of(as_of, customers).label("this_year"),
-            _ordered_in_the_year_of(months_before(as_of, 12), customers).label("last_year"),
-            _count(ChurnCase, cases, ChurnCase.status == ChurnStatus.warning).label("warnings"),
-            _count(ChurnCase, cases, ChurnCase.status == ChurnStatus.deferred).label("deferred"),
-            _count(Opportunity, open_ones).label("open_opportunities"),
-            sa.select(sa.func.sum(Opportunity.expected_amount)).where(open_ones).scalar_subquery().label("expected"),
+            _word("answers"), _place(TicketStep.at, month_ends(months)), TicketStep.satisfaction, number,
+            sa.literal_column("0"),
+        )
+        .join(Ticket, Ticket.id == TicketStep.ticket_id)
+        .where(
+            tickets, TicketStep.satisfaction.is_not(None), TicketStep.at >= day_start(months[0]),
+            TicketStep.at < span.now,
+        )
+        .group_by(sa.literal_column("2"), TicketStep.satisfaction),
+        sa.select(
+            _word("handled"), sa.literal_column("0"), sa.literal_column("0"), number,
+            sa.func.sum(_seconds(TicketStep.at) - _seconds(Ticket.created_at)),
+        )
+        .join(Ticket, Ticket.id == TicketStep.ticket_id)
+        .where(tickets, TicketStep.step == "handled", first, TicketStep.at >= span.start, TicketStep.at < span.now),
+        sa.select(
+            _word("waiting"), sa.literal_column("0"), sa.literal_column("0"), number, sa.literal_column("0")
+        ).where(tickets, Ticket.status != TicketStatus.archived),
+    ]  # fmt: skip
+    found = {
+        (kind, place, stars): (count, total)
+        for kind, place, stars, count, total in db.session.execute(sa.union_all(*selects))
+    }
+
+    def mean(place: int) -> Decimal | None:
+        count, total = found.get(("archived", place, 0), (0, 0))
+        return _mean(total, count)
+
+    def answers(place: int, *stars: int) -> int:
+        return sum(found.get(("answers", place, n), (0, 0))[0] for n in stars)
+
+    handled, seconds = found[("handled", 0, 0)]
+    return Service(
+        Figure(mean(NOW), mean(BEFORE), tuple(mean(place) for place in range(RECENT))),
+        months,
+        tuple(tuple(answers(place, *stars) for place in range(ANSWERED)) for stars in ((5,), (4,), (3,), (1, 2))),
+        _mean(seconds, handled * 3600),
+        found[("waiting", 0, 0)][0],
+    )
+
+
+def retention(*, span: Span, customers: Scope) -> Figure:
+    """Per cent of the customers with an order in one year who had one in the year after, too, to one decimal.
+
+    Both years are twelve whole months; the second one ends with the last whole month, `before` with the one as many
+    months earlier as the span has, and those of `recent` with each of the recent months. None of no customers.
+    Customers lost since count, deleted ones do not; cancelled orders do not count.
+    """
+    this_month = span.today.replace(day=1)
+    ends = [*(months_on(month, 1) for month in span.recent), months_on(this_month, -span.period.months)]
+    month = CustomerMonth.month
+    flags = []
+    for place, end in enumerate(ends):
+        middle = months_on(end, -12)
+        flags += [
+            _any(sa.and_(month >= months_on(end, -24), month < middle)).label(f"old{place}"),
+            _any(sa.and_(month >= middle, month < end)).label(f"kept{place}"),
+        ]
+    each = (
+        sa.select(*flags)
+        .join(Customer, Customer.id == CustomerMonth.customer_id)
+        .where(
+            customers, CustomerMonth.order_count > 0, month >= months_on(min(ends), -24), month < this_month,
+        )
+        .group_by(CustomerMonth.customer_id)
+        .subquery()
+    )  # fmt: skip
+    sums = []
+    for place in range(len(ends)):
+        old, kept = each.c[f"old{place}"], each.c[f"kept{place}"]
+        sums += [sa.func.sum(old), sa.func.sum(old * kept)]
+    found = db.session.execute(sa.select(*sums)).one()
+    rates = [_mean((kept or 0) * 100, old) for old, kept in zip(found[::2], found[1::2], strict=True)]
+    return Figure(rates[RECENT - 1], rates[-1], tuple(rates[:RECENT]))
+
+
+def chances(*, span: Span, opportunities: Scope) -> Chances:
+    """Opportunities open now and at the ends of the recent months, and how far those entered in the span came.
+
+    `expected` is the amount in CNY of the open ones, those without an amount counting nothing. Of the span's own: how
+    many were entered, assigned, have a plan under way (a step of it done) or were won, were won: the stages of the
+    funnel report.
+    """
+    o = Opportunity
+    moments = [span.now, span.before_end, *month_ends(span.recent)]
+    still = [sa.and_(o.created_at < at, sa.or_(o.closed_at.is_(None), o.closed_at >= at)) for at in moments]
+    entered = sa.and_(o.created_at >= span.start, o.created_at < span.now)
+    won = o.status == OpportunityStatus.won
+    planned = sa.exists().where(PlanStep.opportunity_id == o.id, PlanStep.executed_at.is_not(None))
+    stages = [entered, *(sa.and_(entered, more) for more in (o.assigned_at.is_not(None), sa.or_(won, planned), won))]
+    expected = sa.func.sum(sa.case((still[0], o.expected_amount)))
+    found = db.session.execute(
+        sa.select(expected, *(sa.func.sum(sa.case((one, 1), else_=0)) for one in (*still, *stages))).where(
+            opportunities
         )
     ).one()
-    return Headline(
-        active_customers=found.active_customers,
-        new_customers=found.new_customers,
-        ordered_this_year=found.this_year or NOTHING,
-        ordered_last_year=found.last_year or NOTHING,
-        warnings=found.warnings,
-        deferred=found.deferred,
-        open_opportunities=found.open_opportunities,
-        expected=found.expected or NOTHING,
-    )
+    amount, *counts = found
+    now, before, *recent = (int(n or 0) for n in counts[: len(moments)])
+    return Chances(
+        Figure(now, before, tuple(recent)), amount or NOTHING,
+        tuple(int(n or 0) for n in counts[len(moments) :]),  # type: ignore[arg-type]
+    )  # fmt: skip
 
 
-def _count(model: Any, *where: Scope) -> sa.ScalarSelect[int]:
-    return sa.select(sa.func.count()).select_from(model).where(*where).scalar_subquery()
+def composition(*, customers: Scope) -> dict[DictionaryType, list[Group]]:
+    """Active customers by level 客户等级 and by region 地区, each in the order of the dictionary.
 
-
-def _ordered_in_the_year_of(until: datetime, customers: Scope) -> sa.ScalarSelect[Decimal]:
-    """The sum of the orders from 1 January to `until`: whole months from the rollup, the last one from its orders."""
-    today = local(until).date()
-    this_month = today.replace(day=1)
-    months = (
-        sa.select(CustomerMonth.order_total.label("amount"))
-        .join(Customer, Customer.id == CustomerMonth.customer_id)
-        .where(customers, CustomerMonth.month >= today.replace(month=1, day=1), CustomerMonth.month < this_month)
-    )
-    days = (
-        sa.select(Order.amount.label("amount"))
-        .join(Customer, Customer.id == Order.customer_id)
-        .where(
-            customers,
-            Order.ordered_at >= day_start(this_month),
-            Order.ordered_at <= until,
-            Order.status != OrderStatus.cancelled,
-        )
-    )
-    both = sa.union_all(months, days).subquery()
-    return sa.select(sa.func.sum(both.c.amount)).scalar_subquery()
-
-
-def customers_by_level(*, customers: Scope) -> list[LevelCount]:
-    """Active customers by level 客户等级, in the order of the dictionary.
-
-    Every level that is offered appears, with 0 when no customer has it; one that is no longer offered only while
-    customers have it.
+    Every level and region that is offered appears, with 0 when no customer has it; one that is no longer offered only
+    while customers have it; at the end those of whom it is not known.
     """
-    counted = (
-        sa.select(Customer.level_id, sa.func.count().label("customers"))
-        .where(customers, Customer.status == CustomerStatus.active)
-        .group_by(Customer.level_id)
+    active = sa.and_(customers, Customer.status == CustomerStatus.active)
+    kinds = {DictionaryType.level: Customer.level_id, DictionaryType.region: Customer.region_id}
+    counts = [
+        sa.select(_word(kind.value), column.label("item_id"), sa.func.count().label("customers"))
+        .where(active)
+        .group_by(column)
+        for kind, column in kinds.items()
+    ]
+    offered = [
+        sa.select(_word(kind.value), DictionaryItem.id, sa.literal_column("0")).where(
+            DictionaryItem.type == kind, DictionaryItem.active
+        )
+        for kind in kinds
+    ]
+    every = sa.union_all(*counts, *offered).subquery()
+    added = (
+        sa.select(every.c.kind, every.c.item_id, sa.func.sum(every.c.customers).label("customers"))
+        .group_by(every.c.kind, every.c.item_id)
         .subquery()
     )
     rows = db.session.execute(
-        sa.select(DictionaryItem, sa.func.coalesce(counted.c.customers, 0))
-        .outerjoin(counted, counted.c.level_id == DictionaryItem.id)
-        .where(
-            DictionaryItem.type == DictionaryType.level,
-            sa.or_(DictionaryItem.active, counted.c.customers.is_not(None)),
-        )
+        sa.select(added.c.kind, DictionaryItem, added.c.customers)
+        .select_from(added)
+        .outerjoin(DictionaryItem, DictionaryItem.id == added.c.item_id)
         .order_by(DictionaryItem.sort_order, DictionaryItem.id)
-    )
-    return [LevelCount(level, number) for level, number in rows]
+    ).all()
+    return {
+        kind: [Group(item, int(n)) for k, item, n in rows if k == kind.value and item is not None]
+        + [Group(None, int(n)) for k, item, n in rows if k == kind.value and item is None]
+        for kind in kinds
+    }
 
 
-def top_customers(*, year: int, customers: Scope, limit: int = 10) -> list[Contribution]:
-    """The customers that ordered most in a year (客户贡献), biggest first; of equal ones the older record first.
+def top_customers(*, period: Period, customers: Scope, limit: int = 10) -> list[Contribution]:
+    """The customers that ordered most in a period (客户贡献), biggest first; of equal ones the older record first.
 
-    The year is the company's: [1 Jan 00:00, next 1 Jan 00:00). Totals are in CNY, from the rollup that the sync
-    keeps: cancelled orders do not count, unpaid ones do. Customers with equal names stay apart; customers whose
-    orders come to nothing are left out, so there may be fewer than `limit`.
+    Totals are in CNY, from the rollup that the sync keeps: cancelled orders do not count, unpaid ones do. Customers
+    with equal names stay apart; customers whose orders come to nothing are left out, so there may be fewer.
     """
     total = sa.func.sum(CustomerMonth.order_total).label("total")
     best = (
         sa.select(CustomerMonth.customer_id, total)
         .join(Customer, Customer.id == CustomerMonth.customer_id)
-        .where(customers, CustomerMonth.month >= date(year, 1, 1), CustomerMonth.month < date(year + 1, 1, 1))
+        .where(customers, CustomerMonth.month >= period.first, CustomerMonth.month < period.until)
         .group_by(CustomerMonth.customer_id)
         .having(total > 0)
         .order_by(total.desc(), CustomerMonth.customer_id)
@@ -192,61 +379,58 @@ def top_customers(*, year: int, customers: Scope, limit: int = 10) -> list[Contr
     return [Contribution(pk, name, amount) for pk, name, amount in rows]
 
 
-def opportunities_by_status(*, opportunities: Scope) -> list[StageCount]:
-    """Opportunities by state, in the order they pass through them; a state without any has 0.
-
-    `expected` is the sum of the expected amounts in CNY; an opportunity without one counts nothing.
-    """
-    found = {
-        status: StageCount(status, number, expected or NOTHING)
-        for status, number, expected in db.session.execute(
-            sa.select(Opportunity.status, sa.func.count(), sa.func.sum(Opportunity.expected_amount))
-            .where(opportunities)
-            .group_by(Opportunity.status)
-        )
-    }
-    return [found.get(status, StageCount(status, 0, NOTHING)) for status in OpportunityStatus]
+def teams() -> dict[int, str]:
+    """The teams there are, id -> name, by name."""
+    return dict(db.session.execute(sa.select(Team.id, Team.name).order_by(Team.name, Team.id)).all())
 
 
-def churn_by_week(*, as_of: datetime, cases: Scope, weeks: int = 12) -> list[ChurnWeek]:
-    """What happened to churn cases week by week, oldest first; the last week is the one `as_of` falls into.
-
-    Weeks are the company's, Monday 00:00 to Monday 00:00; one without events has zeros. A case counts as opened in
-    the week of its warning, as recovered when an order ended it before it was lost, as lost when it was confirmed
-    lost (also when the customer was won back later).
-    """
-    today = local(as_of).date()
-    monday = today - timedelta(days=today.weekday())
-    mondays = [monday - timedelta(weeks=ago) for ago in reversed(range(weeks))]
-    ends = [day_start(m + timedelta(weeks=1)) for m in mondays]
-    kinds = {
-        "opened": (ChurnCase.opened_at, sa.true()),
-        "recovered": (ChurnCase.resolved_at, ChurnCase.status == ChurnStatus.recovered),
-        "lost": (ChurnCase.lost_at, sa.true()),
-    }
-    events = sa.union_all(
-        *(
-            sa.select(sa.literal_column(f"'{kind}'").label("kind"), _week_of(moment, ends).label("week")).where(
-                cases, counts, moment >= day_start(mondays[0]), moment < ends[-1]
-            )
-            for kind, (moment, counts) in kinds.items()
-        )
-    ).subquery()
-    found = {
-        (kind, week): number
-        for kind, week, number in db.session.execute(
-            sa.select(events.c.kind, events.c.week, sa.func.count()).group_by(events.c.kind, events.c.week)
-        )
-    }
-    return [ChurnWeek(m, *(found.get((kind, week), 0) for kind in kinds)) for week, m in enumerate(mondays)]
+def tiles_of(user_id: int) -> list[str]:
+    """The keys of the tiles somebody chose for his dashboard, in his order; none if he never did."""
+    found = sa.select(DashboardTile.key).where(DashboardTile.user_id == user_id)
+    return list(db.session.execute(found.order_by(DashboardTile.position, DashboardTile.id)).scalars())
 
 
-def _week_of(moment: Any, ends: Sequence[datetime]) -> sa.ColumnElement[int]:
-    """The position of the first week that ends after `moment`.
+# -- how it is asked ----------------------------------------------------------------------------------------------
 
-    The bounds are instants: a database's own week would be UTC's, and begin on a day of its own.
+
+def _word(kind: str) -> Any:
+    """A name of our own as a column."""
+    return sa.literal_column(f"'{kind}'").label("kind")
+
+
+def _place(moment: Any, ends: Sequence[Any]) -> sa.ColumnElement[int]:
+    """The position of the first month that ends after `moment`.
+
+    The bounds are instants: a database's own month would be UTC's.
     """
     return sa.case(*((moment < end, position) for position, end in enumerate(ends)))
+
+
+def _places(*selects: sa.Select[Any]) -> dict[tuple[str, int], int]:
+    """The numbers by kind and place, all in one statement."""
+    return {(kind, place): number for kind, place, number in db.session.execute(sa.union_all(*selects))}
+
+
+def _any(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
+    """1 if a row of the group fulfils the condition, else 0."""
+    return sa.func.max(sa.case((condition, 1), else_=0))
+
+
+def _seconds(moment: Any) -> sa.ColumnElement[int]:
+    """The whole seconds of an instant since 1970."""
+    if on_postgresql():
+        return sa.cast(sa.func.floor(sa.extract("epoch", moment)), sa.BigInteger)
+    return sa.cast(sa.func.strftime("%s", moment), sa.BigInteger)
+
+
+def _mean(total: Any, number: Any) -> Decimal | None:
+    """The mean to one decimal; None of nothing."""
+    return (Decimal(total) / Decimal(number)).quantize(TENTH, ROUND_HALF_UP) if number else None
+
+
+def _month_of(moment: datetime) -> date:
+    """The first day of the company-local month an instant lies in."""
+    return local(moment).date().replace(day=1)
 
 
 def mails_of(user_id: int, report: str) -> list[ReportMail]:

@@ -10,17 +10,20 @@ from flask_appbuilder import BaseView, expose
 from flask_appbuilder.security.decorators import has_access, permission_name
 from flask_babel import gettext as _
 
-from app.core.clock import local, today, utcnow
+from app.core.clock import today, utcnow
+from app.core.errors import BusinessError
 from app.core.scope import may, row_id
 from app.core.unit import unit_of_work
 from app.core.views import number_arg
 from app.mirror.queries import freshness
 from app.notices.transport import address_in
-from app.reports import access, closing, dashboard, export, period, queries
+from app.reports import access, closing, dashboard, export, operations, period, queries
 from app.reports.catalogue import REPORTS
 from app.reports.models import Every, FileKind
-from app.reports.operations import note_export, subscribe, unsubscribe
+from app.reports.operations import subscribe, unsubscribe
 from app.reports.report import LINES, TOTAL, Ask, Column, Report, Table, rows_behind
+from app.reports.span import running
+from app.reports.tiles import BY_KEY, TILES, arranged, moved
 
 PAGE = 50  # rows behind a figure on one page
 PRINTED = 1000  # lines of a printed page
@@ -38,30 +41,85 @@ class DashboardView(BaseView):
     @has_access
     def show(self) -> Any:
         report, now = self.class_permission_name, utcnow()
-        today = local(now).date()
         everybody = access.sees_all(report)
-        customers, cases = access.customers_in(everybody=everybody), access.cases_in(everybody=everybody)
-        opportunities = access.opportunities_in(everybody=everybody)
-        best = queries.top_customers(year=today.year, customers=customers)
-        figures = queries.headline(as_of=now, customers=customers, opportunities=opportunities, cases=cases)
-        return render_template(
+        teams = queries.teams() if everybody else {}
+        team = row_id(request.args.get("team"))
+        team = team if team in teams else None
+        span = running(request.args.get("span", ""), now)
+        shown = arranged(queries.tiles_of(g.user.id))
+        kpis, cards = dashboard.tiles(shown, span=span, scopes=access.scopes_in(report, team))
+        chosen = {"team": team} if team else {}
+        return self._page(
             "reports/dashboard.html",
             title=_("Dashboard"),
             everybody=everybody,
+            team=teams[team] if team else None,
+            teams=[(name, self._url(span=span.code, team=pk), pk == team) for pk, name in teams.items()],
+            all_teams=self._url(span=span.code),
+            span=span,
+            spans=[(label, self._url(span=code, **chosen), code == span.code) for code, label in dashboard.SPANS],
             fresh=freshness(now),
-            kpis=dashboard.kpis(figures, day=today),
-            cards=[
-                dashboard.churn_card(queries.churn_by_week(as_of=now, cases=cases)),
-                dashboard.level_card(queries.customers_by_level(customers=customers)),
-                dashboard.contribution_card(
-                    best, year=today.year, openable=access.openable_customers([c.customer_id for c in best])
-                ),
-                dashboard.opportunity_card(queries.opportunities_by_status(opportunities=opportunities)),
-            ],
-            view=self,
-            appbuilder=self.appbuilder,
-            base_template=self.appbuilder.base_template,
+            kpis=kpis,
+            cards=cards,
+            how=[(tile.label, dashboard.HOW[tile.key]) for tile in shown],
         )
+
+    @expose("/arrange", methods=["GET", "POST"])
+    @has_access
+    @permission_name("show")
+    def arrange(self) -> Any:
+        """安排看板: which tiles one sees on one's own dashboard, in which order. A move keeps what is ticked, too."""
+        mistake = ""
+        chosen = [tile.key for tile in arranged(queries.tiles_of(g.user.id))]
+        if request.method == "POST":
+            me = g.user._get_current_object()
+            if "reset" in request.form:
+                with unit_of_work():
+                    operations.arrange_as_the_house(actor=me)
+                flash(_("The dashboard is as it was at first."), "success")
+                return redirect(self._url())
+            keys = [key for key in dict.fromkeys(request.form.getlist("order")) if key in BY_KEY]
+            chosen = [key for key in keys if key in request.form.getlist("shown")]
+            for name, by in (("up", -1), ("down", 1)):
+                if name in request.form:
+                    if request.form[name] not in chosen:
+                        abort(400)
+                    chosen = moved(chosen, request.form[name], by)
+            try:
+                with unit_of_work():
+                    operations.arrange(chosen, actor=me)
+            except BusinessError as refusal:
+                mistake = str(refusal)
+            else:
+                if "up" in request.form or "down" in request.form:
+                    return redirect(url_for(f"{self.endpoint}.arrange"))
+                flash(_("The dashboard is arranged."), "success")
+                return redirect(self._url())
+        page = self._page(
+            "reports/arrange.html",
+            title=_("Arrange the dashboard"),
+            chosen=chosen,
+            kinds=[
+                (label, sorted((t for t in TILES if t.chart is chart), key=lambda t: _place(t.key, chosen)))
+                for label, chart in ((_("Figures"), False), (_("Charts"), True))
+            ],
+            mistake=mistake,
+            back=self._url(),
+        )
+        return (page, 400) if mistake else page
+
+    def _page(self, template: str, **given: Any) -> Any:
+        return render_template(
+            template, view=self, appbuilder=self.appbuilder, base_template=self.appbuilder.base_template, **given
+        )
+
+    def _url(self, **given: Any) -> str:
+        return url_for(f"{self.endpoint}.show", **given)
+
+
+def _place(key: str, chosen: list[str]) -> int:
+    """Where a tile stands in the list: chosen ones in their order, then the others in the house's."""
+    return chosen.index(key) if key in chosen else len(chosen)
 
 
 class ReportView(BaseView):
@@ -143,7 +201,8 @@ class ReportView(BaseView):
             name = export.file_name(ask, kind)
         content = sheet.file(kind)
         with unit_of_work():
-            note_export(export.note_of(ask, kind, sheet), actor=g.user._get_current_object(), ip=request.remote_addr)
+            told = f"{self.report.id}?{'&'.join(f'{k}={v}' for k, v in ask.args.items())} {kind} {len(sheet.rows)}"
+            operations.note_export(told, actor=g.user._get_current_object(), ip=request.remote_addr)
         return send_file(BytesIO(content), mimetype=export.MIME[kind], as_attachment=True, download_name=name)
 
     @expose("/mail", methods=["POST"])

@@ -44,6 +44,7 @@ def fill(*, lead: User, manager: User, size: int = 1) -> None:
         builders.service_target()
         builders.calendar_day()
         builders.complaint(customer, accepted_by=manager)
+        builders.dashboard_tile(user=builders.user())
         builders.activity(starts_on=today() - timedelta(days=number))
         builders.participant(activity, customer)
         builders.handover_item(handover, customer, to=manager)

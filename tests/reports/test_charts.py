@@ -26,6 +26,7 @@ def every_chart(label: str) -> dict[str, Markup]:
         "columns": charts.columns([label, "乙"], [(label, [2, 1]), ("s", [0, 3])], label=label),
         "bars": charts.bars([label, "乙"], [2, 1], label=label),
         "lines": charts.lines([label, "乙"], [(label, [2, 1]), ("s", [None, 3])], label=label),
+        "stacked": charts.stacked([label, "乙"], [(label, [2, 1]), ("s", [0, 3])], label=label),
         "funnel": charts.funnel([(label, 2), ("乙", 1)], label=label, hrefs=["/reports/funnel/rows", None]),
     }
 
@@ -65,8 +66,9 @@ def test_no_numbers_no_chart():
     assert charts.bars([], [], label="x") == ""
     assert charts.bars(["a"], [None], label="x") == ""
     assert charts.lines(["a"], [("s", [None])], label="x") == ""
-    assert charts.funnel([], label="x") == ""
-    assert charts.funnel([("a", 0), ("b", 0)], label="x") == ""
+    assert charts.stacked(["a"], [("s", [0])], label="x") == ""
+    assert charts.funnel([], label="x") == charts.funnel([("a", 0), ("b", 0)], label="x") == ""
+    assert charts.spark([], label="x") == charts.spark([None, 1, None], label="x") == ""
 
 
 def test_zeros_are_numbers():
@@ -189,3 +191,34 @@ def test_crowded_labels_are_thinned():
 
     assert 4 <= len(shown) <= 12
     assert svg.count('class="label"') == 48
+
+
+def test_stacked_columns_are_whole_and_say_their_counts():
+    svg = charts.stacked(["May", "June", "July"], [("good", [1, 0, 3]), ("bad", [2, 0, 0])], label="x", height=100)
+
+    values = [d.text for d in tree(svg).iter(f"{SVG}desc") if d.get("class") == "value"]
+    heights = [float(r.get("height")) for r in tree(svg).iter(f"{SVG}rect") if r.get("class", "").startswith("rect")]
+
+    assert values == ["1 (33.3%)", "0", "3 (100.0%)", "2 (66.7%)", "0", "0 (0.0%)"]
+    assert heights[0] + heights[3] == pytest.approx(heights[2], abs=0.3)
+    assert heights[1] == heights[4] == heights[5] == 0
+    assert [t.text for t in tree(svg).iter(f"{SVG}text")][:3] == ["0", "50", "100"]
+
+
+@pytest.mark.parametrize(
+    ("values", "points"),
+    [
+        ([0, 5, 10], "2.0 22.0 36.0 12.0 70.0 2.0"),
+        ([10, None, 0], "2.0 2.0 70.0 22.0"),
+        ([7, 7], "2.0 12.0 70.0 12.0"),
+        ([Decimal("-1"), 1], "2.0 22.0 70.0 2.0"),
+    ],
+)
+def test_a_small_line_reaches_from_the_lowest_to_the_highest(values, points):
+    svg = charts.spark(values, label=NASTY)
+
+    root = tree(svg)
+
+    assert root.find(f".//{SVG}polyline").get("points") == points
+    assert (root.get("aria-label"), root.get("class")) == (NASTY, "lk-chart spark")
+    assert len(svg) < 600

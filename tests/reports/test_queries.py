@@ -1,4 +1,4 @@
-"""The figures of the reports, against the same figures counted one by one in Python."""
+"""The figures of the dashboard, against the same figures counted one by one in Python."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import random
 from collections import defaultdict
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -16,14 +17,18 @@ from app.customers.models import Customer, CustomerStatus
 from app.masterdata.models import DictionaryItem, DictionaryType
 from app.mirror.models import Order, OrderStatus
 from app.mirror.operations import refresh_totals
-from app.reports import queries
+from app.reports import period, queries
+from app.reports.queries import Figure
+from app.reports.span import running
 from app.sales.models import Opportunity, OpportunityStatus
+from app.tickets.models import Ticket, TicketStatus
 from tests import builders
 from tests.support import rows, statements
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 EVERYTHING = sa.true()
 NOW = datetime(2026, 5, 20, 7, 30, tzinfo=UTC)  # 15:30 on Wednesday, 20 May in Shanghai
+YEAR = period.parse("2026")
 
 
 def shanghai(*wall):
@@ -41,9 +46,35 @@ def ordered(customer, amount, at=None, **given):
     return builders.order(customer, amount=amount, at=at or shanghai(2026, 3, 1, 12), **given)
 
 
-def headline(**given):
-    scopes = {"customers": EVERYTHING, "opportunities": EVERYTHING, "cases": EVERYTHING}
-    return queries.headline(**{"as_of": NOW, **scopes, **given})
+def best(code="2026", customers=EVERYTHING, **given):
+    return queries.top_customers(period=period.parse(code), customers=customers, **given)
+
+
+# -- the span -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "now", "start", "before"),
+    [
+        ("month", (2026, 5, 20, 15, 30), (2026, 5, 1), ((2026, 4, 1), (2026, 4, 20, 15, 30))),
+        ("quarter", (2026, 5, 20, 15, 30), (2026, 4, 1), ((2026, 1, 1), (2026, 2, 19, 15, 30))),  # the 50th day of both
+        ("year", (2026, 5, 20, 15, 30), (2026, 1, 1), ((2025, 1, 1), (2025, 5, 20, 15, 30))),
+        ("year", (2028, 12, 31, 9), (2028, 1, 1), ((2027, 1, 1), (2028, 1, 1))),  # a day more: compared with all
+        ("month", (2026, 3, 31, 9), (2026, 3, 1), ((2026, 2, 1), (2026, 3, 1))),
+        ("month", (2026, 1, 1, 0, 30), (2026, 1, 1), ((2025, 12, 1), (2025, 12, 1, 0, 30))),  # 31 December in UTC
+        ("decade", (2026, 5, 20, 15, 30), (2026, 5, 1), ((2026, 4, 1), (2026, 4, 20, 15, 30))),
+    ],
+)
+def test_a_span_is_compared_with_as_many_days_of_the_one_before(db, code, now, start, before):
+    span = running(code, shanghai(*now))
+    assert span.start == shanghai(*start)
+    assert (span.before_start, span.before_end) == (shanghai(*before[0]), shanghai(*before[1]))
+
+
+def test_days_are_compared_whole(db):
+    span = running("month", NOW)
+    assert span.before_until == date(2026, 4, 21)  # 1 to 20 April, as 1 to 20 May
+    assert running("month", shanghai(2026, 3, 31, 9)).before_until == date(2026, 3, 1)
 
 
 # -- contribution -------------------------------------------------------------------------------------------------
@@ -68,7 +99,7 @@ def test_contribution_agrees_with_adding_up_every_order(db):
             totals[order.customer] += order.amount
     expected = sorted(((-total, c.id, c.name) for c, total in totals.items()))[:10]
 
-    found = queries.top_customers(year=2026, customers=EVERYTHING)
+    found = best()
     assert [(c.customer_id, c.customer, c.total) for c in found] == [(pk, name, -t) for t, pk, name in expected]
     assert len(found) == 10
 
@@ -76,18 +107,25 @@ def test_contribution_agrees_with_adding_up_every_order(db):
 @pytest.mark.parametrize(
     ("at", "year"),
     [
-        ((2025, 12, 31, 23, 30), 2025),  # still 15:30 in UTC
-        ((2026, 1, 1, 0, 0), 2026),  # 16:00 on 31 December in UTC
-        ((2026, 1, 1, 0, 30), 2026),
-        ((2026, 12, 31, 23, 59, 59), 2026),
-        ((2027, 1, 1, 0, 0), 2027),
+        ((2025, 12, 31, 23, 30), "2025"),  # still 15:30 in UTC
+        ((2026, 1, 1, 0, 0), "2026"),  # 16:00 on 31 December in UTC
+        ((2026, 12, 31, 23, 59, 59), "2026"),
+        ((2027, 1, 1, 0, 0), "2027"),
     ],
 )
 def test_an_order_counts_in_the_companys_year(db, at, year):
     ordered(builders.customer(), "12.34", at=shanghai(*at))
     refreshed(db)
-    found = {y: [c.total for c in queries.top_customers(year=y, customers=EVERYTHING)] for y in (2025, 2026, 2027)}
-    assert found == {y: [Decimal("12.34")] if y == year else [] for y in (2025, 2026, 2027)}
+    found = {y: [c.total for c in best(y)] for y in ("2025", "2026", "2027")}
+    assert found == {y: [Decimal("12.34")] if y == year else [] for y in ("2025", "2026", "2027")}
+
+
+def test_a_month_is_a_period_too(db):
+    for month, amount in ((4, "1"), (5, "2"), (6, "4")):
+        ordered(builders.customer(name=f"C{month}"), amount, at=shanghai(2026, month, 1))
+    refreshed(db)
+    assert [c.customer for c in best("2026-05")] == ["C5"]
+    assert [c.customer for c in best("2026-Q2")] == ["C6", "C5", "C4"]
 
 
 def test_cancelled_orders_and_customers_without_orders_are_left_out(db):
@@ -95,7 +133,7 @@ def test_cancelled_orders_and_customers_without_orders_are_left_out(db):
     ordered(cancelled, "100", status=OrderStatus.cancelled)
     ordered(builders.customer(), "0")
     refreshed(db)
-    assert queries.top_customers(year=2026, customers=EVERYTHING) == []
+    assert best() == []
 
 
 def test_equal_totals_are_ordered_by_record_and_equal_names_stay_apart(db):
@@ -103,15 +141,7 @@ def test_equal_totals_are_ordered_by_record_and_equal_names_stay_apart(db):
     for customer in (third, second, first):
         ordered(customer, "50.00")
     refreshed(db)
-    found = queries.top_customers(year=2026, customers=EVERYTHING, limit=2)
-    assert [c.customer_id for c in found] == [first.id, second.id]
-
-
-def test_the_limit_keeps_the_biggest(db):
-    for amount in ("1", "3", "2"):
-        ordered(builders.customer(name=f"C{amount}"), amount)
-    refreshed(db)
-    assert [c.customer for c in queries.top_customers(year=2026, customers=EVERYTHING, limit=2)] == ["C3", "C2"]
+    assert [c.customer_id for c in best(limit=2)] == [first.id, second.id]
 
 
 def test_contribution_stays_in_the_scope(db, wang, zhao):
@@ -119,35 +149,40 @@ def test_contribution_stays_in_the_scope(db, wang, zhao):
     ordered(mine, "1")
     ordered(theirs, "2")
     refreshed(db)
-    found = queries.top_customers(year=2026, customers=Customer.owner_id == wang.id)
-    assert [c.customer_id for c in found] == [mine.id]
+    assert [c.customer_id for c in best(customers=Customer.owner_id == wang.id)] == [mine.id]
 
 
-# -- headline -----------------------------------------------------------------------------------------------------
+# -- order amount -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("at", "this_year", "last_year"),
+    ("code", "at", "now", "before"),
     [
-        ((2025, 12, 31, 23, 30), 0, 0),  # last year, but after the days that are compared
-        ((2026, 1, 1, 0, 30), 1, 0),
-        ((2026, 4, 30, 23, 59), 1, 0),  # the last whole month
-        ((2026, 5, 1, 0, 0), 1, 0),  # the month that is not over
-        ((2026, 5, 20, 15, 30), 1, 0),  # this very moment
-        ((2026, 5, 20, 15, 31), 0, 0),  # not yet
-        ((2025, 1, 1, 0, 0), 0, 1),
-        ((2024, 12, 31, 23, 59), 0, 0),
-        ((2025, 5, 20, 15, 30), 0, 1),
-        ((2025, 5, 20, 15, 31), 0, 0),
+        ("year", (2025, 12, 31, 23, 30), 0, 0),  # last year, but after the days that are compared
+        ("year", (2026, 1, 1, 0, 0), 1, 0),
+        ("year", (2026, 4, 30, 23, 59), 1, 0),  # the last whole month
+        ("year", (2026, 5, 20, 15, 29), 1, 0),
+        ("year", (2026, 5, 20, 15, 30), 0, 0),  # not yet
+        ("year", (2025, 1, 1, 0, 0), 0, 1),
+        ("year", (2024, 12, 31, 23, 59), 0, 0),
+        ("year", (2025, 5, 20, 15, 29), 0, 1),
+        ("year", (2025, 5, 20, 15, 30), 0, 0),
+        ("month", (2026, 5, 1, 0, 0), 1, 0),
+        ("month", (2026, 4, 30, 23, 59), 0, 0),
+        ("month", (2026, 4, 1, 0, 0), 0, 1),
+        ("month", (2026, 4, 20, 15, 30), 0, 0),
+        ("month", (2026, 3, 31, 23, 59), 0, 0),
+        ("quarter", (2026, 4, 1, 0, 0), 1, 0),
+        ("quarter", (2026, 1, 1, 0, 0), 0, 1),
+        ("quarter", (2026, 2, 19, 15, 29), 0, 1),
+        ("quarter", (2026, 2, 19, 15, 30), 0, 0),
     ],
 )
-def test_amounts_run_from_new_year_to_now_and_to_the_same_moment_a_year_ago(db, at, this_year, last_year):
+def test_amounts_run_to_now_and_to_the_same_moment_of_the_span_before(db, code, at, now, before):
     ordered(builders.customer(), "10.10", at=shanghai(*at))
     refreshed(db)
-    found = headline()
-    assert (found.ordered_this_year, found.ordered_last_year) == (
-        this_year * Decimal("10.10"), last_year * Decimal("10.10"),
-    )  # fmt: skip
+    found = queries.ordered(span=running(code, NOW), customers=EVERYTHING)
+    assert (found.now, found.before) == (now * Decimal("10.10"), before * Decimal("10.10"))
 
 
 def test_amounts_agree_with_adding_up_every_order(db, wang):
@@ -166,78 +201,295 @@ def test_amounts_agree_with_adding_up_every_order(db, wang):
             (
                 o.amount
                 for o in rows(Order)
-                if o.status != OrderStatus.cancelled and start <= o.ordered_at <= end and only(o.customer)
+                if o.status != OrderStatus.cancelled and start <= o.ordered_at < end and only(o.customer)
             ),
             Decimal("0.00"),
         )
 
     for scope, only in ((EVERYTHING, lambda c: True), (Customer.owner_id == wang.id, lambda c: c.owner_id == wang.id)):
-        found = headline(customers=scope)
-        assert found.ordered_this_year == total(shanghai(2026, 1, 1), NOW, only)
-        assert found.ordered_last_year == total(shanghai(2025, 1, 1), NOW.replace(year=2025), only)
+        for code in ("month", "quarter", "year"):
+            span = running(code, NOW)
+            found = queries.ordered(span=span, customers=scope)
+            assert found.now == total(span.start, NOW, only)
+            assert found.before == total(span.before_start, span.before_end, only)
+        firsts = [*span.recent, date(2026, 5, 1)]
+        assert found.recent == tuple(
+            total(shanghai(a.year, a.month, 1), shanghai(b.year, b.month, 1), only) for a, b in pairwise(firsts)
+        )
+    assert firsts[0] == date(2025, 11, 1)
 
 
-def test_the_29_of_february_is_compared_with_the_28th(db):
+def test_a_longer_month_is_compared_with_all_of_the_shorter_one(db):
     customer = builders.customer()
-    ordered(customer, "1", at=shanghai(2027, 2, 28, 9))
-    ordered(customer, "2", at=shanghai(2027, 3, 1, 0))
+    ordered(customer, "1", at=shanghai(2026, 2, 28, 23, 59))
+    ordered(customer, "2", at=shanghai(2026, 3, 1, 0))
     refreshed(db)
-    assert headline(as_of=shanghai(2028, 2, 29, 10)).ordered_last_year == Decimal("1.00")
+    found = queries.ordered(span=running("month", shanghai(2026, 3, 31, 10)), customers=EVERYTHING)
+    assert (found.now, found.before) == (Decimal("2.00"), Decimal("1.00"))
+
+
+# -- new customers, and churn cases -------------------------------------------------------------------------------
+
+
+def happened(code="month", now=NOW, customers=EVERYTHING, cases=EVERYTHING):
+    return queries.happened(span=running(code, now), customers=customers, cases=cases)
 
 
 @pytest.mark.parametrize(
-    ("day", "status", "new"),
+    ("day", "new"),
     [
-        (date(2026, 1, 1), CustomerStatus.active, 1), (date(2025, 12, 31), CustomerStatus.active, 0),
-        (date(2026, 1, 1), CustomerStatus.lost, 0),
+        (date(2026, 5, 1), (1, 0)), (date(2026, 5, 20), (1, 0)), (date(2026, 5, 21), (0, 0)),
+        (date(2026, 4, 30), (0, 0)), (date(2026, 4, 20), (0, 1)), (date(2026, 4, 21), (0, 0)),
+        (date(2026, 4, 1), (0, 1)), (date(2026, 3, 31), (0, 0)),
     ],
 )  # fmt: skip
-def test_a_customer_is_new_in_the_year_it_was_registered(db, day, status, new):
+@pytest.mark.parametrize("status", [CustomerStatus.active, CustomerStatus.lost])
+def test_a_customer_is_new_on_the_day_it_was_registered_whatever_became_of_it(db, day, new, status):
     builders.customer(registered_on=day, status=status)
-    assert headline().new_customers == new
-    assert headline(as_of=shanghai(2026, 1, 1, 0, 30)).new_customers == new  # still 31 December in UTC
+    found = happened().new
+    assert (found.now, found.before) == new
 
 
-def test_the_headline_counts_what_is_open(db):
-    for status in (CustomerStatus.active, CustomerStatus.active, CustomerStatus.lost, CustomerStatus.deleted):
-        builders.customer(status=status)
-    for status in ChurnStatus:
-        builders.churn_case(builders.customer(status=CustomerStatus.lost), status=status)
-    for status in OpportunityStatus:
-        customer = builders.customer(status=CustomerStatus.lost)
-        builders.opportunity(status=status, customer=customer if status == "won" else None, expected_amount="100.50")
-    builders.opportunity(expected_amount=None)
-
-    found = headline()
-
-    assert found.active_customers == 2
-    assert (found.warnings, found.deferred) == (1, 1)
-    assert (found.open_opportunities, found.expected) == (3, Decimal("201.00"))
+def test_new_customers_by_whole_month(db):
+    for day in (date(2025, 10, 31), date(2025, 11, 1), date(2026, 4, 30), date(2026, 4, 1), date(2026, 5, 1)):
+        builders.customer(registered_on=day)
+    assert happened().new.recent == (1, 0, 0, 0, 0, 2)
 
 
-def test_nothing_at_all_is_zero_everywhere(db):
-    zero = Decimal("0.00")
-    assert headline() == queries.Headline(0, 0, zero, zero, 0, 0, 0, zero)
-    assert {s.opportunities for s in queries.opportunities_by_status(opportunities=EVERYTHING)} == {0}
-    assert {level.customers for level in queries.customers_by_level(customers=EVERYTHING)} == {0}
-    assert {(w.opened, w.recovered, w.lost) for w in queries.churn_by_week(as_of=NOW, cases=EVERYTHING)} == {(0, 0, 0)}
+@pytest.mark.parametrize(
+    ("at", "month"),
+    [
+        ((2026, 4, 30, 23, 59), 10),
+        ((2026, 5, 1, 0, 0), 11),  # 30 April in UTC
+        ((2026, 5, 20, 15, 29), 11),
+        ((2026, 5, 20, 15, 30), None),  # not yet
+        ((2025, 6, 1, 0, 0), 0),  # the first moment of twelve months
+        ((2025, 5, 31, 23, 59), None),
+    ],
+)
+def test_a_warning_falls_into_its_company_month(db, at, month):
+    builders.churn_case(opened_at=shanghai(*at))
+    found = happened()
+    assert [place for place, number in enumerate(found.trend[0]) if number] == ([] if month is None else [month])
+    assert found.warnings.now == (1 if month == 11 else 0)
+    assert (found.months[0], found.months[-1]) == (date(2025, 6, 1), date(2026, 5, 1))
 
 
-def test_the_headline_stays_in_each_scope(db, wang, zhao):
-    mine, theirs = builders.customer(owner=wang), builders.customer(owner=zhao)
-    builders.churn_case(mine)
-    builders.churn_case(theirs)
-    builders.opportunity(given_to=wang)
-    builders.opportunity(given_to=zhao)
-    found = headline(
-        customers=Customer.owner_id == wang.id,
-        opportunities=Opportunity.assignee_id == wang.id,
-        cases=ChurnCase.customer_id == mine.id,
+def test_churn_agrees_with_looking_at_every_case(db):
+    chance = random.Random(5)
+    for _ in range(60):
+        status = chance.choice(list(ChurnStatus))
+        opened = shanghai(2025, 5, 1) + timedelta(minutes=chance.randrange(380 * 24 * 60))
+        later = opened + timedelta(days=chance.randrange(1, 30))
+        given = {"lost_at": later} if status in ("lost", "won_back") else {}
+        given |= {"resolved_at": later + timedelta(days=1)} if status in ("recovered", "won_back") else {}
+        case = builders.churn_case(builders.customer(), status=status, opened_at=opened, **given)
+        for days in sorted(chance.sample(range(1, 60), chance.randrange(3))):
+            builders.measure(case, at=opened + timedelta(days=days))
+
+    def month_of(moment):
+        wall = moment.astimezone(SHANGHAI)
+        return date(wall.year, wall.month, 1) if moment < NOW else None
+
+    expected = defaultdict(lambda: [0, 0, 0])
+    warned = [0, 0]
+    span = running("quarter", NOW)
+    for case in rows(ChurnCase):
+        expected[month_of(case.opened_at)][0] += 1
+        if case.measures:
+            expected[month_of(case.measures[0].at)][1] += 1
+        if case.lost_at:
+            expected[month_of(case.lost_at)][2] += 1
+        warned[0] += span.start <= case.opened_at < NOW
+        warned[1] += span.before_start <= case.opened_at < span.before_end
+
+    found = happened("quarter")
+    assert [list(numbers) for numbers in zip(*found.trend, strict=True)] == [expected[m] for m in found.months]
+    assert [found.warnings.now, found.warnings.before] == warned
+    assert found.warnings.recent == found.trend[0][5:11]
+    assert min(sum(series) for series in found.trend) > 5
+    assert min(warned) > 0
+
+
+def test_churn_and_new_customers_stay_in_their_scopes(db, wang, zhao):
+    for owner in (wang, zhao):
+        case = builders.churn_case(owner=owner, opened_at=shanghai(2026, 5, 2))
+        builders.measure(case, at=shanghai(2026, 5, 3))
+        builders.customer(owner=owner, registered_on=date(2026, 5, 2))
+    found = happened(customers=Customer.owner_id == wang.id, cases=ChurnCase.owner_id == wang.id)
+    assert [series[-1] for series in found.trend] == [1, 1, 0]
+    assert found.new.now == 1
+
+
+# -- service ------------------------------------------------------------------------------------------------------
+
+
+def answered(at, satisfaction=4, **given):
+    """A ticket archived then, with the answer in its history."""
+    entered = at - timedelta(hours=2)
+    ticket = builders.ticket(
+        status=TicketStatus.archived, satisfaction=satisfaction, created_at=entered, archived_at=at, **given
     )
-    assert (found.active_customers, found.warnings, found.open_opportunities) == (1, 1, 1)
+    builders.ticket_step(ticket, step="handled", at=at)
+    builders.ticket_step(ticket, step="archived", at=at, satisfaction=satisfaction)
+    return ticket
+
+
+def service(code="month", tickets=EVERYTHING):
+    return queries.service(span=running(code, NOW), tickets=tickets)
+
+
+def test_satisfaction_is_the_mean_of_the_tickets_archived(db):
+    for at, stars in (
+        ((2026, 5, 1, 0, 0), 5), ((2026, 5, 20, 15, 29), 5), ((2026, 5, 10), 3), ((2026, 5, 20, 15, 30), 3),
+        ((2026, 4, 1, 0, 0), 3), ((2026, 4, 20, 15, 29), 4), ((2026, 4, 20, 15, 30), 5),
+        ((2025, 11, 1), 3), ((2025, 10, 31, 23, 59), 5),
+    ):  # fmt: skip
+        answered(shanghai(*at), stars)
+    found = service().satisfaction
+    assert (found.now, found.before) == (Decimal("4.3"), Decimal("3.5"))
+    assert found.recent == (Decimal("3.0"), None, None, None, None, Decimal("4.0"))
+
+
+def test_answers_are_told_by_month_the_bad_ones_too(db):
+    ticket = answered(shanghai(2026, 5, 3), 5)
+    builders.ticket_step(ticket, step="returned", at=shanghai(2026, 4, 30, 23, 59), satisfaction=2)
+    builders.ticket_step(ticket, step="returned", at=shanghai(2025, 12, 1), satisfaction=1)
+    builders.ticket_step(ticket, step="returned", at=shanghai(2025, 11, 30, 23), satisfaction=1)  # half a year ago
+    answered(shanghai(2026, 5, 4), 4)
+    answered(shanghai(2026, 5, 4), 3)
+    found = service()
+    assert found.months == [date(2025, 12, 1), *(date(2026, month, 1) for month in range(1, 6))]
+    assert found.answers == ((0, 0, 0, 0, 0, 1), (0, 0, 0, 0, 0, 1), (0, 0, 0, 0, 0, 1), (1, 0, 0, 0, 1, 0))
+
+
+def test_the_hours_end_with_the_first_handling(db):
+    again = answered(shanghai(2026, 5, 2, 12))  # after two hours
+    builders.ticket_step(again, step="handled", at=shanghai(2026, 5, 8))
+    slow = builders.ticket(status=TicketStatus.handled, created_at=shanghai(2026, 5, 1, 10))
+    builders.ticket_step(slow, step="handled", at=shanghai(2026, 5, 1, 15, 30))
+    long_ago = answered(shanghai(2026, 4, 30, 12))
+    builders.ticket_step(long_ago, step="handled", at=shanghai(2026, 5, 8))
+    builders.ticket(created_at=NOW)
+    found = service()
+    assert found.hours == Decimal("3.8")  # of 2 and 5.5
+    assert found.waiting == 2
+
+
+def test_without_tickets_there_is_no_mean(db):
+    found = service()
+    assert found.satisfaction == Figure(None, None, (None,) * 6)
+    assert (found.hours, found.waiting) == (None, 0)
+
+
+def test_service_stays_in_the_scope(db, wang, zhao):
+    for person, stars in ((wang, 5), (zhao, 3)):
+        answered(shanghai(2026, 5, 3), stars, given_to=person)
+        builders.ticket(given_to=person)
+    found = service(tickets=Ticket.assignee_id == wang.id)
+    assert (found.satisfaction.now, found.waiting, found.hours) == (Decimal("5.0"), 1, Decimal("2.0"))
+    assert [series[-1] for series in found.answers] == [1, 0, 0, 0]
+
+
+# -- retention ----------------------------------------------------------------------------------------------------
+
+
+def retention(code="month", now=NOW, customers=EVERYTHING):
+    return queries.retention(span=running(code, now), customers=customers)
+
+
+def test_retention_is_who_ordered_in_both_years(db):
+    # Until the end of April 2026: May 2024 to April 2025, and May 2025 to April 2026.
+    def orders(*days, **given):
+        customer = builders.customer()
+        for day in days:
+            ordered(customer, "1", at=shanghai(*day), **given)
+
+    orders((2024, 5, 1), (2026, 4, 30, 23, 59))  # kept, at both ends
+    orders((2025, 4, 30, 23, 59), (2025, 5, 1))  # kept, in the middle
+    orders((2025, 1, 1), (2026, 5, 1))  # not kept: again only in the month that is not over
+    orders((2024, 4, 30, 23, 59), (2026, 1, 1))  # not old: before the first year
+    orders((2026, 1, 1))  # not old: new
+    orders((2025, 1, 1), (2026, 1, 1), status=OrderStatus.cancelled)
+    refreshed(db)
+    assert retention().now == Decimal("66.7")  # 2 of 3
+
+
+def test_retention_is_compared_with_as_many_months_ago_as_the_span_has(db):
+    kept, gone = builders.customer(), builders.customer(status=CustomerStatus.lost)
+    for customer in (kept, gone):
+        ordered(customer, "1", at=shanghai(2024, 12, 15))
+    ordered(kept, "1", at=shanghai(2026, 2, 15))
+    ordered(kept, "1", at=shanghai(2025, 12, 15))
+    ordered(gone, "1", at=shanghai(2025, 1, 15))
+    refreshed(db)
+    # Until the end of November 2025 nobody is old yet; until the end of December both ordered again.
+    half = Decimal("50.0")
+    assert retention("month") == Figure(half, half, (None, Decimal("100.0"), half, half, half, half))
+    assert retention("quarter").before == half
+    assert retention("year").before is None  # until the end of April 2025: nobody is old
+
+
+def test_retention_stays_in_the_scope(db, wang, zhao):
+    for owner, days in ((wang, ((2025, 1, 1), (2026, 1, 1))), (zhao, ((2025, 1, 1),))):
+        customer = builders.customer(owner=owner)
+        for day in days:
+            ordered(customer, "1", at=shanghai(*day))
+    refreshed(db)
+    assert retention().now == Decimal("50.0")
+    assert retention(customers=Customer.owner_id == wang.id).now == Decimal("100.0")
+
+
+# -- opportunities ------------------------------------------------------------------------------------------------
+
+
+def chances(code="month", opportunities=EVERYTHING):
+    return queries.chances(span=running(code, NOW), opportunities=opportunities)
+
+
+def test_open_opportunities_now_and_then(db):
+    def entered(*at, closed=None, **given):
+        given |= {"status": OpportunityStatus.lost, "closed_at": shanghai(*closed)} if closed else {}
+        builders.opportunity(created_at=shanghai(*at), **given)
+
+    entered(2026, 5, 20, 15, 29, expected_amount="0.10")
+    entered(2026, 4, 20, 15, 29, expected_amount="0.20")
+    entered(2026, 4, 20, 15, 30)
+    entered(2026, 1, 31, 23, 59, closed=(2026, 4, 20, 15, 29), expected_amount="100")
+    entered(2026, 2, 1, closed=(2026, 4, 20, 15, 30))
+    found = chances()
+    assert (found.open.now, found.open.before) == (3, 2)
+    assert found.open.recent == (0, 0, 1, 2, 2, 2)  # at the ends of November to April
+    assert found.expected == Decimal("0.30")
+
+
+def test_the_funnel_counts_what_was_entered_in_the_span(db):
+    day = shanghai(2026, 5, 1)
+    builders.opportunity(created_at=shanghai(2026, 4, 30, 23, 59), status=OpportunityStatus.won)
+    builders.opportunity(created_at=day)
+    builders.opportunity(created_at=day, given_to=builders.user())
+    planned = builders.opportunity(created_at=day, given_to=builders.user())
+    builders.plan_step(planned)
+    builders.plan_step(planned)
+    builders.opportunity(created_at=day, status=OpportunityStatus.lost)  # assigned, without a plan
+    builders.opportunity(created_at=day, status=OpportunityStatus.won)
+    assert chances().stages == (5, 4, 2, 1)
+    assert chances("quarter").stages == (6, 5, 3, 2)
+
+
+def test_opportunities_stay_in_the_scope(db, wang, zhao):
+    for person in (wang, zhao):
+        builders.opportunity(created_at=shanghai(2026, 5, 2), given_to=person)
+    found = chances(opportunities=Opportunity.assignee_id == wang.id)
+    assert (found.open.now, found.stages) == (1, (1, 1, 0, 0))
 
 
 # -- composition --------------------------------------------------------------------------------------------------
+
+
+def composed(kind, **given):
+    found = queries.composition(**{"customers": EVERYTHING, **given})[kind]
+    return [(group.item.code if group.item is not None else None, group.customers) for group in found]
 
 
 def test_levels_are_counted_in_the_order_of_the_dictionary(db):
@@ -245,128 +497,58 @@ def test_levels_are_counted_in_the_order_of_the_dictionary(db):
         for _ in range(number):
             builders.customer(level=builders.dictionary(DictionaryType.level, code))
     builders.customer(status=CustomerStatus.lost)
-    found = queries.customers_by_level(customers=EVERYTHING)
-    assert [(count.level.code, count.customers) for count in found] == [
-        ("1", 3), ("2", 0), ("3", 2), ("4", 0), ("5", 1),
-    ]  # fmt: skip
+    assert composed(DictionaryType.level) == [("1", 3), ("2", 0), ("3", 2), ("4", 0), ("5", 1)]
 
 
 def test_a_level_no_longer_offered_is_shown_while_somebody_has_it(db):
     unused, used = (builders.dictionary(DictionaryType.level, code) for code in ("4", "2"))
     unused.active = used.active = False
     builders.customer(level=used)
-    codes = [count.level.code for count in queries.customers_by_level(customers=EVERYTHING)]
-    assert codes == ["1", "2", "3", "5"]
+    assert composed(DictionaryType.level) == [("1", 0), ("2", 1), ("3", 0), ("5", 0)]
 
 
-def test_levels_are_counted_in_the_scope(db, wang, zhao):
+def test_regions_too_and_those_of_whom_it_is_not_known(db):
+    region = rows(DictionaryItem, DictionaryItem.type == DictionaryType.region)[0]
+    builders.customer(region=region)
+    builders.customer()
+    builders.customer()
+    found = [group for group in composed(DictionaryType.region) if group[1]]
+    assert found == [(region.code, 1), (None, 2)]
+
+
+def test_groups_are_counted_in_the_scope(db, wang, zhao):
     builders.customer(owner=wang)
     builders.customer(owner=zhao)
-    found = queries.customers_by_level(customers=Customer.owner_id == wang.id)
-    assert sum(count.customers for count in found) == 1
-
-
-# -- opportunities ------------------------------------------------------------------------------------------------
-
-
-def test_opportunities_are_counted_by_state_with_what_they_may_bring(db):
-    builders.opportunity(expected_amount="0.10")
-    builders.opportunity(expected_amount="0.20")
-    builders.opportunity(expected_amount=None)
-    builders.opportunity(status=OpportunityStatus.won, expected_amount="7")
-    found = queries.opportunities_by_status(opportunities=EVERYTHING)
-    assert [(s.status.value, s.opportunities, s.expected) for s in found] == [
-        ("unassigned", 3, Decimal("0.30")),
-        ("assigned", 0, Decimal("0.00")),
-        ("won", 1, Decimal("7.00")),
-        ("lost", 0, Decimal("0.00")),
-    ]
-
-
-# -- churn --------------------------------------------------------------------------------------------------------
-
-
-def test_weeks_are_the_companys_and_end_with_this_one(db):
-    weeks = queries.churn_by_week(as_of=NOW, cases=EVERYTHING)
-    assert [w.monday for w in weeks] == [date(2026, 5, 18) - timedelta(weeks=ago) for ago in range(11, -1, -1)]
-
-
-@pytest.mark.parametrize(
-    ("at", "monday"),
-    [
-        ((2026, 5, 17, 23, 59), date(2026, 5, 11)),  # Sunday
-        ((2026, 5, 18, 0, 0), date(2026, 5, 18)),  # Monday, still Sunday in UTC
-        ((2026, 5, 24, 23, 59), date(2026, 5, 18)),
-        ((2026, 3, 2, 0, 0), date(2026, 3, 2)),  # the first moment of twelve weeks
-        ((2026, 3, 1, 23, 59), None),
-        ((2026, 5, 25, 0, 0), None),  # next week
-    ],
-)
-def test_an_event_falls_into_its_company_week(db, at, monday):
-    builders.churn_case(opened_at=shanghai(*at))
-    found = [w.monday for w in queries.churn_by_week(as_of=NOW, cases=EVERYTHING) if w.opened]
-    assert found == ([monday] if monday else [])
-
-
-def test_churn_agrees_with_looking_at_every_case(db):
-    chance = random.Random(5)
-    for _ in range(60):
-        status = chance.choice(list(ChurnStatus))
-        opened = shanghai(2026, 2, 1) + timedelta(minutes=chance.randrange(100 * 24 * 60))
-        later = opened + timedelta(days=chance.randrange(1, 30))
-        given = {"lost_at": later} if status in ("lost", "won_back") else {}
-        given |= {"resolved_at": later + timedelta(days=1)} if status in ("recovered", "won_back") else {}
-        builders.churn_case(builders.customer(), status=status, opened_at=opened, **given)
-
-    def monday_of(moment):
-        day = moment.astimezone(SHANGHAI).date()
-        return day - timedelta(days=day.weekday())
-
-    expected = defaultdict(lambda: [0, 0, 0])
-    for case in rows(ChurnCase):
-        expected[monday_of(case.opened_at)][0] += 1
-        if case.status == ChurnStatus.recovered:
-            expected[monday_of(case.resolved_at)][1] += 1
-        if case.lost_at:
-            expected[monday_of(case.lost_at)][2] += 1
-
-    found = queries.churn_by_week(as_of=NOW, cases=EVERYTHING)
-    assert [[w.opened, w.recovered, w.lost] for w in found] == [expected[w.monday] for w in found]
-    assert sum(w.opened for w in found) > 20
-
-
-def test_churn_stays_in_the_scope(db, wang, zhao):
-    for owner in (wang, zhao):
-        builders.churn_case(owner=owner, opened_at=NOW)
-    mine = ChurnCase.owner_id == wang.id
-    assert sum(w.opened for w in queries.churn_by_week(as_of=NOW, cases=mine)) == 1
+    found = composed(DictionaryType.level, customers=Customer.owner_id == wang.id)
+    assert sum(number for _code, number in found) == 1
 
 
 # -- cost ---------------------------------------------------------------------------------------------------------
 
 
-def test_every_figure_is_one_statement_however_many_rows(app, db):
+def test_nothing_at_all_is_zero_everywhere(db):
+    zero = Decimal("0.00")
+    assert queries.ordered(span=running("year", NOW), customers=EVERYTHING) == Figure(zero, zero, (zero,) * 6)
+    found = happened()
+    assert found.new == found.warnings == Figure(0, 0, (0,) * 6)
+    assert found.trend == ((0,) * 12,) * 3
+    assert retention() == Figure(None, None, (None,) * 6)
+    assert chances() == queries.Chances(Figure(0, 0, (0,) * 6), zero, (0, 0, 0, 0))
+
+
+def test_every_group_of_figures_is_one_statement_however_many_rows(app, db):
     for number in range(12):
         customer = builders.customer()
         ordered(customer, number + 1)
-        builders.churn_case(customer, opened_at=NOW)
+        builders.measure(builders.churn_case(customer, opened_at=NOW))
         builders.opportunity()
+        answered(shanghai(2026, 5, 3))
     refreshed(db)
     for ask in (
-        headline,
-        lambda: queries.top_customers(year=2026, customers=EVERYTHING),
-        lambda: queries.customers_by_level(customers=EVERYTHING),
-        lambda: queries.opportunities_by_status(opportunities=EVERYTHING),
-        lambda: queries.churn_by_week(as_of=NOW, cases=EVERYTHING),
-    ):
+        lambda: queries.ordered(span=running("year", NOW), customers=EVERYTHING),
+        happened, service, retention, chances, best,
+        lambda: [group.item.label for group in queries.composition(customers=EVERYTHING)[DictionaryType.level]],
+    ):  # fmt: skip
         with statements(app) as seen:
             ask()
         assert len(seen) == 1
-
-
-def test_a_label_of_a_level_is_read_without_asking_again(app, db):
-    builders.customer()
-    counts = queries.customers_by_level(customers=EVERYTHING)
-    with statements(app) as seen:
-        labels = [count.level.label for count in counts]
-    assert (len(labels), seen) == (len(rows(DictionaryItem, DictionaryItem.type == DictionaryType.level)), [])
