@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from app.reports.kinds.churn import Churn
 from app.reports.kinds.composition import Composition
 from app.reports.kinds.contribution import Contribution
+from app.reports.kinds.levels import Levels
+from app.reports.kinds.returning import Returning
+from app.reports.kinds.service import Service
 from app.reports.report import Report
 
-REPORTS: tuple[Report, ...] = (Contribution(), Composition())
+REPORTS: tuple[Report, ...] = (Contribution(), Composition(), Service(), Churn(), Returning(), Levels())
 BY_ID = {report.id: report for report in REPORTS}

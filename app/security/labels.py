@@ -38,6 +38,10 @@ SCREENS: dict[str, dict[str, Any]] = {
     "reports": {
         "ContributionReport": _l("Customer contribution"),
         "CompositionReport": _l("Customer composition"),
+        "ServiceReport": _l("Customer service"),
+        "ChurnReport": _l("Customer churn"),
+        "ReturningReport": _l("Customer retention"),
+        "LevelReport": _l("Level migration"),
     },
     "reference": {
         "Product": _l("Products"),

@@ -26,6 +26,10 @@ _EDIT = "can_list can_show can_add can_edit can_delete menu"
 _ALL_REPORTS = {
     "ContributionReport": "can_show can_see_all can_export menu",
     "CompositionReport": "can_show can_see_all can_export menu",
+    "ServiceReport": "can_show can_see_all can_export menu",
+    "ChurnReport": "can_show can_see_all can_export menu",
+    "ReturningReport": "can_show can_see_all can_export menu",
+    "LevelReport": "can_show can_see_all can_export menu",
 }
 _OWN_REPORTS = dict.fromkeys(_ALL_REPORTS, "can_show can_export menu")
 _FILES = " can_attach can_download can_detach"
