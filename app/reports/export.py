@@ -17,7 +17,7 @@ MOST = 100_000  # lines of a file; Excel itself ends at a million
 MIME = {"csv": "text/csv; charset=utf-8", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
 _KINDS = {
     "count": "count", "days": "count", "number": "count", "money": "money", "share": "percent", "rate": "percent",
-    "percent": "percent", "mean": "percent",
+    "percent": "percent", "mean": "mean",
 }  # fmt: skip
 
 

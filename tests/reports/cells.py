@@ -46,9 +46,10 @@ def walk(ask: Ask) -> Table:
         cells = {line.key: line.values[column.key] for line in table.lines}
         rows = ask.report.rows(ask, column).order_by(None).subquery()
         added = sa.func.count() if column.kind == "count" else sa.func.sum(rows.c.amount)
-        grouped = {line: sum_ for line, sum_ in db.session.execute(sa.select(rows.c.line, added).group_by(rows.c.line))}
-        assert grouped == {key: value for key, value in cells.items() if value}, column.key
-        for key, value in [*cells.items(), (TOTAL, table.total.values[column.key])]:
+        grouped = dict(db.session.execute(sa.select(rows.c.line, added).group_by(rows.c.line)).all())
+        filled = {key: value for key, value in cells.items() if value}
+        assert grouped == filled, column.key
+        for key, value in {**filled, TOTAL: table.total.values[column.key]}.items():
             behind = rows_behind(ask, column, key)
             assert (behind.count if column.kind == "count" else behind.amount) == value, (column.key, key)
             assert len(behind.rows) == behind.count

@@ -24,6 +24,7 @@ def every_chart(label: str) -> dict[str, Markup]:
         "hbar": charts.hbar([label, "乙"], [2, 1], label=label, hrefs=["/customers/show/1", None]),
         "donut": charts.donut([(label, 2), ("乙", 1)], label=label),
         "columns": charts.columns([label, "乙"], [(label, [2, 1]), ("s", [0, 3])], label=label),
+        "stacked": charts.stacked([label, "乙"], [(label, [2, 1]), ("s", [None, 3])], label=label),
         "bars": charts.bars([label, "乙"], [2, 1], label=label),
         "lines": charts.lines([label, "乙"], [(label, [2, 1]), ("s", [None, 3])], label=label),
     }
@@ -60,6 +61,8 @@ def test_no_numbers_no_chart():
     assert charts.donut([], label="x") == ""
     assert charts.donut([("a", 0), ("b", 0)], label="x") == ""
     assert charts.columns([], [], label="x") == ""
+    assert charts.stacked([], [], label="x") == ""
+    assert charts.stacked(["a"], [("s", [None])], label="x") == ""
     assert charts.bars([], [], label="x") == ""
     assert charts.bars(["a"], [None], label="x") == ""
     assert charts.lines(["a"], [("s", [None])], label="x") == ""
@@ -70,6 +73,13 @@ def test_zeros_are_numbers():
     assert "<rect" in charts.hbar(["a", "b"], [0, 0], label="x")
     assert "<rect" in charts.bars(["a"], [0], label="x")
     assert "<circle" in charts.lines(["a", "b"], [("s", [0, 0])], label="x")
+
+
+def test_the_scale_of_stacked_columns_covers_their_sums():
+    svg = charts.stacked(["a", "b"], [("s", [40, 5]), ("t", [50, 5])], label="x")
+    scale = [e.text for e in tree(svg).iter(f"{SVG}text") if e.text and e.text.isdigit()]
+
+    assert scale == ["0", "25", "50", "75", "100"]
 
 
 def test_a_part_of_nothing_keeps_the_colours_of_the_others():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import zipfile
 from datetime import date
 from decimal import Decimal
+from io import BytesIO
 
 import pytest
 
@@ -13,6 +15,7 @@ from app.customers.models import CustomerStatus
 from app.masterdata.models import DictionaryType
 from app.mirror.models import OrderStatus
 from app.mirror.operations import refresh_totals
+from app.reports.export import sheet_of
 from app.reports.kinds.churn import Churn
 from app.reports.kinds.returning import Returning
 from app.reports.kinds.service import Service
@@ -110,14 +113,16 @@ def old(owner, **given):
 
 @pytest.fixture
 def cases(db, wang, zhao):
-    """2025 of two managers: wang 3 warned, 1 recovered; zhao 2 lost, 1 won back."""
+    """2025 of two managers: wang 3 warned, 2 recovered, one of them after a measure; zhao 2 lost, 1 won back."""
     price = builders.dictionary(DictionaryType.churn_reason, "price")
     case(old(wang), (2025, 1, 1, 0, 0))
     deferred = case(old(wang), (2025, 3, 1, 2), S.deferred)
     builders.measure(deferred, at=shanghai(2025, 3, 31, 23, 59))
     builders.measure(deferred, at=shanghai(2025, 7, 1))
     case(old(wang), (2025, 12, 31, 23, 59), S.recovered, resolved_at=(2026, 1, 1, 0, 0))
-    case(old(wang), (2024, 12, 31, 23, 59), S.recovered, resolved_at=(2025, 12, 31, 23, 59))
+    kept = case(old(wang), (2024, 12, 31, 23, 58), S.recovered, resolved_at=(2025, 12, 31, 23, 59))
+    builders.measure(kept, at=shanghai(2024, 12, 31, 23, 59))
+    case(old(wang), (2024, 10, 5, 2), S.recovered, resolved_at=(2025, 12, 31, 23, 59))
     case(old(zhao), (2024, 11, 2, 2), S.lost, lost_at=(2025, 2, 1, 0, 0), reason_type=price)
     earlier = case(old(zhao), (2024, 11, 2, 2), S.won_back, lost_at=(2024, 12, 31, 23, 59), resolved_at=(2025, 6, 1))
     again = case(earlier.customer, (2025, 8, 2, 2), S.lost, lost_at=(2025, 9, 1, 12))
@@ -126,12 +131,12 @@ def cases(db, wang, zhao):
     case(gone, (2025, 5, 3, 2), S.lost, lost_at=(2025, 5, 4))
     late = builders.measure(case(old(zhao), (2024, 10, 5, 2), S.deferred), at=shanghai(2024, 12, 31, 23, 59))
     builders.measure(late.case, at=shanghai(2025, 2, 2))
-    for _ in range(6):
+    for _ in range(5):
         old(wang)
     builders.customer(owner=wang, registered_on=date(2025, 1, 1))
 
 
-EVENTS = ("warned", "deferred", "recovered", "lost", "won_back")
+EVENTS = ("warned", "deferred", "recovered", "retained", "lost", "won_back")
 
 
 def test_churn_by_the_manager_at_the_time(db, li, zhao, cases):
@@ -139,13 +144,17 @@ def test_churn_by_the_manager_at_the_time(db, li, zhao, cases):
 
     table = walk(asked(CHURN, li, period="2025"))
 
-    assert figures(table, *EVENTS) == {"王强": (3, 1, 1, 0, 0), "赵敏": (1, 0, 0, 2, 1), "孙悦": (1, 0, 0, 0, 0)}
-    assert totals(table, *EVENTS) == (5, 1, 1, 2, 1)
-    # 4 + 6 of wang, 3 of zhao; the one lost a minute before the year is not there, nor the one registered on its first
+    assert figures(table, *EVENTS) == {
+        "王强": (3, 1, 2, 1, 0, 0),
+        "赵敏": (1, 0, 0, 0, 2, 1),
+        "孙悦": (1, 0, 0, 0, 0, 0),
+    }
+    assert totals(table, *EVENTS) == (5, 1, 2, 1, 2, 1)
+    # 5 + 5 of wang, 3 of zhao; the one lost a minute before the year is not there, nor the one registered on its first
     # day.
     assert totals(table, "at_start", "rate") == (12, Decimal("16.7"))
     assert {line.values.get("rate") for line in table.lines} == {None}
-    assert table.total.before["warned"] == 4
+    assert table.total.before["warned"] == 5
 
 
 def test_churn_by_reason_and_level(db, li, cases):
@@ -153,7 +162,7 @@ def test_churn_by_reason_and_level(db, li, cases):
     by_level = walk(asked(CHURN, li, period="2025", by="level"))
 
     assert figures(by_reason, "warned", "lost") == {"Price": (0, 1), "No reason given": (4, 1)}
-    assert figures(by_level, *EVENTS) == {"Regular": (4, 1, 1, 2, 1)}
+    assert figures(by_level, *EVENTS) == {"Regular": (4, 1, 2, 1, 2, 1)}
 
 
 def test_the_churn_rate_of_each_month(db, li, cases):
@@ -162,7 +171,7 @@ def test_the_churn_rate_of_each_month(db, li, cases):
     monthly = {line.key: line.values for line in table.lines}
     assert [monthly[str(n)]["at_start"] for n in range(1, 13)] == [12, 13, 12, 12, 12, 12, 13, 13, 13, 12, 12, 12]
     assert [monthly[str(n)]["warned"] for n in (1, 3, 8, 12)] == [1, 1, 1, 1]
-    assert (monthly["3"]["deferred"], monthly["12"]["recovered"], monthly["6"]["won_back"]) == (1, 1, 1)
+    assert (monthly["3"]["deferred"], monthly["12"]["recovered"], monthly["6"]["won_back"]) == (1, 2, 1)
     assert monthly["2"]["rate"] == Decimal("7.7")
     assert monthly["9"]["rate"] == Decimal("7.7")
     assert monthly["1"]["rate"] == Decimal("0.0")
@@ -179,7 +188,7 @@ def test_a_month_that_has_not_begun_has_no_rate(db, li, cases):
 def test_a_rate_of_few_is_not_shown(db, zhao, cases):
     table = walk(asked(CHURN, zhao, period="2025"))
 
-    assert figures(table, *EVENTS) == {"赵敏": (1, 0, 0, 2, 1)}
+    assert figures(table, *EVENTS) == {"赵敏": (1, 0, 0, 0, 2, 1)}
     assert totals(table, "at_start", "rate") == (2, None)
 
 
@@ -286,6 +295,15 @@ def test_the_pages_and_files_of_retention(sign_in, chen, ordering):
     assert "301.00" in text_of(reader.get("/reports/retention-rate/print?period=2025"))
     sent = reader.post("/reports/retention-rate/export", {"period": "2025", "format": "csv"})
     assert "301.00" in sent.get_data(as_text=True)
+
+
+def test_a_mean_is_no_percentage_in_a_file(db, li, tickets):
+    ask = asked(SERVICE, li, period="2025")
+    sheet = sheet_of(ask, SERVICE.table(ask, compare=False))
+
+    assert sheet.kinds == ["text", "count", "count", "percent", "mean", "count"]
+    assert sheet.rows[-1][1:] == [5, 3, Decimal("60.0"), Decimal("4.0"), 6]
+    assert zipfile.ZipFile(BytesIO(sheet.file("xlsx"))).read("xl/styles.xml").count(b'formatCode="0.0"') == 1
 
 
 @pytest.mark.parametrize("report", ["service", "churn-analysis", "retention-rate", "levels"])

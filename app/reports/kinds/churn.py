@@ -20,7 +20,7 @@ from app.reports.drawing import Drawing, both
 from app.reports.period import Period
 from app.reports.report import HIDDEN, Ask, Column, Filter, Line, Report, Table
 
-KINDS = ("warned", "deferred", "recovered", "lost", "won_back")
+KINDS = ("warned", "deferred", "recovered", "retained", "lost", "won_back")
 DRAWN = ("warned", "recovered", "lost")
 MOST = 12  # groups that a chart shows side by side
 Whose = aliased(Customer)  # the case's customer: ask.cases asks for customers of its own
@@ -52,6 +52,8 @@ class Churn(Report):
                 "Cases whose first retention measure was taken in the period, whenever they were opened.")),
             Column("recovered", _l("Recovered"), "count", good=True, how=_l(
                 "Cases that an order ended in the period before the customer was lost.")),
+            Column("retained", _l("Retained after a measure"), "count", good=True, how=_l(
+                "The recovered cases in which a retention measure had been taken.")),
             Column("lost", _l("Lost"), "count", good=False, how=_l(
                 "Cases confirmed lost in the period, also when the customer was won back later.")),
             Column("won_back", _l("Won back"), "count", good=True, how=_l(
@@ -171,6 +173,7 @@ def _moment(kind: str) -> Any:
         "warned": ChurnCase.opened_at,
         "deferred": FIRST_MEASURE.c.at,
         "recovered": ChurnCase.resolved_at,
+        "retained": ChurnCase.resolved_at,
         "lost": ChurnCase.lost_at,
         "won_back": ChurnCase.resolved_at,
     }[kind]
@@ -184,10 +187,12 @@ def _cases(ask: Ask, kind: str, *columns: Any) -> Any:
     """These columns of the cases that one column of the report counts."""
     at = _moment(kind)
     found = sa.select(*columns).select_from(ChurnCase).join(Whose, Whose.id == ChurnCase.customer_id)
-    if kind == "deferred":
+    if kind in ("deferred", "retained"):
         found = found.join(FIRST_MEASURE, FIRST_MEASURE.c.case_id == ChurnCase.id)
-    if kind in ("recovered", "won_back"):
-        found = found.where(ChurnCase.status == ChurnStatus(kind))
+    if kind in ("recovered", "retained"):
+        found = found.where(ChurnCase.status == ChurnStatus.recovered)
+    if kind == "won_back":
+        found = found.where(ChurnCase.status == ChurnStatus.won_back)
     return found.where(ask.cases, at >= ask.span.start, at < ask.span.end)
 
 
