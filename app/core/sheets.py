@@ -20,6 +20,7 @@ FORMATS = {
     "money": "#,##0.00",
     "count": "#,##0",
     "percent": '0.0#"%"',
+    "mean": "0.0",
     "date": "yyyy-mm-dd",
     "time": "yyyy-mm-dd hh:mm",
 }
@@ -51,7 +52,7 @@ def xlsx_into(
 ) -> None:
     """Write a workbook of one sheet: title and facts, a frozen head, typed rows. In little memory, however many.
 
-    `kinds` names the format of each column: text, count, money, percent, date or time.
+    `kinds` names the format of each column: text, count, money, percent, mean, date or time.
     """
     book = xlsxwriter.Workbook(
         file,

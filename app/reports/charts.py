@@ -136,6 +136,26 @@ def columns(
     )  # fmt: skip
 
 
+def stacked(
+    labels: Sequence[str],
+    series: Sequence[tuple[str, Sequence[Number | None]]],
+    *,
+    label: str,
+    formatter: Formatter | None = None,
+    hrefs: Links = None,
+    width: int = 560,
+    height: int = 220,
+) -> Markup:
+    """Stacked columns: for each label the parts of one whole, the first series at the foot. None below zero.
+
+    No values, no chart: ''.
+    """
+    return _upright(
+        pygal.StackedBar, labels, series, label=label, name="stacked", formatter=formatter, hrefs=hrefs,
+        width=width, height=height,
+    )  # fmt: skip
+
+
 def bars(
     labels: Sequence[str],
     values: Sequence[Number | None],
@@ -206,7 +226,7 @@ def funnel(
     return _drawn(chart, label, "funnel", notes=_NOTES - {"x_label"})
 
 
-def stacked(
+def answers(
     labels: Sequence[str],
     series: Sequence[tuple[str, Sequence[int]]],
     *,
@@ -231,7 +251,7 @@ def stacked(
         for _name, values in series
     ]
     return _upright(
-        pygal.StackedBar, labels, shares, label=label, name="stacked", formatter=None, hrefs=None,
+        pygal.StackedBar, labels, shares, label=label, name="answers", formatter=None, hrefs=None,
         width=width, height=height, scale=(0, 50, 100), texts=texts,
     )  # fmt: skip
 
@@ -284,7 +304,8 @@ def _upright(
     known = [v for _name, values in series for v in values if v is not None]
     if not known:
         return Markup("")
-    ticks = list(scale) if scale is not None else _ticks(known)
+    wholes = [sum(v or 0 for v in parts) for parts in zip(*(values for _name, values in series), strict=True)]
+    ticks = list(scale) if scale is not None else _ticks(wholes if kind is pygal.StackedBar else known)
     shown = [_Wide(_cut(_clean(text), LABEL_WIDTH)) for text in labels]
     room = (width - 60) / max(1, len(shown))
     every = math.ceil((max(map(len, shown)) + 1) * 0.6 * FONT_SIZE / room)

@@ -319,7 +319,7 @@ def service_card(found: Service, span: Span) -> Card:
         note=_("by month, per cent"),
         span="s4",
         empty=("mood-smile", _("No answers in this time"), _("They are given when a ticket is fed back.")),
-        wide=drawn(charts.stacked, labels, series, label=_("Answers about service by month"), width=THIRD),
+        wide=drawn(charts.answers, labels, series, label=_("Answers about service by month"), width=THIRD),
         legend=[(name, "") for name in names],
         colours="q",
         facts=[

@@ -15,8 +15,8 @@ from app.reports.report import Ask, Line, Rows, Table
 MOST = 100_000  # lines of a file; Excel itself ends at a million
 MIME = {"csv": "text/csv; charset=utf-8", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
 _KINDS = {
-    "count": "count", "days": "count", "money": "money", "share": "percent", "rate": "percent", "percent": "percent",
-    "mean": "percent",
+    "count": "count", "days": "count", "number": "count", "money": "money", "share": "percent", "rate": "percent",
+    "percent": "percent", "mean": "mean",
 }  # fmt: skip
 
 

@@ -31,10 +31,11 @@ HIDDEN = 10  # a rate of fewer is an accident, not a rate
 class Column:
     """One figure of every line.
 
-    `kind`: count, money, days (numbers that add up); text, percent (shown as they are, without rows); share, rate, mean
-    (worked out from two others, `of` = what and of what). Rows behind a figure: as many as a count says; amounts that
-    add up to money or days. `how` is the sentence that says how it is counted. `hidden` columns only feed others.
-    `least`: below so many a rate is not shown. `good`: whether more is better (True), worse (False) or neither (None).
+    `kind`: count, money, days, number (which add up); text, percent (shown as they are, without rows); share, rate,
+    mean (worked out from two others, `of` = what and of what). Rows behind a figure: as many as a count says; amounts
+    that add up to money, days or a number. `how` is the sentence that says how it is counted. `hidden` columns only
+    feed others. `least`: below so many a rate is not shown. `good`: whether more is better (True), worse (False) or
+    neither (None).
     """
 
     key: str
@@ -49,7 +50,7 @@ class Column:
     @property
     def adds_up(self) -> bool:
         """Whether it is a number of its own, with rows behind it."""
-        return self.kind in ("count", "money", "days")
+        return self.kind in ("count", "money", "days", "number")
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,13 @@ class Ask:
         return replace(self, period=other)
 
     @property
+    def span(self) -> Period:
+        """Its period, of a report that always has one."""
+        if self.period is None:
+            raise ValueError("this report may be asked about all years")
+        return self.period
+
+    @property
     def everybody(self) -> bool:
         """Whether the whole company's figures are asked for, without any filter but the period."""
         default = {f.key: f.default for f in self.report.filters}
@@ -152,6 +160,11 @@ class Ask:
     def tickets(self) -> sa.ColumnElement[bool]:
         """WHERE over tickets."""
         return access.tickets_in(everybody=self.sees_all)
+
+    @cached_property
+    def columns(self) -> dict[str, Column]:
+        """The report's columns by their keys, asked for once."""
+        return {column.key: column for column in self.report.columns(self)}
 
     @property
     def args(self) -> dict[str, str]:
@@ -209,10 +222,9 @@ class Report:
     def total(self, ask: Ask, lines: Sequence[Line]) -> dict[str, Any]:
         """What all lines come to. Here: the sum of `lines`, which are all; reports with more lines or whose lines
         overlap ask the database."""
-        added = [column.key for column in self.columns(ask) if column.adds_up]
-        return {
-            key: sum((line.values[key] or 0 for line in lines), start=zero(self.columns(ask), key)) for key in added
-        }
+        columns = list(ask.columns.values())
+        added = [column.key for column in columns if column.adds_up]
+        return {key: sum((line.values[key] or 0 for line in lines), start=zero(columns, key)) for key in added}
 
     def count(self, ask: Ask) -> int | None:
         """How many lines there are; None: few enough to be shown whole."""
@@ -251,7 +263,7 @@ class Report:
 
     def table(self, ask: Ask, *, first: int = 0, most: int | None = LINES, compare: bool = True) -> Table:
         """The answer: lines, total, and what they were in the period before."""
-        columns, count = self.columns(ask), self.count(ask)
+        columns, count = list(ask.columns.values()), self.count(ask)
         paged = count is not None
         lines = self.lines(ask, first=first, most=most) if paged else self.lines(ask)
         total = self.total(ask, lines)

@@ -273,7 +273,7 @@ class ReportView(BaseView):
 
     def rows_url(self, ask: Ask, line: str, column: str) -> str | None:
         """Where the rows of a figure are; those of a share or a rate are the rows of what it is a part of."""
-        found = {c.key: c for c in self.report.columns(ask)}[column]
+        found = ask.columns[column]
         if found.of is not None:
             return self.rows_url(ask, line, found.of[0])
         return self.url("rows", ask, line=line, column=column) if found.adds_up else None
@@ -281,8 +281,8 @@ class ReportView(BaseView):
     def _figure(self, given: Any) -> tuple[Ask, Column, str]:
         """Which figure an address means; 404 for none."""
         ask = self.report.ask(given)
-        found = {c.key: c for c in self.report.columns(ask) if c.adds_up}.get(given.get("column", ""))
-        if found is None:
+        found = ask.columns.get(given.get("column", ""))
+        if found is None or not found.adds_up:
             abort(404)
         return ask, found, given.get("line", TOTAL)[:100]
 

@@ -43,6 +43,10 @@ SCREENS: dict[str, dict[str, Any]] = {
         "PlanReport": _l("Plan execution"),
         "LedgerReport": _l("Churn ledger"),
         "RetentionReport": _l("Retention effect"),
+        "ServiceReport": _l("Customer service"),
+        "ChurnReport": _l("Customer churn"),
+        "ReturningReport": _l("Customer retention"),
+        "LevelReport": _l("Level migration"),
     },
     "reference": {
         "Product": _l("Products"),

@@ -31,6 +31,10 @@ _ALL_REPORTS = {
     "PlanReport": "can_show can_see_all can_export menu",
     "LedgerReport": "can_show can_see_all can_export menu",
     "RetentionReport": "can_show can_see_all can_export menu",
+    "ServiceReport": "can_show can_see_all can_export menu",
+    "ChurnReport": "can_show can_see_all can_export menu",
+    "ReturningReport": "can_show can_see_all can_export menu",
+    "LevelReport": "can_show can_see_all can_export menu",
 }
 _OWN_REPORTS = dict.fromkeys(_ALL_REPORTS, "can_show can_export menu")
 _FILES = " can_attach can_download can_detach"

@@ -24,9 +24,10 @@ def every_chart(label: str) -> dict[str, Markup]:
         "hbar": charts.hbar([label, "乙"], [2, 1], label=label, hrefs=["/customers/show/1", None]),
         "donut": charts.donut([(label, 2), ("乙", 1)], label=label),
         "columns": charts.columns([label, "乙"], [(label, [2, 1]), ("s", [0, 3])], label=label),
+        "stacked": charts.stacked([label, "乙"], [(label, [2, 1]), ("s", [None, 3])], label=label),
         "bars": charts.bars([label, "乙"], [2, 1], label=label),
         "lines": charts.lines([label, "乙"], [(label, [2, 1]), ("s", [None, 3])], label=label),
-        "stacked": charts.stacked([label, "乙"], [(label, [2, 1]), ("s", [0, 3])], label=label),
+        "answers": charts.answers([label, "乙"], [(label, [2, 1]), ("s", [0, 3])], label=label),
         "funnel": charts.funnel([(label, 2), ("乙", 1)], label=label, hrefs=["/reports/funnel/rows", None]),
     }
 
@@ -63,10 +64,12 @@ def test_no_numbers_no_chart():
     assert charts.donut([], label="x") == ""
     assert charts.donut([("a", 0), ("b", 0)], label="x") == ""
     assert charts.columns([], [], label="x") == ""
+    assert charts.stacked([], [], label="x") == ""
+    assert charts.stacked(["a"], [("s", [None])], label="x") == ""
     assert charts.bars([], [], label="x") == ""
     assert charts.bars(["a"], [None], label="x") == ""
     assert charts.lines(["a"], [("s", [None])], label="x") == ""
-    assert charts.stacked(["a"], [("s", [0])], label="x") == ""
+    assert charts.answers(["a"], [("s", [0])], label="x") == ""
     assert charts.funnel([], label="x") == charts.funnel([("a", 0), ("b", 0)], label="x") == ""
     assert charts.spark([], label="x") == charts.spark([None, 1, None], label="x") == ""
 
@@ -76,6 +79,13 @@ def test_zeros_are_numbers():
     assert "<rect" in charts.hbar(["a", "b"], [0, 0], label="x")
     assert "<rect" in charts.bars(["a"], [0], label="x")
     assert "<circle" in charts.lines(["a", "b"], [("s", [0, 0])], label="x")
+
+
+def test_the_scale_of_stacked_columns_covers_their_sums():
+    svg = charts.stacked(["a", "b"], [("s", [40, 5]), ("t", [50, 5])], label="x")
+    scale = [e.text for e in tree(svg).iter(f"{SVG}text") if e.text and e.text.isdigit()]
+
+    assert scale == ["0", "25", "50", "75", "100"]
 
 
 def test_a_part_of_nothing_keeps_the_colours_of_the_others():
@@ -194,7 +204,7 @@ def test_crowded_labels_are_thinned():
 
 
 def test_stacked_columns_are_whole_and_say_their_counts():
-    svg = charts.stacked(["May", "June", "July"], [("good", [1, 0, 3]), ("bad", [2, 0, 0])], label="x", height=100)
+    svg = charts.answers(["May", "June", "July"], [("good", [1, 0, 3]), ("bad", [2, 0, 0])], label="x", height=100)
 
     values = [d.text for d in tree(svg).iter(f"{SVG}desc") if d.get("class") == "value"]
     heights = [float(r.get("height")) for r in tree(svg).iter(f"{SVG}rect") if r.get("class", "").startswith("rect")]

@@ -1,0 +1,160 @@
+"""客户等级变动: from which level to which customers moved in a period, read back from their history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+
+from app.churn.models import ChurnCase
+from app.core.models import AuditEntry, Outcome
+from app.customers.models import Customer
+from app.extensions import db
+from app.masterdata.models import DictionaryItem, DictionaryType
+from app.reports import charts, groups
+from app.reports.drawing import Drawing, both
+from app.reports.figures import shares
+from app.reports.kinds.churn import lost_at
+from app.reports.report import Ask, Column, Line, Report, Table
+
+NEW, BACK, LOST = "new", "back", "lost"
+TO = "to-"  # columns by the level at the end: "to-" and the item's id
+
+
+class Levels(Report):
+    """Lines are the levels at the beginning of the period, columns those at its end (or now, if it is not over)."""
+
+    id = "levels"
+    right = "LevelReport"
+    icon = "arrows-exchange"
+    title = _l("Level migration")
+    about = _l("From which level to which customers moved.")
+    line_label = _l("Level at the beginning")
+    compares = False
+
+    def columns(self, ask: Ask) -> list[Column]:
+        return [
+            Column("all", _l("Customers"), "count", how=_l(
+                "Customers registered before the period, by their level when it began, and those registered in it. Who "
+                "was lost both when it began and when it ended is left out, and so are deleted customers.")),
+            *(Column(f"{TO}{item.id}", _l("To %(level)s", level=item.label), "count", how=_l(
+                "Those of them who were of this level when the period ended, or are now if it is not over."))
+              for item in _levels()),
+            Column(LOST, _l("Lost"), "count", good=False, how=_l(
+                "Those of them who were lost when the period ended.")),
+        ]  # fmt: skip
+
+    def lines(
+        self, ask: Ask, *, keys: Sequence[str] | None = None, first: int = 0, most: int | None = None
+    ) -> list[Line]:
+        facts = _facts(ask, Customer.id)
+        found: dict[str, dict[str, Any]] = {}
+        for line, to, number in db.session.execute(
+            sa.select(facts.c.line, facts.c.to, sa.func.count()).group_by(facts.c.line, facts.c.to)
+        ):
+            values = found.setdefault(line, {"all": 0})
+            values[to] = number
+            values["all"] += number
+        wanted = [*groups.items(DictionaryType.level, found), (NEW, _l("Newly registered"))]
+        if BACK in found:
+            wanted.append((BACK, _l("Won back")))
+        return groups.filled(wanted, found, dict.fromkeys(ask.columns, 0))
+
+    def rows(self, ask: Ask, column: Column) -> Any:
+        facts = _facts(
+            ask, Customer.number.label("number"), Customer.name.label("name"), Customer.owner_id.label("owner_id"),
+            Customer.registered_on.label("day"), sa.literal(1).label("amount"),
+        )  # fmt: skip
+        wanted = sa.true() if column.key == "all" else facts.c.to == column.key
+        return sa.select(facts).where(wanted).order_by(facts.c.name, facts.c.number)
+
+    def note(self, ask: Ask, table: Table) -> str:
+        order = [key for key in ask.columns if key.startswith(TO)]
+        rose = fell = 0
+        for line in table.lines:
+            if TO + line.key in order:
+                place = order.index(TO + line.key)
+                rose += sum(line.values[key] for key in order[place + 1 :])
+                fell += sum(line.values[key] for key in order[:place])
+        return _("Up: %(up)s · down: %(down)s · lost: %(lost)s", up=rose, down=fell, lost=table.total.values[LOST])
+
+    def charts(self, ask: Ask, table: Table, rows_url: Callable[[str, str], str | None]) -> list[Drawing]:
+        lines = [line for line in table.lines if line.values["all"]]
+        ends = [column for column in table.shown if column.key != "all" and table.total.values[column.key]]
+        if not lines or len(ends) > charts.COLOURS:
+            return []
+        parts = {line.key: shares([line.values[end.key] for end in ends]) for line in lines}
+        names = [str(end.label) for end in ends]
+        stack = both(
+            charts.stacked, tuple(str(line.label) for line in lines),
+            tuple((name, tuple(parts[line.key][n] for line in lines)) for n, name in enumerate(names)),
+            label=str(_l("Where the customers of each level are at the end")), formatter=_percentage, tall=240,
+            hrefs=tuple(tuple(rows_url(line.key, end.key) for line in lines) for end in ends),
+        )  # fmt: skip
+        return [Drawing(_l("Where the customers of each level are at the end"), *stack, names)]
+
+
+def _percentage(value: Any) -> str:
+    return f"{float(value):g}%"
+
+
+def _levels() -> list[DictionaryItem]:
+    """Every level there is, also those no longer offered: somebody may have had one."""
+    found = sa.select(DictionaryItem).where(DictionaryItem.type == DictionaryType.level)
+    return list(db.session.execute(found.order_by(DictionaryItem.sort_order, DictionaryItem.id)).scalars())
+
+
+def _facts(ask: Ask, *columns: Any) -> sa.Subquery:
+    """`line` and `to` (column key) of every customer in the report, and these columns."""
+    changed = _changed(ask)
+    at_start = sa.func.coalesce(sa.func.nullif(changed.c.at_start, 0), Customer.level_id)
+    at_end = sa.func.coalesce(sa.func.nullif(changed.c.at_end, 0), Customer.level_id)
+    was_lost, is_lost = (
+        Customer.id.in_(sa.select(ChurnCase.customer_id).where(lost_at(ask.span, end=end))) for end in (False, True)
+    )
+    registered = Customer.registered_on >= ask.span.first
+    line = sa.case((registered, NEW), (was_lost, BACK), else_=sa.cast(at_start, sa.String))
+    to = sa.case((is_lost, LOST), else_=sa.literal(TO) + sa.cast(at_end, sa.String))
+    return (
+        sa.select(line.label("line"), to.label("to"), *columns)
+        .select_from(Customer)
+        .outerjoin(changed, changed.c.id == Customer.id)
+        .where(
+            ask.customers,
+            Customer.registered_on < ask.span.until,
+            sa.or_(registered, ~was_lost, ~is_lost),
+        )
+        .subquery()
+    )
+
+
+def _changed(ask: Ask) -> Any:
+    """id, at_start, at_end: the levels of the customers whose level changed since the period began; 0: as it is now.
+
+    A level is what the first change after the instant says it was before. One that was deleted since says nothing.
+    """
+    known = {item.id for item in _levels()}
+    found: dict[int, list[int]] = {}
+    for customer_id, at, changes in db.session.execute(
+        sa.select(AuditEntry.record_id, AuditEntry.at, AuditEntry.changes)
+        .where(
+            AuditEntry.record_type == Customer.__tablename__,
+            AuditEntry.outcome == Outcome.done,
+            AuditEntry.at >= ask.span.start,
+            sa.cast(AuditEntry.changes, sa.Text).like('%"level_id"%'),
+        )
+        .order_by(AuditEntry.at, AuditEntry.id)
+    ):
+        before = (changes or {}).get("level_id", [0])[0]
+        if before in known:
+            levels = found.setdefault(customer_id, [0, 0])
+            levels[0] = levels[0] or before
+            if at >= ask.span.end:
+                levels[1] = levels[1] or before
+    columns = (sa.column("id", sa.Integer()), sa.column("at_start", sa.Integer()), sa.column("at_end", sa.Integer()))
+    rows = [(pk, *levels) for pk, levels in found.items()]
+    # Numbers in the text of the statement: there may be more than a database takes as parameters.
+    return sa.values(*columns, name="changed", literal_binds=True).data(rows or [(0, 0, 0)]).cte("changed")

@@ -1,0 +1,158 @@
+"""客户服务分析: tickets of a period, their archiving, how satisfied the customers were, how often they came back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from flask_babel import lazy_gettext as _l
+
+from app.customers.models import Customer
+from app.extensions import db
+from app.masterdata.models import DictionaryType
+from app.reports import charts, groups
+from app.reports.drawing import Drawing, both, drawn
+from app.reports.figures import shares
+from app.reports.report import Ask, Column, Filter, Line, Report, Table
+from app.tickets.models import Ticket, TicketStatus
+from app.tickets.operations import SATISFIED
+
+STARS = tuple(range(5, SATISFIED - 1, -1))  # what an archived ticket can have: with fewer it goes back to be done again
+FINAL = sa.case((Ticket.status == TicketStatus.archived, Ticket.satisfaction))
+
+
+class Service(Report):
+    """Tickets created in the period; each once, with the satisfaction it was archived with."""
+
+    id = "service"
+    right = "ServiceReport"
+    icon = "headset"
+    title = _l("Customer service")
+    about = _l("Tickets, how satisfied their customers were, how often they were returned.")
+    line_label = _l("Group")
+    filters = (
+        Filter(
+            "by", _l("Group by"),
+            lambda: [("type", _l("Ticket type")), ("satisfaction", _l("Final satisfaction")), ("month", _l("Month")),
+                     ("assignee", _l("Assignee"))],
+            default="type",
+        ),
+    )  # fmt: skip
+
+    def columns(self, ask: Ask) -> list[Column]:
+        return [
+            Column("tickets", _l("Tickets"), "count", how=_l(
+                "Tickets created in the period, by the company's calendar; deleted ones are left out.")),
+            Column("archived", _l("Archived"), "count", how=_l(
+                "Those of them that are archived by now, whenever that was.")),
+            Column("archived_share", _l("Archived share"), "rate", of=("archived", "tickets"), good=True, how=_l(
+                "Archived tickets of all tickets of the line.")),
+            Column("satisfaction", _l("Mean satisfaction"), "mean", of=("stars", "archived"), good=True, how=_l(
+                "Mean of the stars that archived tickets ended with; what was said before a return does not count.")),
+            Column("returned", _l("Times returned"), "number", good=False, how=_l(
+                "How often these tickets were given back because the customer was not satisfied.")),
+            Column("stars", _l("Sum of the stars"), "number", hidden=True),
+            Column("waiting", _l("Not archived yet"), "count", hidden=True),
+            *(Column(f"s{n}", _l("%(n)s stars", n=n), "count", hidden=True) for n in STARS),
+        ]  # fmt: skip
+
+    def lines(
+        self, ask: Ask, *, keys: Sequence[str] | None = None, first: int = 0, most: int | None = None
+    ) -> list[Line]:
+        amounts = _amounts()
+        facts = sa.select(_line(ask), *(what.label(key) for key, what in amounts.items())).where(*_wanted(ask))
+        sub = facts.subquery()
+        summed = sa.select(sub.c.line, *(sa.func.sum(sub.c[key]).label(key) for key in amounts)).group_by(sub.c.line)
+        found = {row.line: {key: int(getattr(row, key)) for key in amounts} for row in db.session.execute(summed)}
+        by, none = ask.values["by"], None
+        if by == "type":
+            wanted = groups.items(DictionaryType.ticket_type, found)
+        elif by == "month":
+            wanted = groups.months(ask.span)
+        elif by == "satisfaction":
+            wanted, none = [(str(n), _l("%(n)s stars", n=n)) for n in STARS], _l("Not archived yet")
+        else:
+            wanted, none = groups.persons(found), _l("Not assigned yet")
+        return groups.filled(wanted, found, dict.fromkeys(amounts, 0), none=none)
+
+    def rows(self, ask: Ask, column: Column) -> Any:
+        amount = _amounts()[column.key]
+        return (
+            sa.select(
+                _line(ask),
+                Ticket.number.label("number"),
+                Customer.name.label("name"),
+                Customer.owner_id.label("owner_id"),
+                Ticket.created_at.label("day"),
+                amount.label("amount"),
+            )
+            .join(Customer, Customer.id == Ticket.customer_id)
+            .where(*_wanted(ask), amount > 0)
+            .order_by(Ticket.created_at.desc(), Ticket.id.desc())
+        )
+
+    def charts(self, ask: Ask, table: Table, rows_url: Callable[[str, str], str | None]) -> list[Drawing]:
+        drawings = []
+        total, by = table.total.values, ask.values["by"]
+        names = [str(_l("%(n)s stars", n=n)) for n in STARS]
+        counts = [total[f"s{n}"] for n in STARS]
+        if total["archived"]:
+            ring = drawn(
+                charts.donut, tuple(zip(names, counts, strict=True)), label=str(_l("Archived tickets by satisfaction")),
+                hrefs=tuple(rows_url("total", f"s{n}") for n in STARS), size=180,
+            )  # fmt: skip
+            legend = [f"{name} {share}%" for name, share in zip(names, shares(counts), strict=True)]
+            middle = (f"{total['archived']:,}", str(_l("archived")))
+            drawings.append(Drawing(_l("Satisfaction of archived tickets"), ring, ring, legend, middle))
+        lines = [line for line in table.lines if line.values["tickets"]]
+        if not lines or by == "satisfaction":
+            return drawings
+        if by == "month":
+            series = {
+                **{f"s{n}": name for n, name in zip(STARS, names, strict=True)},
+                "waiting": str(_l("Not archived yet")),
+            }
+            stack = both(
+                charts.stacked, tuple(str(line.label) for line in table.lines),
+                tuple((name, tuple(line.values[key] for line in table.lines)) for key, name in series.items()),
+                label=str(_l("Tickets by month and satisfaction")), tall=240,
+                hrefs=tuple(tuple(rows_url(line.key, key) for line in table.lines) for key in series),
+            )  # fmt: skip
+            return [Drawing(_l("Tickets by month"), *stack, list(series.values())), *drawings]
+        most = sorted(lines, key=lambda line: -line.values["tickets"])[:12]
+        bars = both(
+            charts.hbar, tuple(str(line.label) for line in most), tuple(line.values["tickets"] for line in most),
+            label=str(_l("Tickets by group")), hrefs=tuple(rows_url(line.key, "tickets") for line in most),
+        )  # fmt: skip
+        return [Drawing(_l("Tickets by group"), *bars), *drawings]
+
+
+def _wanted(ask: Ask) -> list[Any]:
+    """WHEREs over tickets: the reader's, of the period."""
+    return [ask.tickets, Ticket.created_at >= ask.span.start, Ticket.created_at < ask.span.end]
+
+
+def _line(ask: Ask) -> Any:
+    by = ask.values["by"]
+    if by == "month":
+        return groups.month_of(ask.span, Ticket.created_at).label("line")
+    column = {"type": Ticket.type_id, "satisfaction": FINAL, "assignee": Ticket.assignee_id}[by]
+    return groups.key_of(column).label("line")
+
+
+def _amounts() -> dict[str, Any]:
+    """What one ticket adds to each column."""
+
+    def one(when: Any) -> Any:
+        return sa.case((when, 1), else_=0)
+
+    archived = Ticket.status == TicketStatus.archived
+    return {
+        "tickets": one(sa.true()),
+        "archived": one(archived),
+        "returned": Ticket.times_returned,
+        "stars": sa.func.coalesce(FINAL, 0),
+        "waiting": one(~archived),
+        **{f"s{n}": one(n == FINAL) for n in STARS},
+    }

@@ -1,0 +1,182 @@
+"""Level migration: exact cells read back from the history, the company's midnight, and the rows behind each."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from app.churn.models import ChurnStatus
+from app.core.lifecycle import note_move
+from app.core.models import AuditEntry, Outcome
+from app.customers.models import CustomerStatus
+from app.masterdata.models import DictionaryType
+from app.reports.kinds.levels import Levels
+from tests import builders
+from tests.reports.cells import asked, figures, shanghai, totals, walk
+from tests.support import statements, text_of
+
+LEVELS = Levels()
+BEFORE = date(2024, 12, 31)
+
+
+@pytest.fixture
+def level(db):
+    """The level of a code."""
+    return lambda code: builders.dictionary(DictionaryType.level, code)
+
+
+@pytest.fixture
+def customer(db, level):
+    """A customer that went through these levels: the first one, then (code, when) for each change."""
+
+    def make(first, *changes, owner=None, registered_on=BEFORE, **given):
+        made = builders.customer(level=level(first), owner=owner, registered_on=registered_on, **given)
+        for code, when in changes:
+            before, made.level = made.level_id, level(code)
+            db.session.flush()
+            told = {"memo": [None, "x"], "level_id": [before, made.level_id]}
+            note_move(made, "edit", actor=None, at=shanghai(*when), changes=told)
+        db.session.commit()
+        return made
+
+    return make
+
+
+def cells(table, level):
+    """Line label -> {level code or lost: customers} without zeros."""
+    ends = {f"to-{level(code).id}": code for code in "12345"} | {"lost": "lost"}
+    found = {str(line.label): {ends[k]: v for k, v in line.values.items() if k in ends and v} for line in table.lines}
+    return {label: row for label, row in found.items() if row}
+
+
+def test_customers_stay_rise_and_fall(db, li, customer, level):
+    customer("1")
+    customer("1", ("2", (2025, 3, 3, 9)))
+    customer("1", ("2", (2025, 3, 3, 9)), ("3", (2025, 9, 9, 9)))
+    customer("3", ("1", (2025, 5, 5, 9)))
+    customer("2", ("4", (2025, 5, 5, 9)), ("2", (2025, 6, 6, 9)))
+    customer("5", registered_on=date(2025, 1, 1))
+    customer("1", ("2", (2025, 12, 31, 9)), registered_on=date(2025, 12, 31))
+    customer("1", registered_on=date(2026, 1, 1))
+    customer("1", status=CustomerStatus.deleted)
+
+    ask = asked(LEVELS, li, period="2025")
+    table = walk(ask)
+
+    assert cells(table, level) == {
+        "Regular": {"1": 1, "2": 1, "3": 1},
+        "Focus": {"2": 1},
+        "Major": {"1": 1},
+        "Newly registered": {"5": 1, "2": 1},
+    }
+    assert figures(table, "all") == {"Regular": (3,), "Focus": (1,), "Major": (1,), "Newly registered": (2,)}
+    assert totals(table, "all") == (7,)
+    assert LEVELS.note(ask, table) == "Up: 2 · down: 1 · lost: 0"
+
+
+@pytest.mark.parametrize(
+    ("when", "expected"),
+    [
+        ((2024, 12, 31, 23, 59, 59), {"Focus": {"2": 1}}),
+        ((2025, 1, 1, 0, 0), {"Regular": {"2": 1}}),
+        ((2025, 12, 31, 23, 59, 59), {"Regular": {"2": 1}}),
+        ((2026, 1, 1, 0, 0), {"Regular": {"1": 1}}),
+    ],
+)
+def test_the_year_begins_and_ends_at_the_companys_midnight(db, li, customer, level, when, expected):
+    customer("1", ("2", when))
+
+    assert cells(walk(asked(LEVELS, li, period="2025")), level) == expected
+
+
+def test_changes_after_the_period_are_undone_at_both_its_ends(db, li, customer, level):
+    customer("1", ("3", (2025, 2, 2)), ("5", (2026, 2, 2)), ("4", (2026, 3, 3)))
+
+    assert cells(walk(asked(LEVELS, li, period="2025")), level) == {"Regular": {"3": 1}}
+    assert cells(walk(asked(LEVELS, li, period="2026-Q1")), level) == {"Major": {"4": 1}}
+
+
+def test_other_changes_refusals_and_other_records_change_no_level(db, li, customer, level):
+    kept = customer("2")
+    other = {"level_id": [level("1").id, level("2").id]}
+    given = {"record_id": kept.id, "action": "edit", "at": shanghai(2025, 3, 3)}
+    db.session.add_all(
+        [
+            AuditEntry(record_type="customer", outcome=Outcome.refused, changes=other, **given),
+            AuditEntry(record_type="contact", changes=other, **given),
+            AuditEntry(record_type="customer", changes={"memo": ["level_id", '"level_id"']}, **given),
+            AuditEntry(record_type="customer", changes=None, **given),
+            AuditEntry(record_type="customer", changes={"level_id": [2**31 - 1, level("2").id]}, **given),
+        ]
+    )
+    db.session.commit()
+
+    assert cells(walk(asked(LEVELS, li, period="2025")), level) == {"Focus": {"2": 1}}
+
+
+def test_lost_and_won_back(db, li, customer, level):
+    def case(who, lost_at, resolved_at=None):
+        builders.churn_case(
+            who, status=ChurnStatus.won_back if resolved_at else ChurnStatus.lost, opened_at=shanghai(2024, 11, 2),
+            lost_at=shanghai(*lost_at), resolved_at=shanghai(*resolved_at) if resolved_at else None,
+        )  # fmt: skip
+
+    case(customer("1", status=CustomerStatus.lost), (2025, 12, 31, 23, 59))
+    case(customer("1", status=CustomerStatus.lost), (2026, 1, 1, 0, 0))
+    case(customer("2", status=CustomerStatus.lost), (2024, 12, 31, 23, 59))
+    case(customer("3"), (2024, 12, 31, 23, 59), (2025, 1, 1, 0, 0))
+    case(customer("4"), (2025, 2, 2), (2025, 3, 3))
+    both = customer("5", status=CustomerStatus.lost)
+    case(both, (2024, 12, 1), (2025, 3, 3))
+    case(both, (2025, 10, 1))
+    case(customer("2", registered_on=date(2025, 1, 1), status=CustomerStatus.lost), (2025, 10, 1))
+
+    table = walk(asked(LEVELS, li, period="2025"))
+
+    assert cells(table, level) == {
+        "Regular": {"1": 1, "lost": 1},
+        "Partner": {"4": 1},
+        "Newly registered": {"lost": 1},
+        "Won back": {"3": 1},
+    }
+    assert totals(table, "lost") == (2,)
+
+
+def test_a_manager_sees_his_own_customers(db, wang, zhao, customer, level):
+    customer("1", ("2", (2025, 3, 3)), owner=wang)
+    customer("1", ("3", (2025, 3, 3)), owner=zhao)
+
+    assert cells(walk(asked(LEVELS, wang, period="2025")), level) == {"Regular": {"2": 1}}
+
+
+def test_nobody(db, li):
+    ask = asked(LEVELS, li, period="2025")
+    table = walk(ask)
+
+    assert totals(table, "all") == (0,)
+    assert LEVELS.charts(ask, table, lambda line, column: None) == []
+
+
+def test_the_page_and_the_rows_of_a_cell(app, sign_in, chen, customer, level):
+    risen = customer("1", ("2", (2025, 3, 3)), name="东方机械有限公司")
+    for _ in range(3):
+        customer("2", ("1", (2025, 3, 3)))
+    reader = sign_in(chen)
+
+    page = reader.get("/reports/levels/?period=2025").get_data(as_text=True)
+    cell = f"line={level('1').id}&column=to-{level('2').id}"
+    assert "lk-chart stacked" in page
+    assert cell.replace("&", "&amp;") in page
+    rows = text_of(reader.get(f"/reports/levels/rows?period=2025&{cell}"))
+    assert "东方机械有限公司" in rows
+    assert rows.count("KH000000") == 1
+    assert risen.number in rows
+
+    with statements(app) as few:
+        reader.get("/reports/levels/?period=2025")
+    for _ in range(5):
+        customer("3", ("1", (2025, 3, 3)))
+    with statements(app) as many:
+        reader.get("/reports/levels/?period=2025")
+    assert len(many) == len(few)
