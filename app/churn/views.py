@@ -17,11 +17,12 @@ from sqlalchemy.orm import joinedload
 
 from app.churn import operations
 from app.churn.access import VisibleChurnCases, VisibleMeasures, customers_to_choose, owners_to_choose
+from app.churn.estimating import FEWEST, estimate_of, last_estimated
 from app.churn.forms import ConfirmLostForm, DeferForm
-from app.churn.models import OPEN, ChurnCase, ChurnStatus, RetentionMeasure
+from app.churn.models import OPEN, ChurnCase, ChurnStatus, CustomerEstimate, RetentionMeasure
 from app.churn.queries import buying, last_contact, open_case_of, silent_days
 from app.core.clock import company_zone, local, utcnow
-from app.core.format import amount, day_of, person, when
+from app.core.format import NOTHING, amount, day_of, percent, person, when
 from app.core.history import history_of
 from app.core.lifecycle import Step
 from app.core.scope import may
@@ -39,6 +40,16 @@ def _owned_by(owner: Any) -> sa.ColumnElement[bool]:
     return ChurnCase.customer_id.in_(sa.select(Customer.id).where(Customer.owner_id == owner.id))
 
 
+ESTIMATE = _l("No order in 26 weeks (estimate)")
+LIKELIEST = sa.func.coalesce(
+    sa.select(CustomerEstimate.probability)
+    .where(CustomerEstimate.customer_id == ChurnCase.customer_id)
+    .correlate(ChurnCase)
+    .scalar_subquery(),
+    -1.0,
+)  # customers without an estimate come after all others, on both databases
+
+
 class ChurnCaseView(CrmView):
     """流失预警."""
 
@@ -53,6 +64,7 @@ class ChurnCaseView(CrmView):
         "last_order": _l("Last order"),
         "last_order_at": _l("Last order"),
         "silent_days": _l("Days without order"),
+        "estimate": ESTIMATE,
         "rule": _l("Rule"),
         "rule_months": _l("Rule"),
         "opened_at": _l("Warned as of"),
@@ -65,13 +77,16 @@ class ChurnCaseView(CrmView):
         "resolved_at": _l("Ended at"),
         "run": _l("Opened by run"),
     }
-    list_columns = ["customer", "last_order_at", "silent_days", "rule_months", "opened_at", "owner", "status"]
+    list_columns = [
+        "customer", "last_order_at", "silent_days", "estimate", "rule_months", "opened_at", "owner", "status",
+    ]  # fmt: skip
     show_columns = [
         "last_order", "rule", "opened_at", "owner_then", "owner", "reason_type", "reason", "lost_at", "resolved_at",
     ]  # fmt: skip
-    numeric_columns = frozenset({"silent_days"})
+    numeric_columns = frozenset({"silent_days", "estimate"})
     search_columns = ["customer", "owner", "status"]
     order_columns = ["opened_at", "last_order_at"]
+    order_by = {"estimate": LIKELIEST}
     base_order = ("opened_at", "desc")
     choices = {"customer": customers_to_choose, "owner": owners_to_choose}
     search_choices = {"owner": owners_to_choose}
@@ -88,13 +103,14 @@ class ChurnCaseView(CrmView):
     # -- list -----------------------------------------------------------------------------------------------
 
     def _loads(self, columns: list[str]) -> list[Any]:
-        """The customer and his owner of today come with the row: no statement of their own."""
+        """The customer, his owner of today and his estimate come with the row: no statement of their own."""
         customer = joinedload(ChurnCase.customer)
         return [
             customer.load_only(
                 Customer.name, Customer.number, Customer.registered_on, Customer.owner_id, Customer.status
             ),
             customer.joinedload(Customer.owner),
+            joinedload(ChurnCase.estimate),
         ]
 
     def cell(self, record: ChurnCase, name: str) -> Any:
@@ -102,8 +118,8 @@ class ChurnCaseView(CrmView):
         return made(record) if made is not None else super().cell(record, name)
 
     def note_text(self) -> str:
-        """When it was checked last and is checked next."""
-        return _checks()
+        """When it was checked last and is checked next, and of when the estimates are."""
+        return f"{_checks()} · {_estimates()}"
 
     def list_page(self) -> dict[str, Any]:
         page = super().list_page()
@@ -194,7 +210,13 @@ def _owner(case: ChurnCase) -> Any:
     return person(owner) if owner is not None else _("Without owner")
 
 
+def _chance(estimate: CustomerEstimate | None) -> Markup:
+    """An estimate in whole per cent, never quite certain."""
+    return NOTHING if estimate is None else percent(min(max(round(100 * estimate.probability), 1), 99))
+
+
 CELLS: dict[str, Any] = {
+    "estimate": lambda case: _chance(case.estimate),
     "last_order": _last_order,
     "last_order_at": _last_order,
     "silent_days": lambda case: amount(silent_days(case, utcnow())),
@@ -220,6 +242,21 @@ def _checks() -> str:
         time=f"{local(run.scheduled_for):%Y-%m-%d %H:%M}",
     )
     return f"{found} · {next_check}"
+
+
+def _estimates() -> str:
+    """Of when the estimates are, or why there are none."""
+    run = last_estimated()
+    if run is None:
+        return _("No estimates yet: they are made every Saturday at 03:30")
+    if run.parameters is None:
+        return ngettext(
+            "No estimates: they need %(least)d customers with orders, there is %(num)d",
+            "No estimates: they need %(least)d customers with orders, there are %(num)d",
+            run.customers,
+            least=FEWEST,
+        )
+    return _("Estimates as of %(time)s", time=f"{local(run.as_of):%Y-%m-%d %H:%M}")
 
 
 def _alert() -> str | None:
@@ -250,3 +287,13 @@ def note_for(customer: Customer) -> tuple[str, str, list[tuple[str, str]]] | Non
     )
     tone = "bad" if case.status == ChurnStatus.warning else "hold"
     return tone, sentence, [(_("Open the churn warning"), url_for("ChurnCaseView.show", pk=case.id))]
+
+
+def fact_for(customer: Customer) -> tuple[str, Any] | None:
+    """The estimate among a customer's facts, for readers of the warnings."""
+    found = estimate_of(customer.id) if may("can_list", "ChurnCase") else None
+    if found is None:
+        return None
+    hint = _("Warnings follow the rule of months without an order alone, whatever the estimate.")
+    about = Markup('{} · {}<br><span class="t3">{}</span>')
+    return str(ESTIMATE), about.format(_chance(found), _("as of %(day)s", day=local(found.as_of).date()), hint)

@@ -65,6 +65,9 @@ LABELS = {
 NOTES: list[Any] = []
 """Functions of a customer giving a note for the top of its page, or None: (tone, sentence, [(label, url)])."""
 
+FACTS: list[Any] = []
+"""Functions of a customer giving one more fact for its page, or None: (label, value)."""
+
 
 class CustomerView(CarriesFiles, CrmView):
     """客户."""
@@ -161,6 +164,7 @@ class CustomerView(CarriesFiles, CrmView):
             if current
             else [self.related_list(record, v, key, size=5) for v, key in overview],
             shows_orders=may("can_list", "Order"),
+            fields=[*page["fields"], *(fact for made in FACTS if not current and (fact := made(record)) is not None)],
             notes=[note for made in NOTES if (note := made(record)) is not None],
             days_silent=(today() - local(record.stats.last_order_at).date()).days
             if record.stats and record.stats.last_order_at

@@ -66,19 +66,26 @@ def _json(value: Any) -> str:
 
 
 def local_month(moment: Any) -> sa.ColumnElement[Any]:
-    """The first day of the company-local month an instant lies in, as SQL.
+    """The first day of the company-local month an instant lies in, as SQL."""
+    return _local(moment, "month")
 
-    PostgreSQL knows time zones; SQLite asks Python. Both follow summer time.
-    """
+
+def local_day(moment: Any) -> sa.ColumnElement[Any]:
+    """The company-local day of an instant, as SQL."""
+    return _local(moment, "day")
+
+
+def _local(moment: Any, unit: str) -> sa.ColumnElement[Any]:
+    """PostgreSQL knows time zones; SQLite asks Python. Both follow summer time."""
     zone = company_zone()
     if on_postgresql():
         wall = sa.func.timezone(zone.key, sa.func.timezone("UTC", moment))
-        return sa.cast(sa.func.date_trunc("month", wall), sa.Date)
+        return sa.cast(sa.func.date_trunc(unit, wall), sa.Date)
+    shape = "%Y-%m-01" if unit == "month" else "%Y-%m-%d"
 
-    def month(stored: str) -> str:
-        instant = datetime.fromisoformat(stored).replace(tzinfo=UTC)
-        return f"{instant.astimezone(zone):%Y-%m}-01"
+    def begin(stored: str) -> str:
+        return datetime.fromisoformat(stored).replace(tzinfo=UTC).astimezone(zone).strftime(shape)
 
     connection: Any = db.session.connection().connection.driver_connection
-    connection.create_function("liuke_month", 1, month, deterministic=True)
-    return sa.func.liuke_month(moment, type_=sa.Date)
+    connection.create_function(f"liuke_{unit}", 1, begin, deterministic=True)
+    return getattr(sa.func, f"liuke_{unit}")(moment, type_=sa.Date)

@@ -112,6 +112,10 @@ def hand_period(now: datetime) -> str:
 CHURN_SCAN = Periodic(
     "churn-scan", _l("Churn scan"), "jobs.churn_scan.run", Rule(frozenset({SATURDAY}), time(2)), backfill=True
 )
+CHURN_ESTIMATE = Periodic(
+    "churn-estimate", _l("Churn estimate"), "jobs.churn_estimate.run", Rule(frozenset({SATURDAY}), time(3, 30)),
+    backfill=False,
+)  # fmt: skip
 SESSION_SWEEP = Periodic(
     "session-sweep", _l("Session clean-up"), "jobs.session_sweep.run", Rule(EVERY_DAY, time(3, 30)), backfill=False
 )
@@ -127,4 +131,4 @@ MORNING = Periodic(
     "morning", _l("Notifications of the morning"), "jobs.notify.run", Rule(EVERY_DAY, time(6)), backfill=False
 )
 
-PERIODIC = (ATTACHMENT_SWEEP, CHURN_SCAN, MORNING, SESSION_SWEEP, TICKET_ESCALATION)
+PERIODIC = (ATTACHMENT_SWEEP, CHURN_ESTIMATE, CHURN_SCAN, MORNING, SESSION_SWEEP, TICKET_ESCALATION)
