@@ -16,9 +16,9 @@ from werkzeug.security import generate_password_hash
 
 import app.customers.operations  # noqa: F401 - keeps the folded keys of a customer
 from app.attachments.models import Attachment
-from app.churn.models import ChurnCase, ChurnStatus, CustomerEstimate, EstimateRun, RetentionMeasure
+from app.churn.models import ChurnCase, ChurnStatus, EstimateRun, RetentionMeasure
 from app.core.clock import months_before, today, utcnow
-from app.customers.models import Contact, Customer, CustomerStats, Interaction
+from app.customers.models import Contact, Customer, CustomerEstimate, CustomerStats, Interaction
 from app.extensions import db
 from app.handover.models import Handover, HandoverItem, ItemOutcome, RecordKind
 from app.marketing.models import Activity, ActivityKind, Participant

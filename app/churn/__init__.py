@@ -10,19 +10,17 @@ from flask_babel import lazy_gettext as _l
 def register(appbuilder: Any) -> None:
     """Add this domain's screens and words."""
     from app.churn.queries import waiting
-    from app.churn.views import ChurnCaseView, RetentionMeasureView, fact_for, note_for
+    from app.churn.views import ChurnCaseView, RetentionMeasureView, note_for
     from app.core import nav
     from app.core.history import tell
     from app.core.web import COUNTERS
-    from app.customers.views import FACTS, NOTES
+    from app.customers.views import NOTES
 
     nav.add(appbuilder, ChurnCaseView, group="customers", icon="alert-triangle", label=_l("Churn warnings"))
     appbuilder.add_view_no_menu(RetentionMeasureView)
     COUNTERS["ChurnCase"] = waiting
     if note_for not in NOTES:
         NOTES.append(note_for)
-    if fact_for not in FACTS:
-        FACTS.append(fact_for)
     tell("churn_case", "warn", _l("gave a warning"), "alert-triangle")
     tell("churn_case", "defer", _l("deferred the loss"), "player-pause")
     tell("churn_case", "confirm_lost", _l("confirmed the loss"), "user-x")

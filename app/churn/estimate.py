@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from math import ceil, exp, inf, lgamma, log, log1p
 from typing import Any, NamedTuple
 
-SAMPLE = 20_000  # customers a fit reads at most, evenly picked; more change the time and the third digit
+SAMPLE = 10_000  # customers a fit reads at most, evenly picked; more change the time and the third digit
 BANDS = 10
 FAR = 12.0  # logarithms of parameters beyond this say only that the data have no spread
 STEPS, NEAR = 600, 1e-6  # of the search: at most so many, and until corners differ by less than this per customer

@@ -15,10 +15,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.churn.estimate import History, Model, fit, measured
-from app.churn.models import CustomerEstimate, EstimateRun
+from app.churn.models import EstimateRun
 from app.core.clock import local, utcnow
 from app.core.unit import is_writing, set_writing, unit_of_work
-from app.customers.models import Customer, CustomerStatus
+from app.customers.models import Customer, CustomerEstimate, CustomerStatus
 from app.extensions import db
 from app.mirror.bulk import local_day, upsert
 from app.mirror.models import Order, OrderStatus
@@ -155,8 +155,3 @@ def run_at(as_of: datetime) -> EstimateRun:
 def last_estimated() -> EstimateRun | None:
     """The run with the newest as-of: the one whose estimates are shown."""
     return db.session.execute(sa.select(EstimateRun).order_by(EstimateRun.as_of.desc()).limit(1)).scalar_one_or_none()
-
-
-def estimate_of(customer_id: int) -> CustomerEstimate | None:
-    """A customer's estimate; None for one who never ordered, or when there are none."""
-    return db.session.get(CustomerEstimate, customer_id)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from flask_appbuilder import Model
 from flask_appbuilder.security.sqla.models import User
 from flask_babel import lazy_gettext as _l
-from sqlalchemy.orm import Mapped, foreign, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.core.choices import Choice
 from app.core.clock import utcnow
@@ -76,9 +76,6 @@ class ChurnCase(HasStatus, Model):
     )
 
     customer: Mapped[Customer] = relationship()
-    estimate: Mapped[CustomerEstimate | None] = relationship(
-        primaryjoin=lambda: foreign(ChurnCase.customer_id) == CustomerEstimate.customer_id, viewonly=True
-    )
     owner: Mapped[User | None] = relationship(User, foreign_keys=[owner_id])
     reason_type: Mapped[DictionaryItem | None] = relationship(
         foreign_keys=[reason_type_id], info={"dictionary": DictionaryType.churn_reason}
@@ -134,15 +131,3 @@ class EstimateRun(Model):
         sa.JSON(none_as_null=True), comment="what happened: customers, silent, auc, brier, bands"
     )
     measured_at: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="UTC; null: not over yet")
-
-
-class CustomerEstimate(Model):
-    """未来26周无订单概率: the newest estimate of a customer. It orders lists; it opens and closes no case."""
-
-    __tablename__ = "customer_estimate"
-    __table_args__ = (sa.CheckConstraint("probability BETWEEN 0 AND 1", name="probability_range"),)
-
-    customer_id: Mapped[int] = mapped_column(sa.ForeignKey("customer.id", ondelete="RESTRICT"), primary_key=True)
-    as_of: Mapped[datetime] = mapped_column(UtcDateTime, comment="UTC; orders up to then were read")
-    probability: Mapped[float] = mapped_column(comment="of no order in the 26 weeks after as_of, 0 to 1")
-    made_at: Mapped[datetime] = mapped_column(UtcDateTime, comment="UTC")

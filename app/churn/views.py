@@ -17,17 +17,18 @@ from sqlalchemy.orm import joinedload
 
 from app.churn import operations
 from app.churn.access import VisibleChurnCases, VisibleMeasures, customers_to_choose, owners_to_choose
-from app.churn.estimating import FEWEST, estimate_of, last_estimated
+from app.churn.estimating import FEWEST, last_estimated
 from app.churn.forms import ConfirmLostForm, DeferForm
-from app.churn.models import OPEN, ChurnCase, ChurnStatus, CustomerEstimate, RetentionMeasure
+from app.churn.models import OPEN, ChurnCase, ChurnStatus, RetentionMeasure
 from app.churn.queries import buying, last_contact, open_case_of, silent_days
 from app.core.clock import company_zone, local, utcnow
-from app.core.format import NOTHING, amount, day_of, percent, person, when
+from app.core.format import amount, chance, day_of, person, when
 from app.core.history import history_of
 from app.core.lifecycle import Step
 from app.core.scope import may
 from app.core.views import CrmView, ReadOnlyView
 from app.customers.models import Customer
+from app.customers.queries import likeliest
 from app.customers.views import NOTES
 from app.mirror.queries import freshness
 from app.runs.models import RunStatus
@@ -38,16 +39,6 @@ from app.runs.queries import last_run
 def _owned_by(owner: Any) -> sa.ColumnElement[bool]:
     """WHERE the customer of a case belongs to this person today, whoever it was when the warning was given."""
     return ChurnCase.customer_id.in_(sa.select(Customer.id).where(Customer.owner_id == owner.id))
-
-
-ESTIMATE = _l("No order in 26 weeks (estimate)")
-LIKELIEST = sa.func.coalesce(
-    sa.select(CustomerEstimate.probability)
-    .where(CustomerEstimate.customer_id == ChurnCase.customer_id)
-    .correlate(ChurnCase)
-    .scalar_subquery(),
-    -1.0,
-)  # customers without an estimate come after all others, on both databases
 
 
 class ChurnCaseView(CrmView):
@@ -64,7 +55,7 @@ class ChurnCaseView(CrmView):
         "last_order": _l("Last order"),
         "last_order_at": _l("Last order"),
         "silent_days": _l("Days without order"),
-        "estimate": ESTIMATE,
+        "estimate": _l("No order in 26 weeks (estimate)"),
         "rule": _l("Rule"),
         "rule_months": _l("Rule"),
         "opened_at": _l("Warned as of"),
@@ -86,7 +77,7 @@ class ChurnCaseView(CrmView):
     numeric_columns = frozenset({"silent_days", "estimate"})
     search_columns = ["customer", "owner", "status"]
     order_columns = ["opened_at", "last_order_at"]
-    order_by = {"estimate": LIKELIEST}
+    order_by = {"estimate": likeliest(ChurnCase.customer_id)}
     base_order = ("opened_at", "desc")
     choices = {"customer": customers_to_choose, "owner": owners_to_choose}
     search_choices = {"owner": owners_to_choose}
@@ -110,7 +101,7 @@ class ChurnCaseView(CrmView):
                 Customer.name, Customer.number, Customer.registered_on, Customer.owner_id, Customer.status
             ),
             customer.joinedload(Customer.owner),
-            joinedload(ChurnCase.estimate),
+            customer.joinedload(Customer.estimate),
         ]
 
     def cell(self, record: ChurnCase, name: str) -> Any:
@@ -210,13 +201,8 @@ def _owner(case: ChurnCase) -> Any:
     return person(owner) if owner is not None else _("Without owner")
 
 
-def _chance(estimate: CustomerEstimate | None) -> Markup:
-    """An estimate in whole per cent, never quite certain."""
-    return NOTHING if estimate is None else percent(min(max(round(100 * estimate.probability), 1), 99))
-
-
 CELLS: dict[str, Any] = {
-    "estimate": lambda case: _chance(case.estimate),
+    "estimate": lambda case: chance(case.customer.estimate and case.customer.estimate.probability),
     "last_order": _last_order,
     "last_order_at": _last_order,
     "silent_days": lambda case: amount(silent_days(case, utcnow())),
@@ -287,13 +273,3 @@ def note_for(customer: Customer) -> tuple[str, str, list[tuple[str, str]]] | Non
     )
     tone = "bad" if case.status == ChurnStatus.warning else "hold"
     return tone, sentence, [(_("Open the churn warning"), url_for("ChurnCaseView.show", pk=case.id))]
-
-
-def fact_for(customer: Customer) -> tuple[str, Any] | None:
-    """The estimate among a customer's facts, for readers of the warnings."""
-    found = estimate_of(customer.id) if may("can_list", "ChurnCase") else None
-    if found is None:
-        return None
-    hint = _("Warnings follow the rule of months without an order alone, whatever the estimate.")
-    about = Markup('{} · {}<br><span class="t3">{}</span>')
-    return str(ESTIMATE), about.format(_chance(found), _("as of %(day)s", day=local(found.as_of).date()), hint)

@@ -37,7 +37,9 @@ def upgrade():
         "customer_estimate",
         sa.Column("customer_id", sa.Integer(), nullable=False),
         sa.Column("as_of", sa.DateTime(), nullable=False, comment="UTC; orders up to then were read"),
-        sa.Column("probability", sa.Double(), nullable=False, comment="of no order in the 26 weeks after as_of, 0 to 1"),
+        sa.Column(
+            "probability", sa.Double(), nullable=False, comment="of no order in the 26 weeks after as_of, 0 to 1"
+        ),
         sa.Column("made_at", sa.DateTime(), nullable=False, comment="UTC"),
         sa.CheckConstraint("probability BETWEEN 0 AND 1", name=op.f("ck_customer_estimate_probability_range")),
         sa.ForeignKeyConstraint(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from collections import Counter
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from math import log
 from pathlib import Path
 from random import Random
@@ -15,9 +15,9 @@ import sqlalchemy as sa
 
 from app.churn.estimate import FAR, History, Model, auc, fit, lowest, measured
 from app.churn.estimating import FEWEST, WEEKS, estimate_all, histories_at, probabilities
-from app.churn.models import ChurnCase, CustomerEstimate, EstimateRun
-from app.core.clock import day_start, from_local, utcnow
-from app.customers.models import Customer, CustomerStatus
+from app.churn.models import ChurnCase, EstimateRun
+from app.core.clock import day_start, utcnow
+from app.customers.models import Customer, CustomerEstimate, CustomerStatus
 from app.extensions import db as database
 from app.mirror.models import Order, OrderStatus
 from app.runs.models import JobRun, RunStatus
@@ -28,7 +28,7 @@ from tests.support import rows, statements, text_of
 from tests.world import ROOT
 
 PAPER = Model(r=0.243, alpha=4.414, a=0.793, b=2.426)  # Fader, Hardie and Lee (2005), on the CDNOW sample, weeks
-SATURDAY = from_local(datetime(2026, 5, 23, 3, 30))
+SATURDAY = datetime(2026, 5, 22, 19, 30, tzinfo=UTC)  # the 23rd, 03:30, in Shanghai
 
 
 # -- the model --------------------------------------------------------------------------------------------------
@@ -86,7 +86,8 @@ def test_the_probability_counts_what_invented_customers_do():
 def test_longer_silence_and_fewer_orders_make_leaving_likelier():
     ages = [PAPER.silent(History(5, 30.0, age), WEEKS) for age in (30.0, 35.0, 40.0, 60.0, 120.0)]
     assert ages == sorted(ages)
-    assert ages[0] < 0.2 < 0.95 < ages[-1] <= 1
+    assert ages[0] < 0.2
+    assert 0.95 < ages[-1] <= 1
     assert PAPER.silent(History(1, 30.0, 31.0), WEEKS) > PAPER.silent(History(9, 30.0, 31.0), WEEKS)
 
 
@@ -223,9 +224,8 @@ def buyers(db):
         level = builders.customer().level_id
         draw, made = Random(size), []
         for number in range(size):
-            made.append(
-                Customer(number=f"KHB{number}", name=f"客户{number}", level_id=level, registered_on=date(2024, 1, 1))
-            )
+            given = {"number": f"KHB{number}", "name": f"客户{number}", "registered_on": date(2024, 1, 1)}
+            made += [Customer(level_id=level, **given)]
         database.session.add_all(made)
         database.session.flush()
         for customer in made:
@@ -495,15 +495,32 @@ def test_the_list_says_why_there_are_no_estimates(sign_in, db, wang):
     assert "they need 100 customers with orders, there are 37" in text_of(browser.get("/churn/list/"))
 
 
-def test_a_customers_page_tells_it_with_its_day_and_what_it_does_not_do(sign_in, cases, wang, sysadmin):
+def test_the_customers_list_finds_who_is_likely_to_leave_before_any_warning(sign_in, db, wang):
+    for name, probability in (("成都", 0.204), ("重庆", 0.71), ("长沙", None)):
+        customer = builders.customer(owner=wang, name=name)
+        if probability is not None:
+            builders.estimate(customer, probability=probability)
+    browser = sign_in(wang)
+    page = text_of(browser.get("/customers/list/?_oc_CustomerView=estimate.probability&_od_CustomerView=desc"))
+    assert page.index("重庆") < page.index(" 71% ") < page.index("成都") < page.index(" 20% ") < page.index("长沙")
+    page = text_of(browser.get("/customers/list/?_oc_CustomerView=estimate.probability&_od_CustomerView=asc"))
+    assert page.index("长沙") < page.index("成都") < page.index("重庆")
+
+
+def test_a_customers_page_tells_it_with_its_day_and_what_it_does_not_do(sign_in, cases, wang):
     page = text_of(sign_in(wang).get(f"/customers/show/{cases['成都'].customer_id}"))
     assert "No order in 26 weeks (estimate) 20% · as of 2026-05-23" in page
     assert "Warnings follow the rule of months without an order alone" in page
-    assert "(estimate)" not in text_of(sign_in(wang).get(f"/customers/show/{cases['长沙'].customer_id}")).split("Facts")[1]
+    assert (
+        "(estimate)" not in text_of(sign_in(wang).get(f"/customers/show/{cases['长沙'].customer_id}")).split("Facts")[1]
+    )
 
 
 def test_who_may_not_read_warnings_reads_no_estimate(sign_in, cases):
-    reader = builders.user(roles=[builders.role(rights=[("can_show", "Customer"), ("can_see_all", "Customer")])])
-    page = text_of(sign_in(reader).get(f"/customers/show/{cases['成都'].customer_id}"))
-    assert "成都" in page
-    assert "(estimate)" not in page
+    reader = builders.user(
+        roles=[builders.role(rights=[(r, "Customer") for r in ("can_show", "can_list", "can_see_all")])]
+    )
+    for url in (f"/customers/show/{cases['成都'].customer_id}", "/customers/list/"):
+        page = text_of(sign_in(reader).get(url))
+        assert "成都" in page
+        assert "(estimate)" not in page
