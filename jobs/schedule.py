@@ -27,7 +27,7 @@ from app.core.redis import QUEUE, TIMEOUT, JsonJob, JsonQueue, connect, enqueue,
 from app.core.unit import unit_of_work
 from app.mirror.queries import freshness
 from app.runs.operations import beat
-from app.runs.periodic import CHURN_SCAN, PERIODIC, Periodic, instant, period_of
+from app.runs.periodic import CHURN_ESTIMATE, CHURN_SCAN, PERIODIC, Periodic, instant, period_of
 from app.runs.queries import due_periods
 from jobs.context import app_context, job_context, leave, speak, the_app
 from jobs.notify import queue_post
@@ -192,7 +192,7 @@ class CrmScheduler(Scheduler):
 def ledger_due(periodic: Periodic, now: datetime) -> list[str]:
     """The periods of a job that the ledger has not done; refused ones once what stopped them is over."""
     with app_context():
-        refused_too = periodic is not CHURN_SCAN or not freshness(now).stale
+        refused_too = periodic not in (CHURN_SCAN, CHURN_ESTIMATE) or not freshness(now).stale
         return due_periods(periodic, now, company_zone(), refused_too=refused_too)
 
 

@@ -16,9 +16,9 @@ from werkzeug.security import generate_password_hash
 
 import app.customers.operations  # noqa: F401 - keeps the folded keys of a customer
 from app.attachments.models import Attachment
-from app.churn.models import ChurnCase, ChurnStatus, RetentionMeasure
+from app.churn.models import ChurnCase, ChurnStatus, EstimateRun, RetentionMeasure
 from app.core.clock import months_before, today, utcnow
-from app.customers.models import Contact, Customer, CustomerStats, Interaction
+from app.customers.models import Contact, Customer, CustomerEstimate, CustomerStats, Interaction
 from app.extensions import db
 from app.handover.models import Handover, HandoverItem, ItemOutcome, RecordKind
 from app.marketing.models import Activity, ActivityKind, Participant
@@ -278,6 +278,21 @@ def churn_case(
 def measure(case: ChurnCase, *, text: str = "上门拜访", by: User | None = None, **given: Any) -> RetentionMeasure:
     """What somebody did to keep the customer."""
     return _kept(RetentionMeasure(case=case, text=text, by=by, **given))
+
+
+def estimate_run(*, as_of: datetime | None = None, customers: int = 100, **given: Any) -> EstimateRun:
+    """Estimates were worked out, of at least as many customers as that needs."""
+    as_of = as_of or utcnow() - timedelta(hours=next(_numbers))
+    given = {"made_at": as_of, "parameters": {"r": 0.243, "alpha": 4.414, "a": 0.793, "b": 2.426}, **given}
+    return _kept(EstimateRun(as_of=as_of, customers=customers, **given))
+
+
+def estimate(customer: Customer | None = None, *, probability: float = 0.5, **given: Any) -> CustomerEstimate:
+    """How likely a customer is not to order, as of now."""
+    given = {"as_of": utcnow(), "made_at": utcnow(), **given}
+    return _kept(
+        CustomerEstimate(customer_id=(customer or globals()["customer"]()).id, probability=probability, **given)
+    )
 
 
 # -- service ----------------------------------------------------------------------------------------------------

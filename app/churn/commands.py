@@ -1,4 +1,4 @@
-"""`crm churn`: the scan by hand, and what it would do as of a date."""
+"""`crm churn`: the scan by hand, and what it would do as of a date. `crm estimate`: the estimates, likewise."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from flask.cli import AppGroup
 def register(crm: AppGroup) -> None:
     """Add this domain's commands."""
     crm.add_command(churn)
+    crm.add_command(estimate)
 
 
 @click.command("churn")
@@ -54,6 +55,50 @@ def churn(as_of: str | None, preview: bool, as_json: bool) -> None:
     if moment is not None:
         click.echo(f"As of {local(moment):%Y-%m-%d %H:%M}{', preview, nothing is written' if preview else ''}:")
     click.echo(f"due {result.due}, opened {result.opened}, recovered {result.recovered}, open {result.open}")
+
+
+@click.command("estimate")
+@click.option("--as-of", metavar="TIME", help="Estimate from the orders up to this wall-clock time of the company.")
+def estimate(as_of: str | None) -> None:
+    """Estimate how likely each customer is not to order in the next 26 weeks, and measure estimates of 26 weeks ago.
+
+    Without --as-of it estimates as of now, and refuses (exit code 1) when the last successful sync of the sales system
+    is too long ago. With a past --as-of it says what would have been said then and leaves newer estimates as they are:
+    run it with 26 weeks ago, then without, to see how right the estimates are for your customers.
+
+    \b
+    Example:  python -m flask --app run crm estimate --as-of 1997-12-30T03:30
+    """
+    from app.churn.estimating import FEWEST, WEEKS, estimate_all
+    from app.churn.scan import check_mirror
+    from app.core.clock import local, utcnow
+    from app.core.errors import BusinessError
+
+    now = utcnow()
+    moment = _instant(as_of) if as_of else now
+    if moment > now:
+        raise click.BadParameter("Orders of the future are not known.", param_hint="--as-of")
+    try:
+        if as_of is None:
+            check_mirror(now)
+    except BusinessError as refusal:
+        raise click.ClickException(str(refusal)) from None
+    done = estimate_all(as_of=moment)
+    click.echo(f"As of {local(moment):%Y-%m-%d %H:%M}: {done.run.customers} customers with an order.")
+    if done.run.parameters is None:
+        click.echo(f"No estimates: fewer than {FEWEST} customers.")
+    else:
+        named = ", ".join(f"{name} {value:.3f}" for name, value in done.run.parameters.items())
+        click.echo(f"{named}, log-likelihood {done.run.log_likelihood:.1f}; {done.kept} estimates kept.")
+    for run in done.measured:
+        hits = run.hits or {}
+        auc = "-" if hits["auc"] is None else f"{hits['auc']:.3f}"
+        click.echo(
+            f"Estimates as of {local(run.as_of):%Y-%m-%d %H:%M}: {hits['silent']:.1%} of {hits['customers']} customers"
+            f" placed no order in {WEEKS} weeks; AUC {auc}, Brier {hits['brier']:.3f}."
+        )
+        for size, expected, happened in hits["bands"]:
+            click.echo(f"  {size:7d} customers: estimated {expected:6.1%}, happened {happened:6.1%}")
 
 
 def _instant(text: str) -> datetime:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 import sqlalchemy as sa
 from flask_appbuilder import Model
@@ -110,3 +111,23 @@ class RetentionMeasure(Model):
         foreign_keys=[type_id], info={"dictionary": DictionaryType.measure}
     )
     by: Mapped[User | None] = relationship(User, foreign_keys=[by_id])
+
+
+class EstimateRun(Model):
+    """流失估计: one working-out of the estimates of all customers, and later how right they were."""
+
+    __tablename__ = "estimate_run"
+    __table_args__ = (sa.UniqueConstraint("as_of", name="uq_estimate_run_as_of"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    as_of: Mapped[datetime] = mapped_column(UtcDateTime, comment="UTC; orders up to then were read")
+    made_at: Mapped[datetime] = mapped_column(UtcDateTime, comment="UTC")
+    customers: Mapped[int] = mapped_column(comment="customers with an order by then")
+    parameters: Mapped[dict[str, float] | None] = mapped_column(
+        sa.JSON(none_as_null=True), comment="r, alpha, a, b; null: too few customers, no estimates"
+    )
+    log_likelihood: Mapped[float | None] = mapped_column(comment="of all customers' orders")
+    hits: Mapped[dict[str, Any] | None] = mapped_column(
+        sa.JSON(none_as_null=True), comment="what happened: customers, silent, auc, brier, bands"
+    )
+    measured_at: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="UTC; null: not over yet")

@@ -17,16 +17,18 @@ from sqlalchemy.orm import joinedload
 
 from app.churn import operations
 from app.churn.access import VisibleChurnCases, VisibleMeasures, customers_to_choose, owners_to_choose
+from app.churn.estimating import FEWEST, last_estimated
 from app.churn.forms import ConfirmLostForm, DeferForm
 from app.churn.models import OPEN, ChurnCase, ChurnStatus, RetentionMeasure
 from app.churn.queries import buying, last_contact, open_case_of, silent_days
 from app.core.clock import company_zone, local, utcnow
-from app.core.format import amount, day_of, person, when
+from app.core.format import amount, chance, day_of, person, when
 from app.core.history import history_of
 from app.core.lifecycle import Step
 from app.core.scope import may
 from app.core.views import CrmView, ReadOnlyView
 from app.customers.models import Customer
+from app.customers.queries import likeliest
 from app.customers.views import NOTES
 from app.mirror.queries import freshness
 from app.runs.models import RunStatus
@@ -53,6 +55,7 @@ class ChurnCaseView(CrmView):
         "last_order": _l("Last order"),
         "last_order_at": _l("Last order"),
         "silent_days": _l("Days without order"),
+        "estimate": _l("No order in 26 weeks (estimate)"),
         "rule": _l("Rule"),
         "rule_months": _l("Rule"),
         "opened_at": _l("Warned as of"),
@@ -65,13 +68,16 @@ class ChurnCaseView(CrmView):
         "resolved_at": _l("Ended at"),
         "run": _l("Opened by run"),
     }
-    list_columns = ["customer", "last_order_at", "silent_days", "rule_months", "opened_at", "owner", "status"]
+    list_columns = [
+        "customer", "last_order_at", "silent_days", "estimate", "rule_months", "opened_at", "owner", "status",
+    ]  # fmt: skip
     show_columns = [
         "last_order", "rule", "opened_at", "owner_then", "owner", "reason_type", "reason", "lost_at", "resolved_at",
     ]  # fmt: skip
-    numeric_columns = frozenset({"silent_days"})
+    numeric_columns = frozenset({"silent_days", "estimate"})
     search_columns = ["customer", "owner", "status"]
     order_columns = ["opened_at", "last_order_at"]
+    order_by = {"estimate": likeliest(ChurnCase.customer_id)}
     base_order = ("opened_at", "desc")
     choices = {"customer": customers_to_choose, "owner": owners_to_choose}
     search_choices = {"owner": owners_to_choose}
@@ -88,13 +94,14 @@ class ChurnCaseView(CrmView):
     # -- list -----------------------------------------------------------------------------------------------
 
     def _loads(self, columns: list[str]) -> list[Any]:
-        """The customer and his owner of today come with the row: no statement of their own."""
+        """The customer, his owner of today and his estimate come with the row: no statement of their own."""
         customer = joinedload(ChurnCase.customer)
         return [
             customer.load_only(
                 Customer.name, Customer.number, Customer.registered_on, Customer.owner_id, Customer.status
             ),
             customer.joinedload(Customer.owner),
+            customer.joinedload(Customer.estimate),
         ]
 
     def cell(self, record: ChurnCase, name: str) -> Any:
@@ -102,8 +109,8 @@ class ChurnCaseView(CrmView):
         return made(record) if made is not None else super().cell(record, name)
 
     def note_text(self) -> str:
-        """When it was checked last and is checked next."""
-        return _checks()
+        """When it was checked last and is checked next, and of when the estimates are."""
+        return f"{_checks()} · {_estimates()}"
 
     def list_page(self) -> dict[str, Any]:
         page = super().list_page()
@@ -195,6 +202,7 @@ def _owner(case: ChurnCase) -> Any:
 
 
 CELLS: dict[str, Any] = {
+    "estimate": lambda case: chance(case.customer.estimate and case.customer.estimate.probability),
     "last_order": _last_order,
     "last_order_at": _last_order,
     "silent_days": lambda case: amount(silent_days(case, utcnow())),
@@ -220,6 +228,21 @@ def _checks() -> str:
         time=f"{local(run.scheduled_for):%Y-%m-%d %H:%M}",
     )
     return f"{found} · {next_check}"
+
+
+def _estimates() -> str:
+    """Of when the estimates are, or why there are none."""
+    run = last_estimated()
+    if run is None:
+        return _("No estimates yet: they are made every Saturday at 03:30")
+    if run.parameters is None:
+        return ngettext(
+            "No estimates: they need %(least)d customers with orders, there is %(num)d",
+            "No estimates: they need %(least)d customers with orders, there are %(num)d",
+            run.customers,
+            least=FEWEST,
+        )
+    return _("Estimates as of %(time)s", time=f"{local(run.as_of):%Y-%m-%d %H:%M}")
 
 
 def _alert() -> str | None:

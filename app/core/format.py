@@ -95,6 +95,11 @@ def percent(value: int | None) -> Markup:
     return NOTHING if value is None else Markup(f'<span class="num">{value:d}%</span>')
 
 
+def chance(value: float | None) -> Markup:
+    """A probability from 0 to 1 that was estimated, hence never quite certain: 1 % to 99 %."""
+    return NOTHING if value is None else percent(min(max(round(100 * value), 1), 99))
+
+
 def listed(words: Iterable[Any]) -> str:
     """Several words in a row, as the reader's language sets them: A, B or 甲、乙."""
     return ("、" if chinese() else ", ").join(str(word) for word in words)

@@ -73,6 +73,7 @@ class CrmView(TakesSteps, ModelView):
     add_title: Any = None
     edit_title: Any = None
     base_order: ClassVar[tuple[str, str]]
+    order_by: ClassVar[dict[str, Any]] = {}  # further columns to order by that are none of the model -> expression
     then_by: ClassVar[tuple[str, ...]] = ()  # columns that order rows alike in the ordered one, before the id
     search_folds: ClassVar[dict[str, str]] = {}
     search_relations: ClassVar[dict[str, Any]] = {}  # relation -> WHERE it is the chosen row, if not by its own key
@@ -206,7 +207,7 @@ class CrmView(TakesSteps, ModelView):
 
     def _order(self, name: str) -> tuple[str, str]:
         wanted, direction = request.args.get(f"_oc_{name}", ""), request.args.get(f"_od_{name}", "asc")
-        if wanted in self.order_columns and direction in ("asc", "desc"):
+        if wanted in (*self.order_columns, *self.order_by) and direction in ("asc", "desc"):
             return wanted, direction
         return self.base_order
 
@@ -218,7 +219,7 @@ class CrmView(TakesSteps, ModelView):
         The ids are found first, from the index alone; only the page's rows are read in full.
         """
         model = self.datamodel.obj
-        column = getattr(model, order)
+        column = self.order_by[order] if order in self.order_by else getattr(model, order)
         by = [column, *(getattr(model, c) for c in self.then_by), model.id]
         by = [c.asc() if direction == "asc" else c.desc() for c in by]
         found = sa.select(model.id).where(*criteria).order_by(*by).offset(page * size).limit(size + 1).subquery()
@@ -269,7 +270,7 @@ class CrmView(TakesSteps, ModelView):
         return {
             "name": name,
             "label": self.label_columns[name],
-            "sortable": name in self.order_columns,
+            "sortable": name in self.order_columns or name in self.order_by,
             "numeric": (numeric and not starred) or name in self.numeric_columns,
         }
 

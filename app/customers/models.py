@@ -115,6 +115,7 @@ class Customer(HasStatus, Model):
     )
     bank: Mapped[DictionaryItem | None] = relationship(foreign_keys=[bank_id], info={"dictionary": DictionaryType.bank})
     stats: Mapped[CustomerStats | None] = relationship(back_populates="customer", uselist=False, viewonly=True)
+    estimate: Mapped[CustomerEstimate | None] = relationship(back_populates="customer", uselist=False, viewonly=True)
 
     def __repr__(self) -> str:
         return self.name
@@ -132,6 +133,20 @@ class CustomerStats(Model):
     order_total: Mapped[Decimal] = mapped_column(Money(), default=Decimal(0), comment="CNY, orders not cancelled")
 
     customer: Mapped[Customer] = relationship(back_populates="stats")
+
+
+class CustomerEstimate(Model):
+    """未来26周无订单概率, kept by a weekly job beside the customer for display. It opens and closes no churn case."""
+
+    __tablename__ = "customer_estimate"
+    __table_args__ = (sa.CheckConstraint("probability BETWEEN 0 AND 1", name="probability_range"),)
+
+    customer_id: Mapped[int] = mapped_column(sa.ForeignKey("customer.id", ondelete="RESTRICT"), primary_key=True)
+    as_of: Mapped[datetime] = mapped_column(UtcDateTime, comment="UTC; orders up to then were read")
+    probability: Mapped[float] = mapped_column(comment="of no order in the 26 weeks after as_of, 0 to 1")
+    made_at: Mapped[datetime] = mapped_column(UtcDateTime, comment="UTC")
+
+    customer: Mapped[Customer] = relationship(back_populates="estimate")
 
 
 class Contact(Stamped, SoftDeleted, Model):

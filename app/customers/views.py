@@ -9,12 +9,13 @@ from flask_appbuilder import expose
 from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_appbuilder.security.decorators import has_access, permission_name
 from flask_babel import lazy_gettext as _l
+from markupsafe import Markup
 from sqlalchemy import inspect
 
 from app.attachments.views import CarriesFiles
 from app.core.clock import local, today, utcnow
 from app.core.errors import NotYours
-from app.core.format import day_of, money
+from app.core.format import chance, day_of, money
 from app.core.history import history_of
 from app.core.scope import may, reader_id
 from app.core.sentences import gettext as _
@@ -23,8 +24,10 @@ from app.customers import operations
 from app.customers.access import VisibleContacts, VisibleCustomers, VisibleInteractions, contacts_to_choose, editable
 from app.customers.forms import owner_form
 from app.customers.models import Contact, Customer, CustomerStatus, Interaction
+from app.customers.queries import likeliest
 from app.security.access import account_managers, active_users
 
+ESTIMATE = "estimate.probability"
 LABELS = {
     "number": _l("Number"),
     "name": _l("Customer name"),
@@ -58,6 +61,7 @@ LABELS = {
     "memo": _l("Memo"),
     "stats.last_order_at": _l("Last order"),
     "stats.order_total": _l("Orders in total"),
+    ESTIMATE: _l("No order in 26 weeks (estimate)"),
     "customer": _l("Customer"),
 }
 
@@ -79,9 +83,9 @@ class CustomerView(CarriesFiles, CrmView):
     edit_title = _l("Edit customer")
     label_columns = LABELS
     list_columns = [
-        "name", "number", "status", "level", "region", "owner", "stats.last_order_at", "stats.order_total",
+        "name", "number", "status", "level", "region", "owner", "stats.last_order_at", ESTIMATE, "stats.order_total",
     ]  # fmt: skip
-    numeric_columns = frozenset({"stats.order_total"})
+    numeric_columns = frozenset({"stats.order_total", ESTIMATE})
     show_columns = [
         "number", "registered_on", "region", "level", "satisfaction", "credit", "nature", "company_type", "standing",
         "industry", "province", "city", "address", "postcode", "phone", "fax", "website", "licence_no",
@@ -91,6 +95,7 @@ class CustomerView(CarriesFiles, CrmView):
     search_columns = ["name", "number", "region", "owner", "level", "status"]
     search_folds = {"name": "search_key"}
     order_columns = ["name", "number", "registered_on"]
+    order_by = {ESTIMATE: likeliest(Customer.id)}
     base_order = ("registered_on", "desc")
     add_columns = edit_columns = [
         "name", "region", "owner", "level", "satisfaction", "credit", "phone", "fax", "website", "province", "city",
@@ -116,7 +121,7 @@ class CustomerView(CarriesFiles, CrmView):
     required_columns = frozenset(
         {"name", "region", "owner", "level", "satisfaction", "credit", "address", "postcode", "phone"}
     )
-    formatters_columns = {"stats.last_order_at": day_of, "stats.order_total": money}
+    formatters_columns = {"stats.last_order_at": day_of, "stats.order_total": money, ESTIMATE: chance}
     choices = {"owner": account_managers}
     steps = operations.STEPS
     bulk = [("bulk_assign", _l("Assign owner"), "can_assign")]
@@ -134,8 +139,9 @@ class CustomerView(CarriesFiles, CrmView):
         return tabs.get(request.args.get("tab", ""), [])
 
     def shown_columns(self) -> Any:
-        """What a customer ordered is for those who may see orders."""
-        return [c for c in self.list_columns if not c.startswith("stats.") or may("can_list", "Order")]
+        """What a customer ordered is for those who may see orders, the estimate for readers of churn warnings."""
+        rights = {"stats": "Order", "estimate": "ChurnCase"}
+        return [c for c in self.list_columns if (of := rights.get(c.split(".")[0])) is None or may("can_list", of)]
 
     def list_page(self) -> dict[str, Any]:
         page = super().list_page()
@@ -161,6 +167,7 @@ class CustomerView(CarriesFiles, CrmView):
             if current
             else [self.related_list(record, v, key, size=5) for v, key in overview],
             shows_orders=may("can_list", "Order"),
+            fields=page["fields"] if current else [*page["fields"], *self.estimated(record)],
             notes=[note for made in NOTES if (note := made(record)) is not None],
             days_silent=(today() - local(record.stats.last_order_at).date()).days
             if record.stats and record.stats.last_order_at
@@ -168,6 +175,15 @@ class CustomerView(CarriesFiles, CrmView):
             history=[] if current else history_of(record, limit=8),
         )
         return page
+
+    def estimated(self, record: Customer) -> list[tuple[Any, Any]]:
+        """The estimate among the facts, for readers of churn warnings, with its day and what it does not do."""
+        if not may("can_list", "ChurnCase") or record.estimate is None:
+            return []
+        day = _("as of %(day)s", day=local(record.estimate.as_of).date())
+        hint = _("Warnings follow the rule of months without an order alone, whatever the estimate.")
+        told = Markup('{} · {}<br><span class="t3">{}</span>').format(chance(record.estimate.probability), day, hint)
+        return [(self.label_columns[ESTIMATE], told)]
 
     def related_lists(self, record: Customer) -> Any:
         return []

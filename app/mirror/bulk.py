@@ -66,38 +66,31 @@ def _json(value: Any) -> str:
 
 
 def local_month(moment: Any) -> sa.ColumnElement[Any]:
-    """The first day of the company-local month an instant lies in, as SQL.
-
-    PostgreSQL knows time zones; SQLite asks Python. Both follow summer time.
-    """
-    zone = company_zone()
-    if on_postgresql():
-        wall = sa.func.timezone(zone.key, sa.func.timezone("UTC", moment))
-        return sa.cast(sa.func.date_trunc("month", wall), sa.Date)
-
-    def month(stored: str) -> str:
-        instant = datetime.fromisoformat(stored).replace(tzinfo=UTC)
-        return f"{instant.astimezone(zone):%Y-%m}-01"
-
-    connection: Any = db.session.connection().connection.driver_connection
-    connection.create_function("liuke_month", 1, month, deterministic=True)
-    return sa.func.liuke_month(moment, type_=sa.Date)
+    """The first day of the company-local month an instant lies in, as SQL."""
+    return _local(moment, "month")
 
 
 def local_day(moment: Any) -> sa.ColumnElement[Any]:
-    """The company-local day an instant lies in, as SQL; NULL has none."""
+    """The company-local day of an instant, as SQL."""
+    return _local(moment, "day")
+
+
+def _local(moment: Any, unit: str) -> sa.ColumnElement[Any]:
+    """PostgreSQL knows time zones; SQLite asks Python. Both follow summer time."""
     zone = company_zone()
     if on_postgresql():
-        return sa.cast(sa.func.timezone(zone.key, sa.func.timezone("UTC", moment)), sa.Date)
+        wall = sa.func.timezone(zone.key, sa.func.timezone("UTC", moment))
+        return sa.cast(sa.func.date_trunc(unit, wall), sa.Date)
+    shape = "%Y-%m-01" if unit == "month" else "%Y-%m-%d"
 
-    def day(stored: str | None) -> str | None:
+    def begin(stored: str | None) -> str | None:
         if stored is None:
             return None
-        return datetime.fromisoformat(stored).replace(tzinfo=UTC).astimezone(zone).date().isoformat()
+        return datetime.fromisoformat(stored).replace(tzinfo=UTC).astimezone(zone).strftime(shape)
 
     connection: Any = db.session.connection().connection.driver_connection
-    connection.create_function("liuke_day", 1, day, deterministic=True)
-    return sa.func.liuke_day(moment, type_=sa.Date)
+    connection.create_function(f"liuke_{unit}", 1, begin, deterministic=True)
+    return getattr(sa.func, f"liuke_{unit}")(moment, type_=sa.Date)
 
 
 def days_between(earlier: Any, later: Any) -> sa.ColumnElement[int]:

@@ -146,6 +146,10 @@ def hand_period(now: datetime) -> str:
 CHURN_SCAN = Periodic(
     "churn-scan", _l("Churn scan"), "jobs.churn_scan.run", Rule(frozenset({SATURDAY}), time(2)), backfill=True
 )
+CHURN_ESTIMATE = Periodic(
+    "churn-estimate", _l("Churn estimate"), "jobs.churn_estimate.run", Rule(frozenset({SATURDAY}), time(3, 30)),
+    backfill=False,
+)  # fmt: skip
 SESSION_SWEEP = Periodic(
     "session-sweep", _l("Session clean-up"), "jobs.session_sweep.run", Rule(EVERY_DAY, time(3, 30)), backfill=False
 )
@@ -174,5 +178,6 @@ MONTHLY_MAIL = Periodic(  # the day after the month is closed
 )  # fmt: skip
 
 PERIODIC = (
-    ATTACHMENT_SWEEP, CHURN_SCAN, MONTH_CLOSE, MONTHLY_MAIL, MORNING, SESSION_SWEEP, TICKET_ESCALATION, WEEKLY_MAIL,
+    ATTACHMENT_SWEEP, CHURN_ESTIMATE, CHURN_SCAN, MONTH_CLOSE, MONTHLY_MAIL, MORNING, SESSION_SWEEP, TICKET_ESCALATION,
+    WEEKLY_MAIL,
 )  # fmt: skip

@@ -38,6 +38,8 @@ def fill(*, lead: User, manager: User, size: int = 1) -> None:
         run = builders.job_run()
         case = builders.churn_case(customer, run=run, opened_at=day)
         builders.measure(case, by=manager)
+        builders.estimate(customer)
+        builders.estimate_run()
         builders.ticket_step(builders.ticket(customer, by=lead, given_to=manager), actor=lead)
         builders.attachment(builders.ticket(customer, by=manager), by=manager)
         builders.feedback(customer, accepted_by=manager)

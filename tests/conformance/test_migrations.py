@@ -35,7 +35,8 @@ def test_every_migration_goes_both_ways():
 
 def squeezed(text):
     """A condition without what the databases add when they repeat it: casts, brackets, quotes, blanks, case."""
-    text = re.sub(r"::(text|character varying|date|numeric|integer|bigint)(\[\])?(\(\d+\))?", "", text.lower())
+    kinds = "text|character varying|date|numeric|integer|bigint|double precision"
+    text = re.sub(rf"::({kinds})(\[\])?(\(\d+\))?", "", text.lower())
     text = re.sub(r"= any \(+array\[(.*?)\]\)+", r"in (\1)", text)
     text = re.sub(r"<> all \(+array\[(.*?)\]\)+", r"not in (\1)", text)
     text = re.sub(r"(\S+) >= (\S+)\)* and \(*\1 <= (\S+?)(?=\)|$)", r"\1 between \2 and \3", text)
