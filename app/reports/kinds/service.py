@@ -102,7 +102,7 @@ class Service(Report):
                 charts.donut, tuple(zip(names, counts, strict=True)), label=str(_l("Archived tickets by satisfaction")),
                 hrefs=tuple(rows_url("total", f"s{n}") for n in STARS), size=180,
             )  # fmt: skip
-            legend = [f"{name} {share}%" for name, share in zip(names, shares(counts), strict=True)]
+            legend = [f"{name} {share:.1f}%" for name, share in zip(names, shares(counts), strict=True)]
             middle = (f"{total['archived']:,}", str(_l("archived")))
             drawings.append(Drawing(_l("Satisfaction of archived tickets"), ring, ring, legend, middle))
         lines = [line for line in table.lines if line.values["tickets"]]
