@@ -216,7 +216,7 @@ def test_only_what_has_begun_is_told_and_the_running_month_up_to_now(app, db, li
     builders.churn_case(opened_at=now - MICROSECOND)
     builders.churn_case(opened_at=now + timedelta(hours=1))
     table = table_of(app, li, Ledger(), period="2025")
-    assert [line.label for line in table.lines[-2:]] == ["Apr 2025", "May 2025 so far"]
+    assert [line.label for line in table.lines[-2:]] == ["Apr 2025", "Today"]
     assert figures(table, "warned") == {
         **{str(month): (0,) for month in range(1, 5)}, "5": (1,), "total": (1,),
     }  # fmt: skip

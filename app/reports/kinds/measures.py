@@ -56,7 +56,7 @@ class Retention(Report):
                 "Cases whose first measure was taken in the period, by that measure; in the last line, which the total "
                 "leaves out, cases opened in the period that have no measure and were not confirmed lost.")),
             *(Column(f"known_{n}", _l("Past %(n)s days", n=n), "count", hidden=True) for n in WINDOWS),
-            *(Column(f"ordered_{n}", _l("Ordered within %(n)s days", n=n), "count", good=True, how=_l(
+            *(Column(f"ordered_{n}", _l("Within %(n)s days", n=n), "count", good=True, how=_l(
                 "Those of the cases at least %(n)s days old whose customer placed an order, not cancelled, after the "
                 "first measure (without one: after the warning) and less than %(n)s times 24 hours later.", n=n))
               for n in WINDOWS),
@@ -66,8 +66,8 @@ class Retention(Report):
                     "Of the cases whose measure (without one: warning) is at least %(n)s days ago; not shown for fewer "
                     "than 10.", n=n))
               for n in WINDOWS),
-            Column("value", _l("Ordered again, 180 days"), "money", good=True, how=_l(
-                "Sum of the orders that “Ordered within 180 days” speaks of, each once for its case.")),
+            Column("value", _l("Order amount, 180 days"), "money", good=True, how=_l(
+                "Sum of the orders that “Within 180 days” speaks of, each once for its case.")),
         ]  # fmt: skip
 
     def lines(
