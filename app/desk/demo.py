@@ -267,7 +267,7 @@ def _entered(record: Any, *, actor: User | None, at: datetime) -> None:
 
 def _people() -> dict[str, User]:
     known = sa.select(RoleProfile.code, Role).join(Role, Role.id == RoleProfile.role_id)
-    roles = dict(db.session.execute(known).tuples().all())
+    roles = {row[0]: row[1] for row in db.session.execute(known)}
     teams = [Team(name=name) for name, _lead in TEAMS]
     db.session.add_all(teams)
     people: dict[str, User] = {}

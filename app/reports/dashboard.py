@@ -224,7 +224,7 @@ def churn_card(found: Happened, span: Span) -> Card:
 
 def funnel_card(found: Chances, span: Span) -> Card:
     """销售漏斗: how far the opportunities entered in the span came."""
-    names = [str(label) for label in STAGES.values()]
+    names = [_("Entered"), _("Assigned to somebody"), _("With a plan"), _("Won")]
     entered, *_others, won = found.stages
     share = [f"{number * 100 / entered:.0f}%" if entered else "" for number in found.stages]
     picture = drawn(charts.funnel, tuple(zip(names, found.stages, strict=True)), label=_("Sales funnel"))
