@@ -6,6 +6,7 @@ from app.core.clock import utcnow
 from app.reports import closing
 from app.runs.models import JobRun
 from app.runs.periodic import MONTH_CLOSE
+from app.runs.queries import installed_at
 from jobs.context import Counts, app_context, run_job
 
 
@@ -19,5 +20,9 @@ def run(period: str | None = None, requested_by: int | None = None) -> Counts | 
 
 
 def close(run: JobRun) -> Counts:
-    """Close it. Commits report by report."""
-    return {"closed": closing.close(closing.month_to_close(run.scheduled_for or utcnow()))}
+    """Close it, unless it was over before this database was set up: nobody has reported of it, and its orders may
+    still be to come. Commits report by report."""
+    month, installed = closing.month_to_close(run.scheduled_for or utcnow()), installed_at()
+    if installed is not None and month.end <= installed:
+        return {"closed": 0}
+    return {"closed": closing.close(month)}

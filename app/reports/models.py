@@ -47,8 +47,8 @@ class Every(Choice):
 class FileKind(Choice):
     """What kind of file comes with it."""
 
-    xlsx = "xlsx", "XLSX"
-    csv = "csv", "CSV"
+    xlsx = "xlsx", _l("Excel")
+    csv = "csv", _l("CSV")
 
 
 class StopReason(Choice):

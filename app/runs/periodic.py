@@ -14,8 +14,6 @@ from zoneinfo import ZoneInfo
 
 from flask_babel import lazy_gettext as _l
 
-from config import Config
-
 MONDAY, SATURDAY = 0, 5
 EVERY_DAY = frozenset(range(7))
 BACKFILL = 60  # missed periods that are caught up at most, the latest ones
@@ -51,9 +49,9 @@ class Rule:
 
 @dataclass(frozen=True)
 class Monthly:
-    """A wall-clock time on one day of every month; the day is 1 to 28, so that every month has it."""
+    """A wall-clock time on one day of every month: so many days after the one on which a month is closed."""
 
-    day: int
+    after: int
     at: time
 
     def last(self, now: datetime, zone: ZoneInfo) -> datetime:
@@ -70,11 +68,18 @@ class Monthly:
         return [wall for wall in map(self._in, months) if after < wall <= until]
 
     def _in(self, month: int) -> datetime:
-        return datetime.combine(date(month // 12, month % 12 + 1, self.day), self.at)
+        return datetime.combine(date(month // 12, month % 12 + 1, close_day() + self.after), self.at)
 
     def _around(self, now: datetime, zone: ZoneInfo) -> list[datetime]:
         month = _month(now.astimezone(zone))
         return [self._in(month + n) for n in (-1, 0, 1)]
+
+
+def close_day() -> int:
+    """The day of a month on which the month before is closed, 1 to 27 (setting LIUKE_CLOSE_DAY)."""
+    from config import Config  # the scheduler asks outside an application, and settings are read last
+
+    return Config.LIUKE_CLOSE_DAY
 
 
 def _month(moment: datetime) -> int:
@@ -165,7 +170,7 @@ MORNING = Periodic(
     "morning", _l("Notifications of the morning"), "jobs.notify.run", Rule(EVERY_DAY, time(6)), backfill=False
 )
 MONTH_CLOSE = Periodic(
-    "month-close", _l("Closing of the month"), "jobs.month_close.run", Monthly(Config.LIUKE_CLOSE_DAY, time(5)),
+    "month-close", _l("Closing of the month"), "jobs.month_close.run", Monthly(0, time(5)),
     backfill=True,
 )  # fmt: skip
 WEEKLY_MAIL = Periodic(
@@ -174,7 +179,7 @@ WEEKLY_MAIL = Periodic(
 )  # fmt: skip
 MONTHLY_MAIL = Periodic(  # the day after the month is closed
     "monthly-mail", _l("Monthly reports by e-mail"), "jobs.report_mail.monthly",
-    Monthly(Config.LIUKE_CLOSE_DAY + 1, time(7, 30)), backfill=False,
+    Monthly(1, time(7, 30)), backfill=False,
 )  # fmt: skip
 
 PERIODIC = (

@@ -22,7 +22,7 @@ from app.reports import closing, period
 from app.reports.kinds.contribution import Contribution
 from app.reports.models import ReportClose
 from app.reports.report import Ask, Column, Line, Report
-from app.runs.models import JobRun
+from app.runs.models import Installation, JobRun
 from app.runs.periodic import MONTH_CLOSE
 from jobs import month_close
 from tests import builders
@@ -337,7 +337,28 @@ def test_the_rows_are_todays_and_say_what_was_reported(db, closed, chen, sign_in
 # -- when ---------------------------------------------------------------------------------------------------------
 
 
-def test_the_job_closes_the_month_before_its_period_once(db, company):
+@pytest.fixture
+def installed(db):
+    """`installed(moment)` says when this database was set up."""
+
+    def at(moment):
+        db.session.execute(sa.update(Installation).values(created_at=moment))
+        db.session.commit()
+
+    return at
+
+
+def test_a_month_that_was_over_before_the_installation_is_left_open(db, company, installed):
+    installed(datetime(2026, 3, 31, 16, tzinfo=UTC))  # the first instant of April in Shanghai
+    assert month_close.run("2026-04-03T05:00") == {"closed": 0}
+    assert rows(ReportClose) == []
+
+    installed(datetime(2026, 3, 31, 15, 59, tzinfo=UTC))
+    assert month_close.run("2026-04-03T05:01") == {"closed": 1}
+
+
+def test_the_job_closes_the_month_before_its_period_once(db, company, installed):
+    installed(datetime(2026, 1, 1, tzinfo=UTC))
     assert month_close.run("2026-04-03T05:00") == {"closed": 1}
     assert [(k.report, k.month) for k in rows(ReportClose)] == [("contribution", date(2026, 3, 1))]
     assert [(r.job, r.period) for r in rows(JobRun)] == [("month-close", "2026-04-03T05:00")]
