@@ -22,6 +22,7 @@ from app.reports.access import Scopes
 from app.reports.catalogue import BY_ID
 from app.reports.drawing import drawn
 from app.reports.figures import money_parts, shares, short_money
+from app.reports.kinds.funnel import STAGES
 from app.reports.queries import Chances, Contribution, Figure, Group, Happened, Service
 from app.reports.span import Span
 from app.reports.tiles import BY_KEY, Tile
@@ -223,8 +224,8 @@ def churn_card(found: Happened, span: Span) -> Card:
 
 def funnel_card(found: Chances, span: Span) -> Card:
     """销售漏斗: how far the opportunities entered in the span came."""
-    names = [_("Entered"), _("Assigned to somebody"), _("With a plan"), _("Won")]
     names = [str(label) for label in STAGES.values()]
+    entered, *_others, won = found.stages
     share = [f"{number * 100 / entered:.0f}%" if entered else "" for number in found.stages]
     picture = drawn(charts.funnel, tuple(zip(names, found.stages, strict=True)), label=_("Sales funnel"))
     stages = list(zip(names, found.stages, share, strict=True))
