@@ -15,6 +15,7 @@ from app.core.scope import row_id
 from app.core.text import like
 from app.customers.models import Customer, CustomerStatus
 from app.extensions import db
+from app.mirror.bulk import among
 from app.mirror.models import ALL_YEARS, CustomerMonth, CustomerYear, Order, OrderStatus
 from app.reports import charts
 from app.reports.drawing import Drawing, both
@@ -62,7 +63,7 @@ class Contribution(Report):
     ) -> list[Line]:
         ordered = _ordered(ask)
         if keys is not None:
-            found = sa.select(ordered).where(ordered.c.customer_id.in_([int(key) for key in keys]))
+            found = sa.select(ordered).where(among(ordered.c.customer_id, [int(key) for key in keys]))
             rows = db.session.execute(found).all()
             return [Line(str(r.customer_id), "", {"orders": r.orders, "amount": r.amount}) for r in rows]
         order = (ordered.c.amount.desc(), ordered.c.customer_id)
