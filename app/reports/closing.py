@@ -71,7 +71,10 @@ def packed(report: Report, month: Period) -> dict[str, Any]:
     first = lines[:KEPT] if long else lines
     return {
         "total": _packed(table.total.values),
-        "lines": [{"key": line.key, "label": str(line.label), "values": _packed(line.values)} for line in first],
+        "lines": [
+            {"key": line.key, "label": str(line.label), "sub": line.sub, "values": _packed(line.values)}
+            for line in first
+        ],
         "whole": len(first) == len(lines),
     }
 
@@ -121,7 +124,10 @@ class Kept:
     @cached_property
     def lines(self) -> dict[str, Line]:
         """The lines that are kept, in the order of then."""
-        return {one["key"]: Line(one["key"], one["label"], _unpacked(one["values"])) for one in self.table["lines"]}
+        return {
+            one["key"]: Line(one["key"], one["label"], _unpacked(one["values"]), sub=one["sub"])
+            for one in self.table["lines"]
+        }
 
     @property
     def whole(self) -> bool:
@@ -217,7 +223,7 @@ def _beside(columns: Sequence[Column], kept: Line, today: Line | None) -> Line:
         if values[key] != there:
             now[key] = there
     label = today.label if today is not None and str(today.label) else kept.label
-    return Line(kept.key, label, values, today.before if today is not None else {}, now)
+    return Line(kept.key, label, values, today.before if today is not None else {}, now, kept.sub)
 
 
 def _nothing(columns: Sequence[Column]) -> dict[str, Any]:

@@ -75,7 +75,7 @@ class Chances:
 
     open: Figure
     expected: Decimal
-    stages: tuple[int, int, int, int]  # entered, assigned, with a plan, won
+    stages: tuple[int, int, int, int]  # entered, assigned, plan under way, won
 
 
 @dataclass(frozen=True)

@@ -234,7 +234,7 @@ def test_one_asks_for_it_on_the_page_and_ends_it_there(db, company, sent, chen, 
     assert (kept.user_id, kept.report, kept.args, kept.every, kept.kind, kept.active) == (
         chen.id, "contribution", "orders=paid", Every.weekly, FileKind.csv, True
     )  # fmt: skip
-    assert "Every week · CSV · Orders: Paid only" in text_of(browser.get(PAGE))
+    assert "Every week · CSV · Payment: Paid only" in text_of(browser.get(PAGE))
 
     assert browser.post(f"{PAGE}mail/{kept.id}/stop", {"period": "2026-03"}).status_code == 302
     assert rows(ReportMail) == []

@@ -469,9 +469,9 @@ def test_the_funnel_counts_what_was_entered_in_the_span(db):
     builders.opportunity(created_at=day)
     builders.opportunity(created_at=day, given_to=builders.user())
     planned = builders.opportunity(created_at=day, given_to=builders.user())
+    builders.plan_step(planned, result="done")
     builders.plan_step(planned)
-    builders.plan_step(planned)
-    builders.opportunity(created_at=day, status=OpportunityStatus.lost)  # assigned, without a plan
+    builders.plan_step(builders.opportunity(created_at=day, status=OpportunityStatus.lost))  # no step of it done
     builders.opportunity(created_at=day, status=OpportunityStatus.won)
     assert chances().stages == (5, 4, 2, 1)
     assert chances("quarter").stages == (6, 5, 3, 2)
