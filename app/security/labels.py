@@ -80,6 +80,7 @@ COLUMNS: dict[str, Any] = {
 
 # The right to take a step is called what the step's button says.
 RIGHT_LABELS: dict[str, Any] = COLUMNS | {
+    "can_export": _l("Take away as a file"),
     "can_see_all": _l("See everybody's, not only one's own"),
     "can_edit_any": _l("Change everybody's"),
     "can_delete_any": _l("Delete everybody's"),
