@@ -129,7 +129,8 @@ def test_leads_and_executives_see_the_whole_company(company, request, sign_in, n
     }
     assert table_on(answer, "best") == [["1", "恒锐精密", "¥268,430.50"], ["2", "秦岭航空", "¥1,200.00"]]
     assert table_on(answer, "funnel") == [
-        ["New opportunities", "3", "100%"], ["Assigned to somebody", "3", "100%"], ["Plan under way", "0", "0%"], ["Won", "0", "0%"],
+        ["New opportunities", "3", "100%"], ["Assigned to somebody", "3", "100%"],
+        ["Plan under way", "0", "0%"], ["Won", "0", "0%"],
     ]  # fmt: skip
     assert table_on(answer, "churn-trend")[-2:] == [["2026-04", "2", "0", "0"], ["2026-05", "2", "2", "0"]]
     assert table_on(answer, "answers")[-1] == ["2026-05", "2", "0", "0", "0"]
