@@ -23,6 +23,7 @@ from flask import current_app
 from flask_appbuilder.security.sqla.models import Role, User
 
 from app.churn import operations as churn
+from app.churn.estimating import estimate_all
 from app.churn.models import OPEN, ChurnCase, RetentionMeasure
 from app.core.clock import company_zone, local, months_before, utcnow
 from app.core.errors import BusinessError
@@ -44,7 +45,7 @@ from app.mirror.sync import sync
 from app.notices.models import Notification
 from app.runs.models import Installation, JobRun
 from app.runs.operations import claim, finish, install, whoami
-from app.runs.periodic import CHURN_SCAN, instant, period_of
+from app.runs.periodic import CHURN_ESTIMATE, CHURN_SCAN, instant, period_of
 from app.sales import operations as sales
 from app.sales.models import Opportunity
 from app.security import operations as security
@@ -147,6 +148,9 @@ def _load(scene: Scene, tell: Tell) -> None:
     returns = _orders(scene)
     tell(f"Churn warnings of {WEEKS} weeks, and what was done about them ...")
     _weeks(scene, returns)
+    newest = CHURN_ESTIMATE.rule.last(scene.now, company_zone())
+    for weeks in (26, 0):  # what was estimated half a year ago can be compared with what happened
+        estimate_all(as_of=instant(newest - timedelta(weeks=weeks), company_zone()))
     with unit_of_work():
         security.disable(db.session.merge(scene.people["wulei"]), actor=scene.people["sunwei"])
         # What people were told long ago they have read.

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from app.core.web import language
 
 WIDE, NARROW = 560, 320  # half a page, and a phone
+ALONE = 760  # a chart that has the page for itself
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,15 @@ def _kept(draw: Callable[..., Markup], _spoken: str, *figures: Any, **given: Any
     return draw(*figures, **given)
 
 
-def both(draw: Callable[..., Markup], *figures: Any, tall: int | None = None, **given: Any) -> tuple[Markup, Markup]:
+def alone(draw: Callable[..., Markup], *figures: Any, **given: Any) -> tuple[Markup, Markup]:
+    """The only chart of a page for a desk, which has room for more words, and for a phone."""
+    return both(draw, *figures, wide=ALONE, **given)
+
+
+def both(
+    draw: Callable[..., Markup], *figures: Any, tall: int | None = None, wide: int = WIDE, **given: Any
+) -> tuple[Markup, Markup]:
     """The chart for a desk and for a phone; `tall` is the height of the first where the chart does not choose it."""
     size = {} if tall is None else {"height": tall}
     small = {} if tall is None else {"height": 200}
-    return drawn(draw, *figures, width=WIDE, **size, **given), drawn(draw, *figures, width=NARROW, **small, **given)
+    return drawn(draw, *figures, width=wide, **size, **given), drawn(draw, *figures, width=NARROW, **small, **given)

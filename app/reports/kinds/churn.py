@@ -16,7 +16,7 @@ from app.customers.models import Customer
 from app.extensions import db
 from app.masterdata.models import DictionaryType
 from app.reports import charts, groups
-from app.reports.drawing import Drawing, both
+from app.reports.drawing import Drawing, alone
 from app.reports.period import Period
 from app.reports.report import HIDDEN, Ask, Column, Filter, Line, Report, Table
 
@@ -121,7 +121,7 @@ class Churn(Report):
         if not any(line.values[key] for line in lines for key in DRAWN):
             return []
         names = [str(ask.columns[key].label) for key in DRAWN]
-        columns = both(
+        columns = alone(
             charts.columns, tuple(str(line.label) for line in lines),
             tuple((name, tuple(line.values[key] for line in lines)) for name, key in zip(names, DRAWN, strict=True)),
             label=str(_l("Cases warned, recovered and lost")), tall=240,

@@ -14,7 +14,7 @@ from app.customers.models import Customer, CustomerStatus
 from app.extensions import db
 from app.masterdata.models import DictionaryItem, DictionaryType
 from app.reports import charts
-from app.reports.drawing import Drawing, both, drawn
+from app.reports.drawing import Drawing, alone, drawn
 from app.reports.report import Ask, Column, Filter, Line, Report, Table
 
 NONE = "none"  # the key of the customers of whom it is not known
@@ -112,7 +112,7 @@ class Composition(Report):
                     self.title, ring, ring, [f"{line.label} {line.values['share']}%" for line in table.lines], middle
                 )
             ]
-        bars = both(
+        bars = alone(
             charts.hbar, tuple(str(line.label) for line in lines), tuple(line.values["customers"] for line in lines),
             label=label, hrefs=tuple(rows_url(line.key, "customers") for line in lines),
         )  # fmt: skip

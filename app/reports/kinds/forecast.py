@@ -16,7 +16,7 @@ from app.core.types import Money
 from app.extensions import db
 from app.mirror.bulk import on_postgresql
 from app.reports import access, charts
-from app.reports.drawing import Drawing, both
+from app.reports.drawing import Drawing, alone
 from app.reports.figures import short_money
 from app.reports.period import Period, month_of
 from app.reports.report import Ask, Column, Filter, Line, Report, Table
@@ -105,7 +105,7 @@ class Forecast(Report):
         if not any(line.values["expected"] for line in months):
             return []
         shown = [(str(table.column(key).label), key) for key in ("expected", "weighted")]
-        columns = both(
+        columns = alone(
             charts.columns, tuple(str(line.label) for line in months),
             tuple((name, tuple(line.values[key] for line in months)) for name, key in shown),
             label=str(_l("Expected and weighted amount by month")), formatter=_short,

@@ -15,7 +15,7 @@ from app.extensions import db
 from app.masterdata.models import DictionaryItem, DictionaryType
 from app.mirror.bulk import days_between, local_day
 from app.reports import access, charts
-from app.reports.drawing import Drawing, both
+from app.reports.drawing import Drawing, alone
 from app.reports.report import Ask, Column, Filter, Line, Report, Table
 from app.sales.models import Opportunity, OpportunityStatus, PlanStep
 
@@ -145,7 +145,7 @@ class Funnel(Report):
     def charts(self, ask: Ask, table: Table, rows_url: Callable[[str, str], str | None]) -> list[Drawing]:
         if not table.lines:
             return []
-        picture = both(
+        picture = alone(
             charts.funnel, tuple((str(line.label), line.values["opportunities"]) for line in table.lines),
             label=str(self.title), hrefs=tuple(rows_url(line.key, "opportunities") for line in table.lines), tall=220,
         )  # fmt: skip

@@ -18,7 +18,7 @@ from app.core.types import UtcDateTime
 from app.customers.models import Customer
 from app.extensions import db
 from app.reports import charts
-from app.reports.drawing import Drawing, both
+from app.reports.drawing import Drawing, alone
 from app.reports.report import Ask, Column, Line, Report, Table
 
 STATES = ("waiting", "deferred", "recovered", "lost")  # each case is in one of them
@@ -123,7 +123,7 @@ class Ledger(Report):
         if not table.total.values["warned"]:
             return []
         shown = [column for column in table.shown if column.key in STATES]
-        lines = both(
+        lines = alone(
             charts.lines,
             tuple(line.label for line in table.lines),
             tuple((str(c.label), tuple(line.values[c.key] for line in table.lines)) for c in shown),

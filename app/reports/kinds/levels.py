@@ -15,7 +15,7 @@ from app.customers.models import Customer
 from app.extensions import db
 from app.masterdata.models import DictionaryItem, DictionaryType
 from app.reports import charts, groups
-from app.reports.drawing import Drawing, both
+from app.reports.drawing import Drawing, alone
 from app.reports.figures import shares
 from app.reports.kinds.churn import lost_at
 from app.reports.report import Ask, Column, Line, Report, Table
@@ -88,7 +88,7 @@ class Levels(Report):
             return []
         parts = {line.key: shares([line.values[end.key] for end in ends]) for line in lines}
         names = [str(end.label) for end in ends]
-        stack = both(
+        stack = alone(
             charts.stacked, tuple(str(line.label) for line in lines),
             tuple((name, tuple(parts[line.key][n] for line in lines)) for n, name in enumerate(names)),
             label=str(_l("Where the customers of each level are at the end")), formatter=_percentage, tall=240,

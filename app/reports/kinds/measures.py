@@ -20,7 +20,7 @@ from app.extensions import db
 from app.masterdata.models import DictionaryItem, DictionaryType
 from app.mirror.models import Order, OrderStatus
 from app.reports import charts
-from app.reports.drawing import Drawing, both
+from app.reports.drawing import Drawing, alone
 from app.reports.report import HIDDEN, Ask, Column, Filter, Line, Report, Table, people
 
 WINDOWS = (30, 60, 90, 180)  # days of 24 hours after the measure
@@ -138,7 +138,7 @@ class Retention(Report):
         if not acted:
             return []
         title = _l("Ordered within %(n)s days, per cent of n cases", n=SHOWN)
-        bars = both(
+        bars = alone(
             charts.hbar,
             tuple(f"{line.label} (n={line.values[f'known_{SHOWN}']})" for line in shown),
             tuple(line.values[rate] for line in shown),

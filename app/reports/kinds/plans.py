@@ -12,7 +12,7 @@ from flask_babel import ngettext
 from app.extensions import db
 from app.mirror.bulk import days_between, local_day
 from app.reports import charts
-from app.reports.drawing import Drawing, both
+from app.reports.drawing import Drawing, alone
 from app.reports.report import Ask, Column, Filter, Line, Report, Table, people
 from app.sales.models import Opportunity, OpportunityStatus, PlanStep
 
@@ -106,7 +106,7 @@ class Plans(Report):
         lines = [line for line in table.lines if line.values["closed"]][:BARS]
         if not lines:
             return []
-        bars = both(
+        bars = alone(
             charts.hbar, tuple(str(line.label) for line in lines), tuple(line.values["rate"] for line in lines),
             label=str(table.column("rate").label), formatter=_percentage,
             hrefs=tuple(rows_url(line.key, "closed") for line in lines),

@@ -15,7 +15,7 @@ from app.extensions import db
 from app.masterdata.models import DictionaryType
 from app.mirror.models import CustomerMonth, CustomerYear
 from app.reports import charts, groups
-from app.reports.drawing import Drawing, both
+from app.reports.drawing import Drawing, alone
 from app.reports.period import Period
 from app.reports.report import HIDDEN, Ask, Column, Line, Report, Table
 
@@ -88,7 +88,7 @@ class Returning(Report):
         if not lines:
             return []
         names = [str(ask.columns[key].label) for key in COUNTED]
-        columns = both(
+        columns = alone(
             charts.columns, tuple(str(line.label) for line in lines),
             tuple((name, tuple(line.values[key] for line in lines)) for name, key in zip(names, COUNTED, strict=True)),
             label=str(_l("Customers who ordered before, again, and only now, by level")), tall=240,
