@@ -48,8 +48,8 @@ HOW = {
         " was won back later)."
     ),
     "funnel": _l(
-        "Opportunities entered in the span, and how many of them are assigned, have a plan (or were won without one)"
-        " and were won by now."
+        "Opportunities entered in the span, and how many of them were assigned, have a plan of which a step is done"
+        " (or were won) and were won by now: the stages of the sales funnel."
     ),
     "best": _l("The customers with the highest order amount in the period; cancelled orders are left out."),
     "composition": _l("Active customers by level and by region; lost and deleted ones are left out."),
