@@ -286,7 +286,7 @@ def complete(columns: list[Column], lines: list[Line], total: Line, count: int) 
     lines = [replace(line, values=dict(line.values), before=dict(line.before)) for line in lines]
     total = replace(total, values=dict(total.values), before=dict(total.before))
     for column in columns:
-        if column.of is None or column.key in total.values:
+        if column.of is None or column.kind == "percent" or column.key in total.values:
             continue
         what, whole = column.of
         for which in ("values", "before"):

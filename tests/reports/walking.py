@@ -54,7 +54,7 @@ def walk(ask: Ask) -> int:
         if table.total.values.get(column.key) is not None:
             _open(ask, column, TOTAL, table.total.values[column.key])
             seen += 1
-    for column in [column for column in table.shown if column.of is not None]:
+    for column in [column for column in table.shown if column.of is not None and column.kind != "percent"]:
         seen += _divided(table, column, f"{report.id} {ask.args} {column.key}")
     return seen
 

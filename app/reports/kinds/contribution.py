@@ -50,7 +50,7 @@ class Contribution(Report):
                 "Orders of the period, by the company's calendar; cancelled ones are left out.")),
             Column("amount", _l("Order amount"), "money", good=True, how=_l(
                 "Sum of these orders' amounts. Unpaid orders count unless “Paid only” is chosen.")),
-            Column("share", _l("Share"), "percent", how=_l(
+            Column("share", _l("Share"), "percent", of=("amount", "amount"), how=_l(
                 "What the customer adds to the cumulative share.")),
             Column("cumulative", _l("Cumulative"), "percent", how=_l(
                 "The order amount of this customer and all before it, of the whole.")),
