@@ -200,7 +200,8 @@ class Config:
             "connect_args": {
                 "connect_timeout": 5,  # seconds: a page says that the database is away instead of hanging
                 # A page's statements are short: compiling them or starting workers for them takes longer than they do.
-                "options": "-c lock_timeout=5000 -c idle_in_transaction_session_timeout=60000 -c timezone=UTC"
+                # Who waits for a row waits as long as on SQLite: a scan and a sync that meet may take seconds.
+                "options": "-c lock_timeout=15000 -c idle_in_transaction_session_timeout=60000 -c timezone=UTC"
                 " -c jit=off -c max_parallel_workers_per_gather=0",
             },
         }

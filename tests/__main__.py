@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 DATABASES = ("sqlite", "postgresql")
-LIMIT = 25 * 60  # seconds; a run that hangs is stopped, shown and counted as failed
+LIMIT = 27 * 60  # seconds; a run that hangs is stopped, shown and counted as failed
 NOTHING_SELECTED = 5  # pytest's exit code; fine for one of the two (-k may name a test that runs on one only)
 
 
