@@ -201,7 +201,7 @@ class ReportView(BaseView):
             name = export.file_name(ask, kind)
         content = sheet.file(kind)
         with unit_of_work():
-            told = f"{self.report.id}?{'&'.join(f'{k}={v}' for k, v in ask.args.items())} {kind} {len(sheet.rows)}"
+            told = export.note_of(ask, kind, sheet)
             operations.note_export(told, actor=g.user._get_current_object(), ip=request.remote_addr)
         return send_file(BytesIO(content), mimetype=export.MIME[kind], as_attachment=True, download_name=name)
 
