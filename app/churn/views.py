@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,7 +14,6 @@ from flask_appbuilder.security.decorators import has_access
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
-from markupsafe import Markup
 from sqlalchemy.orm import joinedload
 
 from app.churn import operations
@@ -22,8 +23,9 @@ from app.churn.forms import ConfirmLostForm, DeferForm
 from app.churn.models import OPEN, ChurnCase, ChurnStatus, RetentionMeasure
 from app.churn.queries import buying, last_contact, open_case_of, silent_days
 from app.core.clock import company_zone, local, utcnow
-from app.core.format import amount, chance, day_of, person, when
+from app.core.format import amount, beside, chance, day_of, explained, person, when
 from app.core.history import history_of
+from app.core.language import language
 from app.core.lifecycle import Step
 from app.core.scope import may
 from app.core.views import CrmView, ReadOnlyView
@@ -185,15 +187,18 @@ def _last_order(case: ChurnCase) -> Any:
         return _("Never ordered")
     if not case.last_order_no:
         return day_of(case.last_order_at)
-    return Markup('{} <span class="t3">{}</span>').format(day_of(case.last_order_at), case.last_order_no)
+    return beside(day_of(case.last_order_at), case.last_order_no)
 
 
-def _months(case: ChurnCase) -> str:
-    return ngettext("%(num)d month", "%(num)d months", case.rule_months)
+def _rule(case: ChurnCase) -> tuple[str, str]:
+    """The rule's months, and since when that was; most cases of a page were warned by the same one."""
+    return _rule_in((language(), company_zone().key), case.rule_months, case.rule_cutoff)
 
 
-def _since(case: ChurnCase) -> str:
-    return _("no order since %(time)s", time=f"{local(case.rule_cutoff):%Y-%m-%d %H:%M}")
+@lru_cache(maxsize=1024)
+def _rule_in(_reader: tuple[str, str], months: int, cutoff: datetime) -> tuple[str, str]:
+    since = _("no order since %(time)s", time=f"{local(cutoff):%Y-%m-%d %H:%M}")
+    return str(ngettext("%(num)d month", "%(num)d months", months)), str(since)
 
 
 def _owner(case: ChurnCase) -> Any:
@@ -206,8 +211,8 @@ CELLS: dict[str, Any] = {
     "last_order": _last_order,
     "last_order_at": _last_order,
     "silent_days": lambda case: amount(silent_days(case, utcnow())),
-    "rule": lambda case: Markup('{} · <span class="t3">{}</span>').format(_months(case), _since(case)),
-    "rule_months": lambda case: Markup('<span title="{}">{}</span>').format(_since(case), _months(case)),
+    "rule": lambda case: beside(f"{_rule(case)[0]} ·", _rule(case)[1]),
+    "rule_months": lambda case: explained(*_rule(case)),
     "owner": _owner,
     "owner_then": lambda case: case.owner_name or _("Without owner"),
     "opened_at": lambda case: when(case.opened_at),

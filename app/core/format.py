@@ -90,6 +90,16 @@ def stars(value: int | None) -> Markup:
     return Markup(f'<span class="credit" role="img" aria-label="{words}">{bars}</span>')
 
 
+def beside(value: Any, more: str) -> Markup:
+    """A value, and beside it in grey what belongs to it."""
+    return Markup(f'{escape(value)} <span class="t3">{escape(more)}</span>')
+
+
+def explained(words: str, why: str) -> Markup:
+    """Words with a tip that says more."""
+    return Markup(f'<span title="{escape(why)}">{escape(words)}</span>')
+
+
 def percent(value: int | None) -> Markup:
     """A whole percentage: 85 %."""
     return NOTHING if value is None else Markup(f'<span class="num">{value:d}%</span>')
