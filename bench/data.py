@@ -52,11 +52,7 @@ def load(place: Place, *, customers: int, orders: int, say: Any) -> None:
             say("The data is there from an earlier comparison.")
             return
     say("Making the tables with the product's migrations.")
-    for command in (["db", "upgrade"], ["crm", "init"]):
-        subprocess.run(
-            [sys.executable, "-m", "flask", "--app", "run", *command],
-            cwd=ROOT, env=dict(os.environ), check=True, capture_output=True,
-        )  # fmt: skip
+    make_tables()
     from bench import ours
 
     connection = place.connect(autocommit=False)
@@ -81,6 +77,15 @@ def load(place: Place, *, customers: int, orders: int, say: Any) -> None:
     connection.autocommit = True
     connection.cursor().execute("VACUUM ANALYZE")
     connection.close()
+
+
+def make_tables() -> None:
+    """The product's migrations and `crm init`, in an empty database."""
+    for command in (["db", "upgrade"], ["crm", "init"]):
+        subprocess.run(
+            [sys.executable, "-m", "flask", "--app", "run", *command],
+            cwd=ROOT, env=dict(os.environ), check=True, capture_output=True,
+        )  # fmt: skip
 
 
 def _expect(cursor: Any, customers: int, orders: int) -> None:
