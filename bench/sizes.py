@@ -77,6 +77,7 @@ def make(place: Place, customers: int, orders: int) -> None:
             for table, statement in rows(raw, customers, orders).items():
                 say(f"Making rows of {table}.")
                 _run(raw, statement)
+            _run(raw, "ANALYZE")
         say("Summing up.")
         ours.totals()
         with closing(db.engine.raw_connection()) as raw:
