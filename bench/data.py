@@ -249,16 +249,19 @@ def more(place: Place, say: Any) -> None:
     A table that has rows is left as it is, so a folder of an earlier comparison gets what it lacks. After the first
     churn scan, whose cases get measures; none of the added cases is open, so the scans after it find the same work.
     """
-    with place.connect(autocommit=False) as connection, connection.cursor() as cursor:
+    connection = place.connect(autocommit=False)
+    made = []
+    with connection, connection.cursor() as cursor:
         cursor.execute("SET LOCAL session_replication_role = replica")
         for table, statement in MORE.items():
             cursor.execute(f"SELECT 1 FROM {table} LIMIT 1")
             if cursor.fetchone() is None:
                 say(f"Making rows of {table.split()[0]}.")
                 cursor.execute(statement)
-    connection.close()
-    with place.connect() as connection, connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
+                made.append(table)
+    connection.autocommit = True
+    if made:
+        connection.cursor().execute("VACUUM ANALYZE")
     connection.close()
 
 

@@ -39,7 +39,9 @@ def main() -> int:
         os.environ["BENCH_DATABASE_URL"] = f"sqlite:///{given.folder.resolve() / 'sizes.db'}"
     place = Place(given.folder)
     try:
-        make(place, given.customers, given.orders)
+        make(given.customers, given.orders)
+        if given.database == "postgresql":
+            data.more(place, say)
         print(f"# {given.customers:,} customers, {given.orders:,} orders, {given.database}\n")
         measure()
     finally:
@@ -52,7 +54,7 @@ def say(text: str) -> None:
     print(f"{datetime.now(UTC):%H:%M:%S} {text}", file=sys.stderr, flush=True)
 
 
-def make(place: Place, customers: int, orders: int) -> None:
+def make(customers: int, orders: int) -> None:
     """Make tables and rows, or do nothing when they are there.
 
     Raises `SystemExit` for a database that holds anything else.
@@ -95,8 +97,6 @@ def make(place: Place, customers: int, orders: int) -> None:
                 raw.driver_connection.autocommit = True
             _run(raw, "ANALYZE" if _on_sqlite() else "VACUUM ANALYZE")
         db.engine.dispose()  # its connections checked no foreign keys
-    if not place.url.startswith("sqlite"):
-        data.more(place, say)
 
 
 def _on_sqlite() -> bool:
