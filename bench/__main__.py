@@ -9,6 +9,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench import reports
 from bench.pages import Pages, Result
 from bench.place import Place, machine
 
@@ -18,8 +19,8 @@ def main() -> int:
     given = arguments()
     place = Place(given.folder)
     try:
-        results = measure(place, given)
-        text = report(place, given, results)
+        results, lines = measure(place, given)
+        text = report(place, given, results, lines)
     finally:
         place.close()
     print(text)
@@ -50,7 +51,7 @@ def say(text: str) -> None:
     print(f"{datetime.now(UTC):%H:%M:%S} {text}", file=sys.stderr, flush=True)
 
 
-def measure(place: Place, given: argparse.Namespace) -> list[Result]:
+def measure(place: Place, given: argparse.Namespace) -> tuple[list[Result], list[reports.Line]]:
     """Everything, in an order in which nothing disturbs what follows."""
     from bench import batch, data, ours, rival
 
@@ -64,15 +65,17 @@ def measure(place: Place, given: argparse.Namespace) -> list[Result]:
         jobs.scan(as_of=first, name="churn scan, first run")
         ours.scan(first)  # this one stays: the lists have something to show
     jobs.scan(as_of=week, name="churn scan, a week later")
+    data.more(place, say)
     with Pages(place, given.customers, given.requests, say, given.only) as pages:
         pages.measure()
         pages.throughput(clients=given.clients)
+        lines = reports.measure(pages)
     jobs.sync()
     jobs.close()
-    return [*pages.results, *jobs.results]
+    return [*pages.results, *jobs.results], lines
 
 
-def report(place: Place, given: argparse.Namespace, results: list[Result]) -> str:
+def report(place: Place, given: argparse.Namespace, results: list[Result], more: list[reports.Line]) -> str:
     """The table as Markdown."""
     load = os.getloadavg()
     lines = [
@@ -85,9 +88,12 @@ def report(place: Place, given: argparse.Namespace, results: list[Result]) -> st
         "",
         "Pairs are ours / Django admin. CPU is the web process's, without the database's.",
         "",
-        "| operation | bare SQL ms | ours ms | Django admin ms | Django : ours | CPU ms | statements | KB |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
+    if results:
+        lines += [
+            "| operation | bare SQL ms | ours ms | Django admin ms | Django : ours | CPU ms | statements | KB |",
+            "|---|--:|--:|--:|--:|--:|--:|--:|",
+        ]
     for r in results:
         sql = f"{r.sql:.1f}" if r.unit == "ms" else ""
         unit = "" if r.unit == "ms" else f" {r.unit}"
@@ -95,6 +101,8 @@ def report(place: Place, given: argparse.Namespace, results: list[Result]) -> st
             f"| {r.name} | {sql} | {r.ours:,.1f}{unit} | {r.django:,.1f}{unit} | **{r.ratio:.1f}** |"
             f" {_pair(r.cpu)} | {_pair(r.statements)} | {_pair(r.kb)} |"
         )
+    if more:
+        lines += [*([""] if results else []), *reports.table(more)]
     return "\n".join([*lines, ""])
 
 

@@ -52,11 +52,7 @@ def load(place: Place, *, customers: int, orders: int, say: Any) -> None:
             say("The data is there from an earlier comparison.")
             return
     say("Making the tables with the product's migrations.")
-    for command in (["db", "upgrade"], ["crm", "init"]):
-        subprocess.run(
-            [sys.executable, "-m", "flask", "--app", "run", *command],
-            cwd=ROOT, env=dict(os.environ), check=True, capture_output=True,
-        )  # fmt: skip
+    make_tables()
     from bench import ours
 
     connection = place.connect(autocommit=False)
@@ -81,6 +77,15 @@ def load(place: Place, *, customers: int, orders: int, say: Any) -> None:
     connection.autocommit = True
     connection.cursor().execute("VACUUM ANALYZE")
     connection.close()
+
+
+def make_tables() -> None:
+    """The product's migrations and `crm init`, in an empty database."""
+    for command in (["db", "upgrade"], ["crm", "init"]):
+        subprocess.run(
+            [sys.executable, "-m", "flask", "--app", "run", *command],
+            cwd=ROOT, env=dict(os.environ), check=True, capture_output=True,
+        )  # fmt: skip
 
 
 def _expect(cursor: Any, customers: int, orders: int) -> None:
@@ -236,6 +241,143 @@ def _rest(cursor: Any, customers: int, people: list[int]) -> None:
         """,
         (family, given),
     )
+
+
+def more(place: Place, say: Any) -> None:
+    """What only reports read: tickets, opportunities with plans, the end of churn cases, changes of levels.
+
+    A table that has rows is left as it is, so a folder of an earlier comparison gets what it lacks. After the first
+    churn scan, whose cases get measures; none of the added cases is open, so the scans after it find the same work.
+    """
+    connection = place.connect(autocommit=False)
+    made = []
+    with connection, connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        for table, statement in MORE.items():
+            cursor.execute(f"SELECT 1 FROM {table} LIMIT 1")
+            if cursor.fetchone() is None:
+                say(f"Making rows of {table.split()[0]}.")
+                cursor.execute(statement)
+                made.append(table)
+    connection.autocommit = True
+    if made:
+        connection.cursor().execute("VACUUM ANALYZE")
+    connection.close()
+
+
+def _lists(*kinds: str) -> str:
+    """SQL: the ids of the account managers as m.ids and those of lists of the dictionary as `<kind>.ids`, one row."""
+    items = "".join(
+        f", (SELECT array_agg(id ORDER BY id) AS ids FROM dictionary_item WHERE type = '{kind}') {kind}"
+        for kind in kinds
+    )
+    managers = "SELECT array_agg(id ORDER BY id) AS ids FROM ab_user WHERE username ~ '^bench.[0-9]+$'"
+    return f"({managers}) m{items}"
+
+
+def _one_of(kind: str, what: str, salt: int) -> str:
+    """SQL: one of the ids of `_lists`."""
+    return f"{kind}.ids[1 + {_hash(what, salt)} % cardinality({kind}.ids)]"
+
+
+SIZE = "(SELECT count(*) FROM customer)"
+NOW = "date_trunc('second', now()::timestamp)"
+MORE = {
+    "ticket": f"""
+        INSERT INTO ticket (number, type_id, title, customer_id, request, status, assignee_id, assigned_by_id,
+                            assigned_at, handling, handled_by_id, handled_at, result, satisfaction, archived_at,
+                            times_returned, version, created_at, changed_at)
+        SELECT 'FW' || lpad(n::text, 9, '0'), type_id, '设备咨询' || n, customer_id, '请协助处理。', status,
+               CASE WHEN at > 0 THEN person END, CASE WHEN at > 0 THEN person END, CASE WHEN at > 0 THEN created END,
+               CASE WHEN at > 1 THEN '已处理。' END, CASE WHEN at > 1 THEN person END,
+               CASE WHEN at > 1 THEN least({NOW}, created + interval '1 day') END,
+               CASE WHEN at > 2 THEN '客户满意。' END, CASE WHEN at > 2 THEN 3 + {_hash("n", 22)} % 3 END,
+               CASE WHEN at > 2 THEN least({NOW}, created + interval '3 days') END,
+               CASE WHEN {_hash("n", 23)} % 8 = 0 THEN 1 ELSE 0 END, 1, created, created
+        FROM (
+            SELECT n, 1 + {_hash("n", 24)} % {SIZE} AS customer_id, {_one_of("m", "n", 25)} AS person,
+                   date_trunc('second', now()::timestamp - {_unit("n", 26)} * interval '900 days') AS created,
+                   least(3, {_hash("n", 27)} % 20) AS at,
+                   (ARRAY['created', 'assigned', 'handled', 'archived'])[1 + least(3, {_hash("n", 27)} % 20)] AS status,
+                   {_one_of("ticket_type", "n", 21)} AS type_id
+            FROM generate_series(1, {SIZE} / 4) n, {_lists("ticket_type")} ORDER BY created
+        ) t;
+        INSERT INTO ticket_step (ticket_id, step, actor_id, at, text, satisfaction)
+        SELECT id, step, assigned_by_id, CASE step WHEN 'create' THEN created_at WHEN 'assign' THEN assigned_at
+               WHEN 'handle' THEN handled_at ELSE archived_at END, '记录',
+               CASE WHEN step = 'archive' THEN satisfaction END
+        FROM ticket, unnest(ARRAY['create', 'assign', 'handle', 'archive']) WITH ORDINALITY s (step, place)
+        WHERE place <= array_position(ARRAY['created', 'assigned', 'handled', 'archived'], status::text)
+        ORDER BY id, place
+    """,
+    "opportunity": f"""
+        INSERT INTO opportunity (customer_name, source_id, title, probability, description, expected_amount,
+                                 expected_close_on, status, assignee_id, assigned_by_id, assigned_at, close_kind,
+                                 close_reason, closed_by_id, closed_at, customer_id, created_customer, version,
+                                 created_at, changed_at)
+        SELECT '意向客户' || n, source_id, '采购意向' || n, {_hash("n", 31)} % 101, '有采购意向。',
+               CASE WHEN {_hash("n", 32)} % 15 > 0 THEN 1000 + {_hash("n", 33)} % 90000000 / 100.0 END,
+               CASE WHEN {_hash("n", 34)} % 20 > 0 THEN now()::date - 60 + ({_hash("n", 35)} % 460)::int END, status,
+               CASE WHEN status <> 'unassigned' THEN person END, CASE WHEN status <> 'unassigned' THEN person END,
+               CASE WHEN status <> 'unassigned' THEN created END,
+               CASE status WHEN 'won' THEN 'won' WHEN 'lost' THEN 'failed' END,
+               CASE WHEN status = 'lost' THEN '另选供应商' END, CASE WHEN status IN ('won', 'lost') THEN person END,
+               CASE WHEN status IN ('won', 'lost')
+                    THEN least({NOW}, created + interval '40 days' + {_unit("n", 36)} * interval '80 days') END,
+               CASE WHEN status = 'won' THEN 1 + {_hash("n", 37)} % {SIZE} END, false, 1, created, created
+        FROM (
+            SELECT n, {_one_of("source", "n", 38)} AS source_id, {_one_of("m", "n", 39)} AS person,
+                   date_trunc('second', now()::timestamp - {_unit("n", 40)} * interval '900 days') AS created,
+                   (ARRAY['unassigned', 'assigned', 'assigned', 'won', 'won', 'won', 'lost', 'lost', 'lost', 'lost'])
+                       [1 + {_hash("n", 41)} % 10] AS status
+            FROM generate_series(1, {SIZE} / 4) n, {_lists("source")} ORDER BY created
+        ) t;
+        INSERT INTO plan_step (opportunity_id, planned_on, todo, result, executed_by_id, executed_at, version,
+                               created_at, changed_at)
+        SELECT id, planned, '拜访' || k, CASE WHEN executed THEN '已完成' END, CASE WHEN executed THEN assignee_id END,
+               CASE WHEN executed THEN least(coalesce(closed_at, {NOW}), planned + late * interval '1 day') END, 1,
+               created_at, created_at
+        FROM (
+            SELECT o.*, k, (o.assigned_at + k * interval '10 days')::date AS planned,
+                   {_hash("o.id * 3 + k", 42)} % 6 - 1 AS late,
+                   o.assigned_at + k * interval '10 days' < {NOW} - interval '5 days'
+                       AND (k = 1 OR o.closed_at IS NOT NULL) AS executed
+            FROM opportunity o, generate_series(1, 3) k WHERE o.status <> 'unassigned'
+        ) s ORDER BY id, k
+    """,
+    "retention_measure": f"""
+        INSERT INTO churn_case (customer_id, owner_id, owner_name, opened_at, rule_months, rule_cutoff, status,
+                                reason_type_id, reason, lost_at, resolved_at, version, created_at, changed_at)
+        SELECT customer_id, owner_id, name, opened, 6, opened - interval '6 months',
+               CASE WHEN lost THEN 'won_back' ELSE 'recovered' END, CASE WHEN lost THEN why END,
+               CASE WHEN lost THEN '改用他家' END, CASE WHEN lost THEN opened + interval '20 days' END,
+               least({NOW}, opened + interval '30 days' + {_unit("n", 51)} * interval '100 days'), 1, opened, opened
+        FROM (
+            SELECT n, c.id AS customer_id, c.owner_id, u.last_name || u.first_name AS name, n % 3 = 0 AS lost,
+                   date_trunc('second', now()::timestamp - interval '40 days' - {_unit("n", 52)} * interval '700 days')
+                       AS opened, {_one_of("churn_reason", "n", 53)} AS why
+            FROM generate_series(1, {SIZE} / 10) n
+            JOIN customer c ON c.id = 1 + {_hash("n", 54)} % {SIZE} LEFT JOIN ab_user u ON u.id = c.owner_id,
+            {_lists("churn_reason")}
+        ) k ORDER BY opened;
+        UPDATE churn_case k SET status = 'lost', lost_at = {NOW}, reason = '改用他家',
+               reason_type_id = (SELECT min(id) FROM dictionary_item WHERE type = 'churn_reason')
+        WHERE status = 'warning' AND id % 10 = 0;
+        UPDATE customer c SET status = 'lost' FROM churn_case k WHERE k.customer_id = c.id AND k.status = 'lost';
+        INSERT INTO retention_measure (case_id, type_id, text, cost, by_id, at)
+        SELECT k.id, {_one_of("measure", "k.id", 55)}, '电话回访', {_hash("k.id", 56)} % 5000, k.owner_id,
+               least({NOW}, k.opened_at + {_unit("k.id", 57)} * interval '15 days')
+        FROM churn_case k, {_lists("measure")} WHERE k.id % 3 = 0 ORDER BY k.id;
+        UPDATE churn_case SET status = 'deferred'
+        WHERE status = 'warning' AND EXISTS (SELECT 1 FROM retention_measure r WHERE r.case_id = churn_case.id)
+    """,
+    "audit_entry WHERE record_type = 'customer' AND action = 'edit'": f"""
+        INSERT INTO audit_entry (at, actor_id, record_type, record_id, action, outcome, changes)
+        SELECT {NOW} - {_unit("id", 61)} * interval '500 days', owner_id, 'customer', id, 'edit', 'done',
+               json_build_object('level_id', json_build_array({_one_of("level", "id", 62)}, level_id))
+        FROM customer c, {_lists("level")} WHERE id % 40 = 0
+    """,
+}
 
 
 def today() -> date:

@@ -70,7 +70,7 @@ class Work:
     """One thing people do. `n` counts the repetitions, so that not one row alone is asked for."""
 
     name: str
-    sql: Callable[[int], list[tuple[str, tuple[Any, ...]]]]
+    sql: Callable[[int], list[tuple[str, Any]]]
     ours: Callable[[int], str]
     django: Callable[[int], str]
 
@@ -205,7 +205,7 @@ class Pages:
         """Whether this line was asked for."""
         return not self.only or any(word in name for word in self.only)
 
-    def _bare(self, statements: list[tuple[str, tuple[Any, ...]]]) -> float:
+    def _bare(self, statements: list[tuple[str, Any]]) -> float:
         began = time.perf_counter()
         with self.connection.cursor() as cursor:
             for statement, values in statements:
@@ -218,7 +218,7 @@ class Pages:
         for work in self.work():
             if self.wanted(work.name):
                 self.say(work.name)
-                self._read(work)
+                self.results.append(self.read(work))
         if self.wanted("create"):
             self.say("create through the form")
             self._create()
@@ -236,7 +236,8 @@ class Pages:
         used = (self.mine.cpu_ms() - began["ours"], self.theirs.cpu_ms() - began["django"])
         return took, (used[0] / self.requests, used[1] / self.requests)
 
-    def _read(self, work: Work) -> None:
+    def read(self, work: Work) -> Result:
+        """One page, measured on all three sides."""
         took, cpu = self._interleaved(
             {
                 "sql": lambda n: self._bare(work.sql(n)),
@@ -247,14 +248,12 @@ class Pages:
         mine, theirs = self.mine.page(work.ours(0)), self.theirs.page(work.django(0))
         self.count_mine(work.ours(1)), self.count_theirs(work.django(1))  # what is asked once per process
         seen, seen_theirs = self.count_mine(work.ours(0))[1], self.count_theirs(work.django(0))[1]
-        self.results.append(
-            Result(
-                work.name,
-                *(median(took[name]) for name in ("sql", "ours", "django")),
-                cpu=tuple(f"{ms:.0f}" for ms in cpu),
-                statements=(len(seen), len(seen_theirs)),
-                kb=(f"{len(mine.body) / 1000:.0f}", f"{len(theirs.body) / 1000:.0f}"),
-            )
+        return Result(
+            work.name,
+            *(median(took[name]) for name in ("sql", "ours", "django")),
+            cpu=tuple(f"{ms:.0f}" for ms in cpu),
+            statements=(len(seen), len(seen_theirs)),
+            kb=(f"{len(mine.body) / 1000:.0f}", f"{len(theirs.body) / 1000:.0f}"),
         )
 
     def _create(self) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from io import BytesIO
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 from flask import abort, flash, g, redirect, render_template, request, send_file, url_for
 from flask_appbuilder import BaseView, expose
@@ -235,14 +237,15 @@ class ReportView(BaseView):
 
     def page(self, ask: Ask, table: Table) -> dict[str, Any]:
         """What the page and the printed page show."""
+        rows_url = self.rows_url(ask)
         return {
             "title": self.report.title,
             "report": self.report,
             "ask": ask,
             "table": table,
             "note": self.report.note(ask, table),
-            "charts": self.report.charts(ask, table, lambda line, column: self.rows_url(ask, line, column)),
-            "rows_url": lambda line, column: self.rows_url(ask, line, column),
+            "charts": self.report.charts(ask, table, rows_url),
+            "rows_url": rows_url,
             "periods": period.offered(today()) if self.report.timed else [],
             "running": ask.period is not None and not ask.period.is_over(today()),
             "everybody": access.sees_all(self.report.right),
@@ -271,12 +274,18 @@ class ReportView(BaseView):
         """An address of this report with its filters."""
         return url_for(f"{self.endpoint}.{method}", **{**ask.args, **more})
 
-    def rows_url(self, ask: Ask, line: str, column: str) -> str | None:
-        """Where the rows of a figure are; those of a share or a rate are the rows of what it is a part of."""
-        found = ask.columns[column]
-        if found.of is not None:
-            return self.rows_url(ask, line, found.of[0])
-        return self.url("rows", ask, line=line, column=column) if found.adds_up else None
+    def rows_url(self, ask: Ask) -> Callable[[str, str], str | None]:
+        """Tells of a line and a column where the rows of the figure are; those of a share or a rate are the rows of
+        what it is a part of. A page asks hundreds of times, so the address is looked up once."""
+        address, given = url_for(f"{self.endpoint}.rows"), ask.args
+
+        def url(line: str, column: str) -> str | None:
+            found = ask.columns[column]
+            while found.of is not None:
+                found = ask.columns[found.of[0]]
+            return f"{address}?{urlencode({**given, 'line': line, 'column': found.key})}" if found.adds_up else None
+
+        return url
 
     def _figure(self, given: Any) -> tuple[Ask, Column, str]:
         """Which figure an address means; 404 for none."""

@@ -9,10 +9,13 @@ from django.contrib import admin
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.template.response import TemplateResponse
+from django.urls import path
 from django.utils import timezone
 from import_export.admin import ImportExportMixin
 
 from .models import ChurnCase, Contact, Counter, Customer, Interaction, Order
+from .reports import REPORTS
 from .resources import OrderResource
 
 
@@ -88,6 +91,19 @@ class CustomerAdmin(admin.ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         return super().get_queryset(request).exclude(status="deleted")
+
+    def get_urls(self) -> list[Any]:
+        own = [
+            path(f"report/{name}/", self.admin_site.admin_view(self.report), {"name": name}, f"crm_report_{name}")
+            for name in REPORTS
+        ]
+        return own + super().get_urls()
+
+    def report(self, request: HttpRequest, name: str) -> TemplateResponse:
+        """A report as a table."""
+        head, rows = REPORTS[name]()
+        given = {**self.admin_site.each_context(request), "title": name, "head": head, "rows": rows}
+        return TemplateResponse(request, "admin/report.html", given)
 
     def get_inlines(self, request: HttpRequest, obj: Customer | None = None) -> Any:
         return self.inlines if obj is not None else (ContactInline,)

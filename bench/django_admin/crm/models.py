@@ -244,6 +244,8 @@ class ChurnCase(Stamped):
     rule_months = models.IntegerField()
     rule_cutoff = models.DateTimeField()
     status = models.CharField("状态", max_length=20, choices=CHURN_STATUSES)
+    reason_type = item("churn_reason", "流失原因")
+    lost_at = models.DateTimeField(null=True)
     resolved_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -253,6 +255,63 @@ class ChurnCase(Stamped):
 
     def __str__(self) -> str:
         return str(self.customer)
+
+
+class RetentionMeasure(models.Model):
+    """暂缓措施."""
+
+    case = models.ForeignKey(ChurnCase, models.PROTECT)
+    type = item("measure", "措施")
+    at = models.DateTimeField()
+
+    class Meta:
+        managed = False
+        db_table = "retention_measure"
+
+
+class Ticket(models.Model):
+    """服务单."""
+
+    type = item("ticket_type", "类型", required=True)
+    status = models.CharField(max_length=20)
+    satisfaction = models.IntegerField(null=True)
+    times_returned = models.IntegerField()
+    created_at = models.DateTimeField()
+    deleted_at = models.DateTimeField(null=True)
+
+    class Meta:
+        managed = False
+        db_table = "ticket"
+
+
+class Opportunity(models.Model):
+    """销售机会."""
+
+    probability = models.IntegerField()
+    expected_amount = models.DecimalField(max_digits=14, decimal_places=2, null=True)
+    expected_close_on = models.DateField(null=True)
+    status = models.CharField(max_length=20)
+    assignee = models.ForeignKey(Person, models.PROTECT, null=True, related_name="+")
+    assigned_at = models.DateTimeField(null=True)
+    closed_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField()
+    deleted_at = models.DateTimeField(null=True)
+
+    class Meta:
+        managed = False
+        db_table = "opportunity"
+
+
+class PlanStep(models.Model):
+    """计划项."""
+
+    opportunity = models.ForeignKey(Opportunity, models.PROTECT)
+    planned_on = models.DateField()
+    executed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        managed = False
+        db_table = "plan_step"
 
 
 class AuditEntry(models.Model):
@@ -265,6 +324,7 @@ class AuditEntry(models.Model):
     outcome = models.CharField(max_length=20)
     from_status = models.CharField(max_length=20, null=True)
     to_status = models.CharField(max_length=20, null=True)
+    changes = models.TextField(null=True)  # of type json, which the driver reads by itself
 
     class Meta:
         managed = False
