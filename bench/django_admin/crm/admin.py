@@ -56,8 +56,10 @@ class OrderInline(ReadOnly, admin.TabularInline):
 class CustomerAdmin(admin.ModelAdmin):
     """客户."""
 
-    list_display = ("name", "number", "status", "level", "region", "owner", "last_order_at", "order_total")
-    list_select_related = ("level", "region", "owner", "stats")
+    list_display = (
+        "name", "number", "status", "level", "region", "owner", "last_order_at", "order_total", "estimate",
+    )  # fmt: skip
+    list_select_related = ("level", "region", "owner", "stats", "estimate")
     list_filter = ("status", "level", "region")
     list_per_page = 25
     show_full_result_count = False
@@ -83,6 +85,11 @@ class CustomerAdmin(admin.ModelAdmin):
     def last_order_at(self, customer: Customer) -> Any:
         stats = getattr(customer, "stats", None)
         return stats.last_order_at.date() if stats is not None and stats.last_order_at else None
+
+    @admin.display(description="未来 26 周无订单概率（估计）")
+    def estimate(self, customer: Customer) -> Any:
+        found = getattr(customer, "estimate", None)
+        return f"{found.probability:.0%}" if found is not None else None
 
     @admin.display(description="累计金额")
     def order_total(self, customer: Customer) -> Any:
@@ -180,8 +187,8 @@ class OrderAdmin(ImportExportMixin, ReadOnly, admin.ModelAdmin):
 class ChurnCaseAdmin(admin.ModelAdmin):
     """客户流失."""
 
-    list_display = ("customer", "last_order_at", "silent", "rule", "opened_at", "looked_after", "status")
-    list_select_related = ("customer", "customer__owner")
+    list_display = ("customer", "last_order_at", "silent", "estimate", "rule", "opened_at", "looked_after", "status")
+    list_select_related = ("customer", "customer__owner", "customer__estimate")
     list_filter = ("status",)
     list_per_page = 25
     show_full_result_count = False
@@ -193,6 +200,12 @@ class ChurnCaseAdmin(admin.ModelAdmin):
     def silent(self, case: ChurnCase) -> int | None:
         """Days without an order, as the product's list shows them."""
         return (timezone.now() - case.last_order_at).days if case.last_order_at else None
+
+    @admin.display(description="未来 26 周无订单概率（估计）")
+    def estimate(self, case: ChurnCase) -> Any:
+        """How likely the customer is not to order."""
+        found = getattr(case.customer, "estimate", None)
+        return f"{found.probability:.0%}" if found is not None else None
 
     @admin.display(description="规则")
     def rule(self, case: ChurnCase) -> str:

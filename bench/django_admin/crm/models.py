@@ -122,6 +122,17 @@ class CustomerStats(models.Model):
         db_table = "customer_stats"
 
 
+class CustomerEstimate(models.Model):
+    """How likely a customer is not to order."""
+
+    customer = models.OneToOneField(Customer, models.PROTECT, primary_key=True, related_name="estimate")
+    probability = models.FloatField()
+
+    class Meta:
+        managed = False
+        db_table = "customer_estimate"
+
+
 class CustomerMonth(models.Model):
     """What one customer ordered in one month."""
 
