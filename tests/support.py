@@ -15,6 +15,7 @@ from flask_appbuilder.security.sqla.models import User
 from itsdangerous import URLSafeTimedSerializer
 from werkzeug.test import TestResponse
 
+from app.core.database import tune
 from app.core.unit import set_writing
 from app.extensions import db
 from app.security import sessions
@@ -116,3 +117,20 @@ def text_of(response: TestResponse) -> str:
     """What a person reads on the page: the text without tags, blanks folded."""
     body = re.sub(r"(?s)<(script|style|svg)\b.*?</\1>", " ", response.get_data(as_text=True))
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", body)).strip()
+
+
+@contextmanager
+def instead(app: Flask, url: str) -> Iterator[sa.Engine]:
+    """The application's own code on another database; the first one comes back afterwards."""
+    engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg2://"), poolclass=sa.NullPool)
+    tune(engine)
+    with app.app_context():
+        engines = db._app_engines[app]
+        first = engines[None]
+        engines[None] = engine
+        try:
+            yield engine
+        finally:
+            db.session.remove()
+            engine.dispose()
+            engines[None] = first

@@ -19,7 +19,15 @@ ROOT = Path(__file__).resolve().parent.parent
 WRITES = re.compile(
     r"\b(?:INSERT\s+INTO|UPDATE|DELETE\s+FROM|MERGE\s+INTO|COPY|TRUNCATE(?:\s+TABLE)?)\s+\"?(\w+)", re.I
 )
+MEMORY = Path("/dev/shm")
+ENOUGH = 4 * 2**30  # bytes; a run needs about one gigabyte
 WORDS = {"set", "of", "skip", "nowait"}  # FOR UPDATE OF/SKIP/NOWAIT and ON CONFLICT DO UPDATE SET name no table
+
+
+def roomy_memory() -> Path | None:
+    """A folder in memory, where there is one with room: a run writes hundreds of thousands of small pages."""
+    roomy = MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ENOUGH
+    return MEMORY if roomy else None
 
 
 class World:
@@ -27,7 +35,7 @@ class World:
 
     def __init__(self, database: str) -> None:
         self.database = database
-        self.var = Path(tempfile.mkdtemp(prefix="liuke-test-"))
+        self.var = Path(tempfile.mkdtemp(prefix="liuke-test-", dir=roomy_memory()))
         self.var.chmod(0o755)  # PostgreSQL runs under an account of its own when we are root
         self.touched: set[str] = set()
         self.everything = False
@@ -55,16 +63,26 @@ class World:
 
     # -- databases ------------------------------------------------------------------------------------------
 
-    def scratch_database(self) -> str:
+    def scratch_database(self, *, template: str = "template0") -> str:
         """The URL of a new, empty database of this run's kind; gone when the run is over."""
         self._made += 1
         if self.database == "sqlite":
             return f"sqlite:///{self.var / f'liuke{self._made}.db'}"
         name = f"liuke_test_{os.getpid()}_{self._made}"
         with self._server_engine().connect() as connection:
-            connection.exec_driver_sql(f"CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0")
+            connection.exec_driver_sql(f"CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE {template}")
         self._scratch.append(name)
         return self._server_engine().url.set(database=name).render_as_string(hide_password=False)
+
+    def remembered_database(self) -> str:
+        """The URL of a new database with what is remembered: migrated, set up, with the cast."""
+        if self.database == "postgresql":
+            return self.scratch_database(template=self.template)
+        url = self.scratch_database()
+        with sqlite3.connect(str(sa.make_url(url).database)) as file:
+            self.pristine.backup(file)
+        file.close()
+        return url
 
     def _server_engine(self) -> sa.Engine:
         if self._admin is None:
@@ -116,6 +134,8 @@ class World:
         self.touched.clear()
 
     def _remember_postgresql(self, engine: sa.Engine) -> None:
+        engine.dispose()  # a database is copied only while nobody uses it
+        self.template = str(sa.make_url(self.scratch_database(template=str(engine.url.database))).database)
         with engine.begin() as connection:
             self.superuser = connection.exec_driver_sql("SHOW is_superuser").scalar() == "on"
             reflected = sa.MetaData()

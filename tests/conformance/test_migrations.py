@@ -14,6 +14,7 @@ from flask_appbuilder import Model
 from flask_migrate import downgrade, upgrade
 
 from tests.conformance import company
+from tests.support import instead
 from tests.world import ROOT
 
 
@@ -98,39 +99,23 @@ def test_the_migrated_database_is_the_one_of_the_models(app, db):
 
 @pytest.fixture
 def other_database(app, world):
-    """The application's own code on a second, empty database; the first one comes back afterwards."""
-    from app.core.database import tune
-    from app.extensions import db
-
-    engine = sa.create_engine(world.scratch_database(), poolclass=sa.NullPool)
-    tune(engine)
-    with app.app_context():
-        engines = db._app_engines[app]
-        first = engines[None]
-        engines[None] = engine
-        try:
-            yield engine
-        finally:
-            db.session.remove()
-            engine.dispose()
-            engines[None] = first
+    """A second, empty database."""
+    with instead(app, world.scratch_database()) as engine:
+        yield engine
 
 
 @pytest.fixture
-def full_database(app, other_database):
+def full_database(app, world):
     """A second database with a row in every table."""
     from flask_appbuilder.security.sqla.models import User
 
     from app.extensions import db
-    from tests.conftest import make_cast
 
-    upgrade(directory="migrations")
-    assert app.test_cli_runner().invoke(args=["crm", "init"]).exit_code == 0
-    make_cast()
-    people = {u.username: u for u in db.session.execute(sa.select(User)).scalars()}
-    company.fill(lead=people["li"], manager=people["wang"])
-    db.session.remove()
-    return other_database
+    with instead(app, world.remembered_database()) as engine:
+        people = {u.username: u for u in db.session.execute(sa.select(User)).scalars()}
+        company.fill(lead=people["li"], manager=people["wang"])
+        db.session.remove()
+        yield engine
 
 
 def tables(engine):

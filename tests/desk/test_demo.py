@@ -9,6 +9,7 @@ import sys
 from datetime import timedelta
 from itertools import pairwise
 from random import Random
+from typing import Any, NamedTuple
 
 import pytest
 import sqlalchemy as sa
@@ -29,6 +30,7 @@ from app.marketing.models import Activity, Participant
 from app.masterdata.models import DictionaryItem, DictionaryType
 from app.mirror.models import Order, OrderLine, OrderStatus, Product, Stock, SyncRun, SyncStatus
 from app.notices.models import Notification
+from app.notices.reading import reading_as
 from app.reports.catalogue import REPORTS
 from app.runs.models import Installation, JobRun, RunStatus
 from app.runs.operations import install
@@ -37,6 +39,8 @@ from app.security.models import RoleProfile, Team, UserProfile
 from app.tickets.models import Complaint, Feedback, RecordStatus, Ticket, TicketStatus
 from jobs import prepare
 from tests import builders
+from tests.reports.walking import everything, spans
+from tests.support import instead
 from tests.support import rows as rows_of
 from tests.world import ROOT
 
@@ -48,44 +52,74 @@ with create_app().app_context(), alone():
     print("held", flush=True)
     sys.stdin.readline()
 """
-LOAD = """
-from flask_migrate import upgrade
-from app import create_app
-app = create_app()
-with app.app_context():
-    upgrade(directory="migrations")
-for command in ("init", "demo"):
-    result = app.test_cli_runner().invoke(args=["crm", command], catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-print(result.output)
-print("again:", app.test_cli_runner().invoke(args=["crm", "demo"]).output)
-"""
+
+
+class Start:
+    """The first step of a start, in a process of its own, on a database of its own."""
+
+    def __init__(self, url, **settings):
+        self.reader, writer = os.pipe()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "jobs.prepare", str(writer)],
+            cwd=ROOT,
+            env={**os.environ, "DATABASE_URL": url, "LIUKE_DEMO": "1", **settings},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            pass_fds=(writer,),
+        )
+        os.close(writer)
+
+    def wait_for(self, words):
+        said = ""
+        while words not in said:
+            line = self.process.stdout.readline()
+            assert line, said
+            said += line
+        return said
+
+    def kill(self):
+        self.process.kill()
+        self.process.communicate()
+        os.close(self.reader)
+
+    def end(self):
+        """What it found out, and what it said."""
+        said, _none = self.process.communicate(timeout=300)
+        with os.fdopen(self.reader) as found:
+            text = found.read()
+        assert self.process.returncode == 0, said
+        return json.loads(text), said
+
+
+class Company(NamedTuple):
+    """A demo company as a first start makes it, after a start that was killed."""
+
+    url: str
+    engine: sa.Engine
+    killed: str  # what the first start said until then
+    told: dict[str, Any]  # what the second one found out
+    said: str
 
 
 @pytest.fixture(scope="module")
 def company(world, app):
-    """The loaded database and what the command printed. Nobody here changes it."""
+    """Loaded once for all tests here, by the second of two starts. Nobody here changes it."""
     url = world.scratch_database()
-    environment = {**os.environ, "DATABASE_URL": url}
-    done = subprocess.run(
-        [sys.executable, "-c", LOAD],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    first = Start(url)
+    killed = first.wait_for("Accounts and teams")
+    killed += first.wait_for("Churn warnings of")  # accounts, customers and orders are there, most of the story is not
+    first.kill()
+    told, said = Start(url).end()
     engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg2://"))
-    yield engine, done.stdout
+    yield Company(url, engine, killed, told, said)
     engine.dispose()
 
 
 @pytest.fixture
 def rows(company, db):
     """`rows(model, where...)` of the demo company."""
-    with Session(company[0]) as session:
+    with Session(company.engine) as session:
         yield lambda model, *where: list(session.execute(sa.select(model).where(*where)).scalars())
 
 
@@ -99,14 +133,12 @@ def count(rows, by):
 # -- who --------------------------------------------------------------------------------------------------------
 
 
-def test_the_accounts_are_printed_with_password_and_role_and_open(company, rows):
+def test_the_accounts_are_told_with_password_and_role_and_open(company, rows):
     people = {user.username: user for user in rows(User, User.active.is_(True))}
     assert set(people) == {account.name for account in demo.ACCOUNTS}
     for account in demo.ACCOUNTS:
         assert check_password_hash(people[account.name].password, account.password)
-        assert any(
-            line.split() == [account.name, account.password, *account.who.split()] for line in company[1].splitlines()
-        )
+    assert company.told["accounts"] == [[account.name, account.password, account.who] for account in demo.ACCOUNTS]
     assert {profile.code for user in people.values() for role in user.roles for profile in [role.profile]} == {
         "super_admin", "system_admin", "sales_lead", "account_manager", "executive",
     }  # fmt: skip
@@ -348,7 +380,7 @@ def test_nothing_that_happened_lies_in_the_future(rows):
 
 def test_every_check_of_every_table_holds(company):
     broken = []
-    with company[0].connect() as connection:
+    with company.engine.connect() as connection:
         for table in extension.metadata.tables.values():
             for constraint in table.constraints:
                 if isinstance(constraint, sa.CheckConstraint):
@@ -358,22 +390,14 @@ def test_every_check_of_every_table_holds(company):
     assert broken == []
 
 
-def test_every_figure_of_every_report_is_its_rows(company, world):
+def test_every_figure_of_every_report_is_its_rows(company, app, db):
     """Counted and added up by the database, for every filter, this year, two months and a quarter."""
-    url = company[0].url.render_as_string(hide_password=False)
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.reports.walking"],
-        cwd=ROOT,
-        env={**os.environ, "DATABASE_URL": url.replace("+psycopg2", "")},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    compared = dict(line.split() for line in done.stdout.splitlines())
+    with instead(app, company.url):
+        admin = db.session.execute(sa.select(User.id).where(User.username == "admin")).scalar_one()
+        with reading_as(admin):
+            compared = everything(*spans())
     assert set(compared) == {report.id for report in REPORTS}
-    assert all(int(number) > 20 for number in compared.values()), compared
+    assert all(number > 20 for number in compared.values()), compared
 
 
 # -- once -------------------------------------------------------------------------------------------------------
@@ -384,10 +408,21 @@ def test_the_database_knows_that_it_is_a_demo(rows):
     assert installation.demo
 
 
-def test_loading_it_twice_is_refused_and_changes_nothing(company, rows):
-    assert "again: Accounts" not in company[1]
-    assert "again: Error: The demo company can be loaded into an empty database only" in company[1]
+def test_loading_it_twice_is_refused_and_changes_nothing(company, app, db, rows):
+    with instead(app, company.url):
+        again = app.test_cli_runner().invoke(args=["crm", "demo"])
+    assert again.exit_code == 1
+    assert again.output.startswith("Error: The demo company can be loaded into an empty database only")
     assert len(rows(Customer)) == 200
+
+
+def test_the_command_prints_each_account_with_password_and_role(app, db, monkeypatch):
+    loaded = demo.DemoCompany(accounts=demo.ACCOUNTS, counts={"customers": 200, "orders": 2000})
+    monkeypatch.setattr(demo, "load_demo", lambda _say: loaded)
+    printed = app.test_cli_runner().invoke(args=["crm", "demo"]).output
+    for account in demo.ACCOUNTS:
+        assert [account.name, account.password, *account.who.split()] in [line.split() for line in printed.splitlines()]
+    assert "200 customers, 2,000 orders" in printed
 
 
 def test_a_database_with_customers_is_refused(db, admin):
@@ -408,44 +443,6 @@ def test_a_database_that_somebody_can_sign_in_to_is_refused(db, admin):
 # -- broken off -------------------------------------------------------------------------------------------------
 
 
-class Start:
-    """The first step of a start, in a process of its own, on a database of its own."""
-
-    def __init__(self, url, **settings):
-        self.reader, writer = os.pipe()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "jobs.prepare", str(writer)],
-            cwd=ROOT,
-            env={**os.environ, "DATABASE_URL": url, "LIUKE_DEMO": "1", **settings},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            pass_fds=(writer,),
-        )
-        os.close(writer)
-
-    def wait_for(self, words):
-        said = ""
-        while words not in said:
-            line = self.process.stdout.readline()
-            assert line, said
-            said += line
-        return said
-
-    def kill(self):
-        self.process.kill()
-        self.process.communicate()
-        os.close(self.reader)
-
-    def end(self):
-        """What it found out, and what it said."""
-        said, _none = self.process.communicate(timeout=300)
-        with os.fdopen(self.reader) as found:
-            text = found.read()
-        assert self.process.returncode == 0, said
-        return json.loads(text), said
-
-
 def whole(url):
     """How many customers, accounts and scans there are, and whether the database says that it is whole."""
     engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg2://"))
@@ -460,26 +457,18 @@ def whole(url):
         engine.dispose()
 
 
-def test_a_demo_whose_loading_was_killed_is_loaded_again_from_the_beginning(world):
-    url = world.scratch_database()
-    first = Start(url)
-    said = first.wait_for("Accounts and teams")
-    assert f"This database is empty: {sa.make_url(url).get_backend_name()}" in said  # which one, before it is filled
-    assert "LIUKE_DEMO=0 leaves it empty" in said
-    first.wait_for("Churn warnings of")  # accounts, customers and orders are committed, most of the story is not there
-    first.kill()
-
-    told, said = Start(url).end()
-
-    assert told["refused"] is None
-    assert len(told["accounts"]) == len(demo.ACCOUNTS)
-    assert whole(url) == (200, len(demo.STAFF), demo.WEEKS, (True, False))
+def test_a_demo_whose_loading_was_killed_is_loaded_again_from_the_beginning(company, world):
+    kind = sa.make_url(company.url).get_backend_name()
+    assert f"This database is empty: {kind}" in company.killed  # which one, before it is filled
+    assert "LIUKE_DEMO=0 leaves it empty" in company.killed
+    assert company.told["refused"] is None
+    assert whole(company.url) == (200, len(demo.STAFF), demo.WEEKS, (True, False))
     if world.database == "postgresql":  # with SQLite the half database was never in its place
-        assert "broken off here" in said
+        assert "broken off here" in company.said
 
-    told, said = Start(url).end()
+    _told, said = Start(company.url).end()
     assert "Loading" not in said
-    assert whole(url) == (200, len(demo.STAFF), demo.WEEKS, (True, False))
+    assert whole(company.url) == (200, len(demo.STAFF), demo.WEEKS, (True, False))
 
 
 @pytest.mark.once("postgresql")  # with SQLite the half database was never in its place

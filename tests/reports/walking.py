@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from app.core.clock import today
 from app.extensions import db
 from app.reports import period
 from app.reports.report import TOTAL, Ask, Report, rows_behind
@@ -95,21 +96,24 @@ def everything(*periods: str) -> dict[str, int]:
     return {report.id: sum(walk(ask) for ask in asks(report, *periods)) for report in REPORTS}
 
 
+def spans() -> list[str]:
+    """This year, this month, the one before and the last quarter of the year before."""
+    now = period.month_of(today())
+    return [str(now.first.year), now.code, now.before.code, f"{now.first.year - 1}-Q4"]
+
+
 def main(periods: list[str]) -> None:
     """Walk them all as the first person who sees everything."""
     from flask_appbuilder.security.sqla.models import User
 
     from app import create_app
-    from app.core.clock import today
     from app.notices.reading import reading_as
 
     with create_app().app_context():
-        now = period.month_of(today())
-        spans = periods or [str(now.first.year), now.code, now.before.code, f"{now.first.year - 1}-Q4"]
         admin = db.session.execute(sa.select(User.id).where(User.username == "admin")).scalar_one()
         with reading_as(admin) as reader:
             assert reader is not None
-            for name, number in everything(*spans).items():
+            for name, number in everything(*(periods or spans())).items():
                 sys.stdout.write(f"{name} {number}\n")
 
 
