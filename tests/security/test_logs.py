@@ -93,7 +93,7 @@ def test_the_login_log_tells_account_address_and_result(sign_in, sysadmin, wang,
     page = sign_in(sysadmin).get("/logins/list/")
 
     text = text_of(page)
-    assert "wang — Wrong name or password 127.0.0.1" in text
+    assert "wang 王王强 Wrong name or password 127.0.0.1" in text.replace("王 王强", "王王强")
     assert "wang 王王强 Signed in 127.0.0.1" in text.replace("王 王强", "王王强")
     assert "<script>alert" not in page.get_data(as_text=True)
 
