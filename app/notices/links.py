@@ -45,7 +45,7 @@ def queue(row_id: int) -> None:
 
 
 def compose(claimed: Delivery) -> Mail | None:
-    """The mail of a delivery, with a token that is made now and stands nowhere else; None when nobody wants it any more.
+    """The mail of a delivery, with a token that is made now and stands nowhere else; None when it is not wanted.
 
     The address is the one of LIUKE_URL, never what a browser called us. Commits.
     """
