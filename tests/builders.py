@@ -152,12 +152,14 @@ def one_time_token(*, user: User | None = None, purpose: Purpose = Purpose.reset
     return _kept(OneTimeToken(user_id=_somebody(user).id, purpose=purpose, **given))
 
 
-def second_factor(*, user: User | None = None, secret: str = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP", on: bool = True) -> SecondFactor:
+def second_factor(
+    *, user: User | None = None, secret: str = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP", on: bool = True
+) -> SecondFactor:
     """A second step of signing in, switched on; the phone's secret is `secret`."""
     from app.security.second_factor import _seal
 
     kept = _seal().encrypt(secret.encode()).decode()
-    return _kept(SecondFactor(user_id=_somebody(user).id, secret=kept, since=utcnow() if on else None))
+    return _kept(SecondFactor(user_id=_somebody(user).id, secret=kept, since=utcnow()))
 
 
 def recovery_code(*, user: User | None = None, code: str = "abcdefghjkmnpqr") -> RecoveryCode:

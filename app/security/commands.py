@@ -27,6 +27,7 @@ users = AppGroup(
 The first administrator:  crm user add admin --family Zhou --given Yi --role super_admin
 Somebody forgot:          crm user password wang
 Somebody left:            crm user disable wang
+Phone and codes lost:     crm user second-step-off wang
 """,
 )
 
@@ -122,6 +123,19 @@ def disable(account: str) -> None:
     with refusals_as_messages(), unit_of_work():
         operations.disable(people.find_user(account), actor=None)
     click.echo(f"{account} is disabled; every session of the account has ended.")
+
+
+@users.command("second-step-off")
+@click.argument("account")
+def second_step_off(account: str) -> None:
+    """Let somebody who lost his phone and his recovery codes sign in with the password alone.
+
+    \b
+    crm user second-step-off wang
+    """
+    with refusals_as_messages(), unit_of_work():
+        operations.reset_second_factor(people.find_user(account), actor=None)
+    click.echo(f"{account} signs in with the password alone.")
 
 
 def register(crm: AppGroup) -> None:

@@ -32,7 +32,7 @@ class PasswordForm(CrmForm):
 
 class CodeForm(CrmForm):
     code = TextField(
-        _l("Code"),
+        _l("Verification code"),
         [Filled(), Length(max=100)],
         description=_l("Six digits from your phone, or one of your recovery codes."),
         render_kw={"autocomplete": "one-time-code", "autofocus": True, "autocapitalize": "none", "spellcheck": "false"},

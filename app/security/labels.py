@@ -62,7 +62,7 @@ SCREENS: dict[str, dict[str, Any]] = {
         "SyncRun": _l("Runs of the sync"),
         "Delivery": _l("Sent messages"),
         "AuditEntry": _l("Change log"),
-        "UserSession": _l("Signed in now"),
+        "UserSession": _l("Who is signed in"),
         "LoginEntry": _l("Login log"),
     },
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import sqlalchemy as sa
 from flask import current_app, url_for
 from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_babel import gettext as _
@@ -17,7 +18,7 @@ from app.core.models import AuditEntry
 from app.core.scope import may, scope_for
 from app.core.search import Active, Control
 from app.core.views import CrmView, ReadOnlyView
-from app.security import changes
+from app.security import changes, sessions
 from app.security.access import all_users
 from app.security.attempts import asked
 from app.security.labels import view_label
@@ -119,10 +120,10 @@ class SessionView(ReadOnlyView):
     scope = scope_for(UserSession)
     class_permission_name = "UserSession"
     route_base = "/sessions"
-    list_title = _l("Signed in now")
+    list_title = _l("Who is signed in")
     exclude_route_methods = {*ReadOnlyView.exclude_route_methods, "show"}
     label_columns = {
-        "user": _l("Who"),
+        "user": _l("Full name"),
         "started_at": _l("Signed in at"),
         "seen_at": _l("Last seen"),
         "ip": _l("From address"),
@@ -137,7 +138,12 @@ class SessionView(ReadOnlyView):
     choices = {"user": all_users}
 
     def extra_criteria(self) -> list[Any]:
-        return [UserSession.ended_at.is_(None), UserSession.expires_at > utcnow()]
+        now = utcnow()
+        seen = [
+            sa.and_(UserSession.remember.is_(kept), UserSession.seen_at > now - sessions.limits(remember=kept)[0])
+            for kept in (False, True)
+        ]
+        return [UserSession.ended_at.is_(None), UserSession.expires_at > now, sa.or_(*seen)]
 
     def cell(self, record: Any, name: str) -> Any:
         if name == "user_agent":

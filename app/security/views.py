@@ -330,5 +330,5 @@ def register_admin_views(appbuilder: Any) -> None:
     add_to_menu(appbuilder, RoleView, group="system", icon="shield-lock", label=_l("Roles and rights"))
     add_to_menu(appbuilder, TeamView, group="system", icon="users-group", label=_l("Teams"))
     add_to_menu(appbuilder, AuditEntryView, group="system", icon="history", label=_l("Change log"))
-    add_to_menu(appbuilder, SessionView, group="system", icon="user-check", label=_l("Signed in now"))
+    add_to_menu(appbuilder, SessionView, group="system", icon="user-check", label=_l("Who is signed in"))
     add_to_menu(appbuilder, LoginEntryView, group="system", icon="key", label=_l("Login log"))

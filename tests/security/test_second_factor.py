@@ -287,6 +287,16 @@ def test_an_administrator_switches_it_off_for_who_lost_his_phone(app, sign_in, s
     assert sign_in(li).post(f"/users/reset_second_factor/{wang.id}").status_code == 403
 
 
+def test_the_command_line_switches_it_off_for_the_last_administrator(app, protected):
+    run = app.test_cli_runner().invoke
+
+    assert run(args=["crm", "user", "second-step-off", "wang"]).exit_code == 0
+    again = run(args=["crm", "user", "second-step-off", "wang"])
+
+    assert (again.exit_code, again.output) == (1, "Error: This account has no second step.\n")
+    assert rows(SecondFactor) == []
+
+
 def test_a_system_admin_does_not_switch_it_off_for_a_super_admin(sign_in, sysadmin, admin):
     builders.second_factor(user=admin)
 
