@@ -210,12 +210,12 @@ def end_sessions(user: User, *, actor: User | None) -> None:
 
 
 def reset_password(user: User, password: str, *, actor: User | None) -> None:
-    """Give an account another password, by the rule; its person changes it at the next sign-in.
+    """Give an account another password, by the rule; its person changes it at the next sign-in if somebody else chose it.
 
     Every session of the account ends. Flushes.
     """
     _guard(actor, user)
-    _set_password(user, password, due=True)
+    _set_password(user, password, due=actor is None or actor.id != user.id)
     _end_what_the_old_one_opened(user)
     note_move(user, "reset_password", actor=actor)
 

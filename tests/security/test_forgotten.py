@@ -177,9 +177,9 @@ def test_links_are_not_guessed(app, client, outbox, wang):
     assert sent == [404] * 5 + [429]
 
 
-@pytest.mark.parametrize("token", ["x", "x" * 43, "x" * 5000, "%00", "..%2f..", "王"])
-def test_nonsense_is_no_link(client, db, token):
-    assert client.get(f"/login/link/{token}").status_code == 404
+def test_nonsense_is_no_link(client, db):
+    for token in ("x", "x" * 43, "x" * 5000, "%00", "..%2f..", "王"):
+        assert client.get(f"/login/link/{token}").status_code == 404, token
 
 
 def test_the_address_in_the_mail_is_ours_whatever_the_browser_called_us(app, client, outbox, wang):

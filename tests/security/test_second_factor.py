@@ -98,11 +98,9 @@ def test_an_older_code_is_worth_nothing_after_a_newer_one(db, wang, protected):
         assert second_factor.accept(wang.id, PHONE.at(noon + timedelta(seconds=30)), at=noon)
 
 
-@pytest.mark.parametrize("text", ["", "000000", "12345", "1234567", "一二三四五六", "' OR 1=1 --", "x" * 100, "\x00"])
-def test_nothing_else_is_a_code(typed, text):
-    assert text != PHONE.now()
-
-    assert code(typed, text).status_code == 422
+def test_nothing_else_is_a_code(typed):
+    for text in ("", "000000", "12345", "1234567", "一二三四五六", "' OR 1=1 --", "x" * 100, "\x00"):
+        assert code(typed, text).status_code == 422, text
     assert not signed_in(typed)
 
 
@@ -126,11 +124,9 @@ def test_the_code_of_another_account_does_not_count(typed, zhao):
     assert code(typed, pyotp.TOTP("KRSXG5CTMVRXEZLUKRSXG5CTMVRXEZLU").now()).status_code == 422
 
 
-@pytest.mark.parametrize("method", ["get", "post"])
-def test_without_the_password_there_is_no_second_step(client, protected, method):
-    answer = client.get("/login/code") if method == "get" else code(client, PHONE.now())
-
-    assert answer.location == "/login/"
+def test_without_the_password_there_is_no_second_step(client, protected):
+    assert client.get("/login/code").location == "/login/"
+    assert code(client, PHONE.now()).location == "/login/"
     assert not signed_in(client)
     assert rows(SecondFactor)[0].last_step == 0
 
