@@ -210,7 +210,7 @@ def end_sessions(user: User, *, actor: User | None) -> None:
 
 
 def reset_password(user: User, password: str, *, actor: User | None) -> None:
-    """Give an account another password, by the rule; its person changes it at the next sign-in if somebody else chose it.
+    """Give an account another password, by the rule; if somebody else chose it, it is changed at the next sign-in.
 
     Every session of the account ends. Flushes.
     """
