@@ -133,8 +133,8 @@ class SessionView(ReadOnlyView):
     list_columns = ["user", "started_at", "seen_at", "ip", "user_agent", "end"]
     show_columns: list[str] = []
     search_columns = ["user"]
-    order_columns = ["started_at", "seen_at"]
-    base_order = ("seen_at", "desc")
+    order_columns: list[str] = []
+    base_order = ("id", "desc")  # who signed in last
     choices = {"user": all_users}
 
     def extra_criteria(self) -> list[Any]:
