@@ -134,6 +134,9 @@ class Config:
     LIUKE_HOSTS = [h.strip() for h in os.environ.get("LIUKE_HOSTS", "").split(",") if h.strip()]
     LIUKE_LOGIN_LIMIT = os.environ.get("LIUKE_LOGIN_LIMIT", "10 per 5 minutes")  # bad logins, per address and account
     LIUKE_LOGIN_LIMIT_PER_ADDRESS = os.environ.get("LIUKE_LOGIN_LIMIT_PER_ADDRESS", "100 per 5 minutes")
+    LIUKE_CODE_LIMIT = os.environ.get("LIUKE_CODE_LIMIT", "50 per day")  # wrong codes of the second step, per account
+    LIUKE_LINK_LIMIT = os.environ.get("LIUKE_LINK_LIMIT", "5 per hour")  # links asked for, per address and account
+    LIUKE_LINK_MINUTES = max(1, number("LIUKE_LINK_MINUTES", 30))  # how long a mailed link for a new password is good
     LIUKE_URL = os.environ.get("LIUKE_URL", "")  # https://crm.example.com, for links in mails
     LIUKE_MAIL_URL = mail_url(os.environ.get("LIUKE_MAIL_URL", ""))  # none: mails are written into var/outbox
     LIUKE_MAIL_FROM = os.environ.get("LIUKE_MAIL_FROM", "Liuke <liuke@localhost>")

@@ -1,4 +1,4 @@
-"""Removes what nobody asks for any more: sign-in sessions that ended long ago, signs of life of parts that are gone."""
+"""Removes what nobody asks for any more: old sign-in sessions, links that ran out, signs of life of what is gone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.core.unit import unit_of_work
 from app.extensions import db
 from app.runs.models import Heartbeat, JobRun, RunStatus
 from app.runs.periodic import PERIODIC, SESSION_SWEEP, Every
-from app.security.models import UserSession
+from app.security.models import OneTimeToken, UserSession
 from jobs.context import Counts, job_context, run_job
 
 KEEP = timedelta(days=30)
@@ -27,8 +27,8 @@ def run(period: str | None = None, requested_by: int | None = None) -> Counts | 
 
 
 def sweep(_run: JobRun) -> Counts:
-    """Delete sessions that ended or ran out more than 30 days ago, signs of life as old, typed text nobody came
-    back for within a day, and finished runs of the jobs that run every few minutes after two days. Commits."""
+    """Delete sessions that ended or ran out more than 30 days ago, signs of life as old, links and typed text nobody
+    came back for within a day, and finished runs of the jobs that run every few minutes after two days. Commits."""
     before = utcnow() - KEEP
     with unit_of_work():
         db.session.execute(
@@ -38,6 +38,7 @@ def sweep(_run: JobRun) -> Counts:
             .execution_options(synchronize_session=False)
         )
         sessions = _delete(UserSession, sa.or_(UserSession.ended_at < before, UserSession.expires_at < before))
+        tokens = _delete(OneTimeToken, OneTimeToken.expires_at < utcnow() - KEEP_TYPED)
         heartbeats = _delete(Heartbeat, Heartbeat.seen_at < before)
         runs = _delete(
             JobRun,
@@ -47,7 +48,7 @@ def sweep(_run: JobRun) -> Counts:
                 JobRun.finished_at < utcnow() - KEEP_FREQUENT,
             ),
         )
-    return {"sessions": sessions, "heartbeats": heartbeats, "runs": runs}
+    return {"sessions": sessions, "tokens": tokens, "heartbeats": heartbeats, "runs": runs}
 
 
 def _delete(model: Any, which: Any) -> int:

@@ -27,7 +27,18 @@ from app.mirror.models import Order, OrderLine, OrderStatus, Product, Stock, Syn
 from app.reports.models import DashboardTile, Every, FileKind, ReportClose, ReportMail
 from app.runs.models import JobRun, RunStatus
 from app.sales.models import CloseKind, Opportunity, OpportunityStatus, PlanStep
-from app.security.models import RoleProfile, Team, UserProfile
+from app.security.models import (
+    LoginEntry,
+    LoginResult,
+    OneTimeToken,
+    Purpose,
+    RecoveryCode,
+    RoleProfile,
+    SecondFactor,
+    Team,
+    UserProfile,
+    UserSession,
+)
 from app.tickets.models import Complaint, Feedback, ServiceStep, ServiceTarget, Ticket, TicketStatus, TicketStep
 
 _numbers = count(1)
@@ -117,6 +128,46 @@ def team(*, name: str | None = None, lead: User | None = None, members: tuple[Us
         profile.team = made
         _kept(profile)
     return made
+
+
+def _somebody(given: User | None) -> User:
+    return given if given is not None else user()
+
+
+def user_session(*, user: User | None = None, **given: Any) -> UserSession:
+    """A sign-in that goes on."""
+    given = {"token_hash": f"{next(_numbers):064}", "expires_at": utcnow() + timedelta(hours=12), **given}
+    return _kept(UserSession(user_id=_somebody(user).id, idle_seconds=1800, ip="10.0.0.8", **given))
+
+
+def login_entry(*, user: User | None = None, result: LoginResult = LoginResult.success, **given: Any) -> LoginEntry:
+    """A line of the login log."""
+    account = user.username if user is not None else "nobody"
+    return _kept(LoginEntry(account=account, user_id=_id(user), result=result, ip="10.0.0.8", **given))
+
+
+def one_time_token(*, user: User | None = None, purpose: Purpose = Purpose.reset, **given: Any) -> OneTimeToken:
+    """A link for a new password that was asked for; its mail is not made yet."""
+    given = {"expires_at": utcnow() + timedelta(days=1), **given}
+    return _kept(OneTimeToken(user_id=_somebody(user).id, purpose=purpose, **given))
+
+
+def second_factor(
+    *, user: User | None = None, secret: str = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP", on: bool = True
+) -> SecondFactor:
+    """A second step of signing in, switched on; the phone's secret is `secret`."""
+    from app.security.second_factor import _seal
+
+    kept = _seal().encrypt(secret.encode()).decode()
+    return _kept(SecondFactor(user_id=_somebody(user).id, secret=kept, since=utcnow()))
+
+
+def recovery_code(*, user: User | None = None, code: str = "abcdefghjkmnpqr") -> RecoveryCode:
+    """A recovery code of an account with a second step."""
+    from app.security.second_factor import _hash
+
+    owner_id = user.id if user is not None else second_factor().user_id
+    return _kept(RecoveryCode(user_id=owner_id, code_hash=_hash(code)))
 
 
 # -- customers --------------------------------------------------------------------------------------------------
@@ -421,4 +472,4 @@ def participant(activity: Activity, customer: Customer | None = None) -> Partici
 
 def dashboard_tile(*, user: User | None = None, key: str = "amount", position: int = 0) -> DashboardTile:
     """A tile somebody chose for his dashboard."""
-    return _kept(DashboardTile(user_id=(user or globals()["user"]()).id, key=key, position=position))
+    return _kept(DashboardTile(user_id=_somebody(user).id, key=key, position=position))

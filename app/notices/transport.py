@@ -277,3 +277,4 @@ def _file(mail: EmailMessage) -> None:
     part.touch(mode=0o600)
     part.write_bytes(bytes(mail))
     part.replace(path)
+    current_app.logger.warning("no mail server is set (LIUKE_MAIL_URL): a mail was written to %s", path)

@@ -130,6 +130,7 @@ class ReportView(BaseView):
     report: ClassVar[Report]
     default_view = "show"
     base_permissions = ["can_show", "can_see_all", "can_export"]
+    fresh_password = frozenset({"export", "mail"})  # many records leave the house at once
 
     @expose("/")
     @has_access

@@ -27,6 +27,7 @@ COUNTS = {
     "told": _l("Notifications"),
     "removed": _l("Removed"),
     "sessions": _l("Sessions removed"),
+    "tokens": _l("Links removed"),
     "heartbeats": _l("Signs of life removed"),
     "stray": _l("Stray files removed"),
     "unfinished": _l("Unfinished uploads removed"),

@@ -7,10 +7,20 @@ from typing import Any
 
 def register(appbuilder: Any) -> None:
     """The administrators' screens. Login, profile and preferences are registered by the security manager."""
+    from flask_babel import lazy_gettext as _l
+
+    from app.core.history import tell
     from app.core.views import CHOICES, SEARCH_CHOICES
     from app.security.access import active_users, all_users, teams
     from app.security.views import register_admin_views
 
     CHOICES["ab_user"], SEARCH_CHOICES["ab_user"] = active_users, all_users
     CHOICES["team"] = teams
+    tell("ab_user", "reset_password", _l("gave it another password"), "key", attempt=_l("Reset password"))
+    tell("ab_user", "change_password", _l("changed the password"), "key")
+    tell("ab_user", "forgotten_password", _l("chose another password by a mailed link"), "mail")
+    tell("ab_user", "second_factor_on", _l("switched on the second step"), "shield-check")
+    tell("ab_user", "recovery_codes", _l("made new recovery codes"), "shield-check")
+    tell("ab_user", "second_factor_off", _l("switched off the second step"), "shield-lock")
+    tell("ab_user", "end_sessions", _l("ended its sessions"), "logout", attempt=_l("End sessions"))
     register_admin_views(appbuilder)

@@ -16,6 +16,7 @@ from app.core.unit import unit_of_work
 from app.extensions import db
 from app.security import operations, people
 from app.security.models import RoleProfile
+from app.security.passwords import generate_password
 from app.security.roles import ROLES
 
 users = AppGroup(
@@ -26,6 +27,7 @@ users = AppGroup(
 The first administrator:  crm user add admin --family Zhou --given Yi --role super_admin
 Somebody forgot:          crm user password wang
 Somebody left:            crm user disable wang
+Phone and codes lost:     crm user second-step-off wang
 """,
 )
 
@@ -44,7 +46,7 @@ def refusals_as_messages() -> Iterator[None]:
 def ask_password(generate: bool) -> str:
     """A password typed twice, or one that nobody chose."""
     if generate:
-        return people.generate_password()
+        return generate_password()
     password: str = click.prompt("Password (at least 10 characters)", hide_input=True, confirmation_prompt=True)
     return password
 
@@ -71,7 +73,7 @@ def add(account: str, family: str, given: str, email: str | None, roles: tuple[s
             account, last_name=family, first_name=given, email=email, roles=roles, password=password
         )
         name = user.username
-    click.echo(f"{name} may sign in now.")
+    click.echo(f"{name} may sign in now, and chooses a password of their own then.")
     if generate:
         click.echo(GENERATED.format(password))
 
@@ -89,6 +91,7 @@ def password(account: str, generate: bool) -> None:
     with refusals_as_messages(), unit_of_work():
         operations.reset_password(people.find_user(account), new, actor=None)
     click.echo(f"{account} has a new password; every session of the account has ended.")
+    click.echo("At the next sign-in it is changed for one of their own.")
     if generate:
         click.echo(GENERATED.format(new))
 
@@ -120,6 +123,19 @@ def disable(account: str) -> None:
     with refusals_as_messages(), unit_of_work():
         operations.disable(people.find_user(account), actor=None)
     click.echo(f"{account} is disabled; every session of the account has ended.")
+
+
+@users.command("second-step-off")
+@click.argument("account")
+def second_step_off(account: str) -> None:
+    """Let somebody who lost his phone and his recovery codes sign in with the password alone.
+
+    \b
+    crm user second-step-off wang
+    """
+    with refusals_as_messages(), unit_of_work():
+        operations.reset_second_factor(people.find_user(account), actor=None)
+    click.echo(f"{account} signs in with the password alone.")
 
 
 def register(crm: AppGroup) -> None:

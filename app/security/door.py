@@ -22,6 +22,7 @@ from app.security.sessions import Ended
 View = TypeVar("View", bound=Callable[..., Any])
 
 LOGIN = "CrmAuthView.login"
+OWN_PASSWORD = "ProfileView.password"  # noqa: S105 - an address
 OPEN = ("static", "appbuilder.static", "healthz")  # endpoints below us that cannot say it themselves
 
 
@@ -44,6 +45,8 @@ def _ask() -> Any:
         return None
     token = session.get("_user_id")
     if current_user.is_authenticated:
+        if owes_a_password() and endpoint != OWN_PASSWORD:
+            return _password_first()
         kept.offer(token)
         return None
     page = page_asked_for()
@@ -57,6 +60,19 @@ def _ask() -> Any:
         answer.headers["HX-Redirect"] = login
         return answer
     return redirect(login)
+
+
+def owes_a_password() -> bool:
+    """Whether somebody else chose this person's password, so that it is changed before anything else."""
+    return bool(getattr(g.get("profile"), "password_due", False))
+
+
+def _password_first() -> Any:
+    if wants_page():
+        return redirect(url_for(OWN_PASSWORD))
+    answer = jsonify(error=_("Choose a password of your own first."))  # nothing that moves the page he types on
+    answer.status_code = 403
+    return answer
 
 
 def wants_page() -> bool:
@@ -131,6 +147,7 @@ def notice() -> str | None:
         "expired": _("You were signed in for as long as the rules allow. Sign in to go on."),
         "password": _("The password of this account was changed. Sign in with the new one."),
         "disabled": _("This account is disabled. Ask a system admin if you need it."),
+        "no_role": _("Your account has no active role any more, so this session ended. Ask a system admin."),
         "ended": _("A system admin ended this session. Sign in to go on."),
     }.get(ended.reason)
 

@@ -30,6 +30,23 @@ class PasswordForm(CrmForm):
     )
 
 
+class CodeForm(CrmForm):
+    code = TextField(
+        _l("Verification code"),
+        [Filled(), Length(max=100)],
+        description=_l("Six digits from your phone, or one of your recovery codes."),
+        render_kw={"autocomplete": "one-time-code", "autofocus": True, "autocapitalize": "none", "spellcheck": "false"},
+    )
+
+
+class ForgottenForm(CrmForm):
+    username = TextField(
+        _l("Username or e-mail"),
+        [Filled(), Length(max=320)],
+        render_kw={"autocomplete": "username", "autofocus": True, "autocapitalize": "none", "spellcheck": "false"},
+    )
+
+
 class PhoneForm(CrmForm):
     phone = TextField(_l("Phone"), [Optional(), Length(max=50), phone])
 
@@ -51,6 +68,8 @@ class OwnPasswordForm(CrmForm):
 
 
 class ResetPasswordForm(CrmForm):
+    """For somebody else, or for oneself by a mailed link."""
+
     password = _new_password(_l("New password"))
 
 

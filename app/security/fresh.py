@@ -43,7 +43,8 @@ def _ask() -> Any:
     method = getattr(handler, "__name__", "")
     if not wanted(view, method, request.method) or not current_user.is_authenticated or sessions.fresh(g.sign_in):
         return None
-    if not may(f"can_{view.get_method_permission(method)}", view.class_permission_name):
+    own = getattr(view, "for_everyone", False)
+    if not own and not may(f"can_{view.get_method_permission(method)}", view.class_permission_name):
         return None  # refused by the page itself
     page = door.page_asked_for()
     if not door.wants_page():
@@ -55,5 +56,5 @@ def _ask() -> Any:
     if request.method in ("GET", "HEAD"):
         return redirect(url_for(AGAIN, next=page))
     form = "GET" in (request.url_rule.methods or ()) if request.url_rule else False
-    own = door.own_page(kept.keep(session.get("_user_id"), page)) if form else None
-    return redirect(url_for(AGAIN, next=own or page, waits=TYPED if own else PRESSED))
+    typed = door.own_page(kept.keep(session.get("_user_id"), page)) if form else None
+    return redirect(url_for(AGAIN, next=typed or page, waits=TYPED if typed else PRESSED))

@@ -62,6 +62,7 @@ SCREENS: dict[str, dict[str, Any]] = {
         "SyncRun": _l("Runs of the sync"),
         "Delivery": _l("Sent messages"),
         "AuditEntry": _l("Change log"),
+        "UserSession": _l("Who is signed in"),
         "LoginEntry": _l("Login log"),
     },
 }
@@ -109,6 +110,7 @@ RIGHT_LABELS: dict[str, Any] = COLUMNS | {
     "can_run": _l("Run by hand"),
     "can_preview": _l("Preview"),
     "can_reset_password": _l("Reset passwords"),
+    "can_reset_second_factor": _l("Switch off the second step"),
     "can_end_sessions": _l("End sessions"),
     "can_hand_over": _l("Hand over what a person owns"),
     "can_undo": _l("Undo"),

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import current_app
+import sqlalchemy as sa
+from flask import current_app, url_for
 from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from markupsafe import Markup
 
+from app.core.clock import utcnow
+from app.core.format import NOTHING
 from app.core.history import ACTIONS
 from app.core.models import AuditEntry
-from app.core.scope import scope_for
+from app.core.scope import may, scope_for
 from app.core.search import Active, Control
 from app.core.views import CrmView, ReadOnlyView
-from app.security import changes
+from app.security import changes, sessions
 from app.security.access import all_users
 from app.security.attempts import asked
 from app.security.labels import view_label
-from app.security.models import LoginEntry
+from app.security.models import LoginEntry, UserSession
 
 
 class AuditEntryView(ReadOnlyView):
@@ -107,6 +111,49 @@ class LoginEntryView(ReadOnlyView):
     order_columns = ["at"]
     base_order = ("at", "desc")
     choices = {"user": all_users}
+
+
+class SessionView(ReadOnlyView):
+    """登录中: who is signed in now, from where, on what; each can be ended."""
+
+    datamodel = SQLAInterface(UserSession)
+    scope = scope_for(UserSession)
+    class_permission_name = "UserSession"
+    route_base = "/sessions"
+    list_title = _l("Who is signed in")
+    exclude_route_methods = {*ReadOnlyView.exclude_route_methods, "show"}
+    label_columns = {
+        "user": _l("Full name"),
+        "started_at": _l("Signed in at"),
+        "seen_at": _l("Last seen"),
+        "ip": _l("From address"),
+        "user_agent": _l("Device"),
+        "end": _l("Action"),
+    }
+    list_columns = ["user", "started_at", "seen_at", "ip", "user_agent", "end"]
+    show_columns: list[str] = []
+    search_columns = ["user"]
+    order_columns: list[str] = []
+    base_order = ("id", "desc")  # who signed in last
+    choices = {"user": all_users}
+
+    def extra_criteria(self) -> list[Any]:
+        now = utcnow()
+        seen = [
+            sa.and_(UserSession.remember.is_(kept), UserSession.seen_at > now - sessions.limits(remember=kept)[0])
+            for kept in (False, True)
+        ]
+        return [UserSession.ended_at.is_(None), UserSession.expires_at > now, sa.or_(*seen)]
+
+    def cell(self, record: Any, name: str) -> Any:
+        if name == "user_agent":
+            return (record.user_agent or NOTHING)[:80]
+        if name == "end":
+            if not may("can_end_sessions", "User"):
+                return NOTHING
+            address = url_for("UserView.end_sessions", pk=record.user_id)
+            return Markup('<a href="{}">{}</a>').format(address, _("End"))
+        return super().cell(record, name)
 
 
 def views_by_table() -> dict[str, Any]:

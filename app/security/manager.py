@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import Flask, current_app, g, request, session
 from flask_appbuilder.security.sqla.manager import SecurityManager
@@ -17,11 +17,18 @@ from app.core.errors import BusinessError
 from app.core.sentences import gettext as _
 from app.core.text import fold
 from app.security import sessions
-from app.security.passwords import COMMON
+from app.security.passwords import common
 from app.security.rights import rights_of
 
 MIN_LENGTH = 10
 REDIS_PATIENCE = 1  # seconds a login waits for Redis before it counts in memory
+
+
+class Tried(NamedTuple):
+    """A name and a password that somebody typed."""
+
+    user_id: int | None  # of the account of this name, for the log
+    user: User | None  # the account if the password was right
 
 
 class CrmSecurityManager(SecurityManager):
@@ -107,7 +114,8 @@ class CrmSecurityManager(SecurityManager):
             raise BusinessError(_("Use at least %(n)d characters for the password.", n=MIN_LENGTH))
         folded = fold(password)
         stem = folded.rstrip("0123456789!?.,-_*#@$+=")  # a common word and a few signs are tried right after the word
-        if folded in COMMON or len(set(folded)) < 4 or (stem in COMMON and len(folded) - len(stem) <= 4):
+        known = common()
+        if folded in known or len(set(folded)) < 4 or (stem in known and len(folded) - len(stem) <= 4):
             raise BusinessError(_("This password is among the first that attackers try. Choose another one."))
         if any(len(word) >= 4 and fold(word) in folded for word in (*about, "liuke")):
             raise BusinessError(_("The password must not contain your name, your account or the product's name."))
@@ -136,6 +144,8 @@ class CrmSecurityManager(SecurityManager):
         commit: bool = True,
     ) -> Any:
         """FAB's way to make an account, with the rule for passwords. False on error, the reason in the log."""
+        from app.security import operations
+
         if not hashed_password:
             try:
                 self.check_password_rule(password, about=(username, first_name, last_name))
@@ -143,18 +153,27 @@ class CrmSecurityManager(SecurityManager):
                 current_app.logger.error("account %r not made: %s", username, refusal)  # noqa: TRY400 - a refusal
                 return False
             hashed_password = self.hash_password(password)
-        return super().add_user(
+            due = True
+        else:
+            due = False
+        made = super().add_user(
             username, first_name, last_name, email, role, "", hashed_password, groups=groups, commit=commit
         )
+        if made and due:
+            operations.profile_of(made).password_due = True
+            if commit:
+                self.session.commit()
+        return made
 
-    def verify(self, username: str, password: str) -> User | None:
-        """The account if the password is right, at the same cost whether the account exists or not."""
+    def verify(self, username: str, password: str) -> Tried:
+        """Whose account it is, and whether the password is right; an account that is not there costs the same."""
         user = self.find_user(username=username) if username else None
         stored = user.password if user is not None and user.password else None
+        user_id = user.id if user is not None else None
         fake = current_app.config["AUTH_DB_FAKE_PASSWORD_HASH_CHECK"]
         self.session.rollback()  # hashing takes a third of a second; hold no lock meanwhile
         right = check_password_hash(stored or fake, password)
-        return user if right and stored else None
+        return Tried(user_id, user if right and stored else None)
 
     def needs_rehash(self, user: User) -> bool:
         """Whether the stored hash was made with other parameters than today's."""

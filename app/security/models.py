@@ -53,6 +53,9 @@ class UserProfile(Model):
     team_id: Mapped[int | None] = mapped_column(sa.ForeignKey("team.id", ondelete="RESTRICT"), index=True)
     language: Mapped[str | None] = mapped_column(sa.String(2), comment="null: the company's default")
     theme: Mapped[str | None] = mapped_column(sa.String(5), comment="null: light")
+    password_due: Mapped[bool] = mapped_column(
+        default=False, comment="somebody else chose the password: it is changed before anything else"
+    )
 
     user: Mapped[User] = relationship(
         User, foreign_keys=[user_id], backref=backref("profile", uselist=False, passive_deletes="all")
@@ -137,9 +140,13 @@ class LoginResult(Choice):
 
     success = "success", _l("Signed in"), "ok"
     wrong = "wrong", _l("Wrong name or password"), "bad"
+    code = "code", _l("Wrong code of the second step"), "bad"
     disabled = "disabled", _l("Account disabled"), "warn"
     no_role = "no_role", _l("No active role"), "warn"
     busy = "busy", _l("Already signed in elsewhere"), "warn"
+    confirmed = "confirmed", _l("Password typed again"), "mute"
+    link = "link", _l("Link for a new password asked for"), "warn"
+    reset = "reset", _l("New password by link"), "ok"
     logout = "logout", _l("Signed out"), "mute"
 
 
@@ -157,3 +164,58 @@ class LoginEntry(Model):
     result: Mapped[LoginResult] = mapped_column(LoginResult.column_type())
 
     user: Mapped[User | None] = relationship(User, foreign_keys=[user_id])
+
+
+class Purpose(Choice):
+    """What a token that is good once opens."""
+
+    reset = "reset", _l("A new password"), "mute"
+    code = "code", _l("The second step of signing in"), "mute"
+
+
+class OneTimeToken(Model):
+    """Something that opens once and not for long: a link for a new password, the second step of signing in.
+
+    The mail or the browser holds the token; here is only its hash. What an unknown account asked for is a row without
+    a person, so that asking costs the same.
+    """
+
+    __tablename__ = "one_time_token"
+    __table_args__ = (
+        Purpose.check("purpose"),
+        sa.UniqueConstraint("token_hash", name="uq_one_time_token_token_hash"),
+        sa.Index("ix_one_time_token_user", "user_id", "purpose", "made_at"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    purpose: Mapped[Purpose] = mapped_column(Purpose.column_type())
+    user_id: Mapped[int | None] = mapped_column(sa.ForeignKey("ab_user.id", ondelete="CASCADE"))
+    token_hash: Mapped[str | None] = mapped_column(sa.String(64), comment="SHA-256; null until the mail is made")
+    made_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, comment="UTC")
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime, comment="UTC")
+    used_at: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="UTC; used, or void")
+
+
+class SecondFactor(Model):
+    """两步验证: the secret that a person's phone makes codes from."""
+
+    __tablename__ = "second_factor"
+
+    user_id: Mapped[int] = mapped_column(sa.ForeignKey("ab_user.id", ondelete="CASCADE"), primary_key=True)
+    secret: Mapped[str] = mapped_column(sa.String(300), comment="encrypted with a key made from SECRET_KEY")
+    since: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="UTC; null: being set up, not asked for yet")
+    last_step: Mapped[int] = mapped_column(
+        sa.BigInteger, default=0, comment="half minutes since 1970 of the last code taken: no code is good twice"
+    )
+
+
+class RecoveryCode(Model):
+    """A code for the day the phone is lost; good once."""
+
+    __tablename__ = "recovery_code"
+    __table_args__ = (sa.UniqueConstraint("user_id", "code_hash", name="uq_recovery_code_user"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(sa.ForeignKey("second_factor.user_id", ondelete="CASCADE"))
+    code_hash: Mapped[str] = mapped_column(sa.String(64), comment="SHA-256")
+    used_at: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="UTC")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -30,14 +31,18 @@ from app.core.errors import BusinessError, NotYours
 from app.core.lifecycle import note_move
 from app.core.sentences import gettext as _
 from app.extensions import db
-from app.security import sessions
-from app.security.models import RoleProfile, Team, UserProfile
+from app.security import once, second_factor, sessions
+from app.security.models import Purpose, RoleProfile, Team, UserProfile
 from app.security.roles import SUPER_ADMIN
 
 ACCOUNT = re.compile(r"[\w.@-]{2,64}")
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 ON_NEW_PASSWORD: dict[str, Callable[[int], None]] = {}
 """What else ends with somebody's old password, by name; called with his id. Later domains register theirs."""
+
+
+class LinkIsDead(BusinessError):
+    """A mailed link was used, replaced or is too old."""
 
 
 class Mistake(BusinessError):
@@ -107,7 +112,8 @@ def create_user(
 ) -> User:
     """Make an account that may sign in.
 
-    `password` is checked by the rule; `hashed` is one that was hashed before (demo data, imports).
+    `password` is checked by the rule, and changed by its person at the first sign-in; `hashed` is one that was hashed
+    before (demo data, imports).
     Raises `Mistake` for an account name or e-mail somebody else has, `BusinessError` for other rules. Flushes.
     """
     if not ACCOUNT.fullmatch(account):
@@ -117,6 +123,7 @@ def create_user(
     roles = list(roles)
     _guard_granting(actor, before=set(), after=set(roles))
     manager: Any = current_app.appbuilder.sm  # type: ignore[attr-defined]
+    due = hashed is None
     if hashed is None:
         manager.check_password_rule(password or "", about=(account, first_name, last_name))
         hashed = manager.hash_password(password)
@@ -126,7 +133,7 @@ def create_user(
     )  # fmt: skip
     db.session.add(user)
     db.session.flush()
-    db.session.add(UserProfile(user_id=user.id, phone=phone, team=team, language=language))
+    db.session.add(UserProfile(user_id=user.id, phone=phone, team=team, language=language, password_due=due))
     db.session.flush()
     note_move(user, "create", actor=actor, changes=_differences({}, _facts(user)))
     return user
@@ -144,7 +151,7 @@ def change_user(
     active: bool,
     roles: Iterable[Role],
 ) -> None:
-    """Change an account as the users page does. Disabling it ends its sessions.
+    """Change an account as the users page does. Disabling it ends its sessions, and so does taking its last role.
 
     Nobody changes his own roles or his own active mark; only super admins touch super admins and grant their role;
     the last active super admin stays one. Raises `BusinessError`, `NotYours`, `Mistake`. Flushes.
@@ -168,6 +175,7 @@ def change_user(
     user.changed_on = utcnow().replace(tzinfo=None)
     user.changed_by_fk = actor.id if actor else None
     db.session.flush()
+    sessions.end_without_role()
     changes = _differences(before, _facts(user))
     if changes:
         note_move(user, "edit", actor=actor, changes=changes)
@@ -202,15 +210,41 @@ def end_sessions(user: User, *, actor: User | None) -> None:
 
 
 def reset_password(user: User, password: str, *, actor: User | None) -> None:
-    """Give an account another password, by the rule. Every session of it ends. Flushes."""
+    """Give an account another password, by the rule; if somebody else chose it, it is changed at the next sign-in.
+
+    Every session of the account ends. Flushes.
+    """
     _guard(actor, user)
-    _set_password(user, password)
+    _set_password(user, password, due=actor is None or actor.id != user.id)
     _end_what_the_old_one_opened(user)
     note_move(user, "reset_password", actor=actor)
 
 
+def set_forgotten_password(token: str, password: str, *, at: datetime) -> User:
+    """Choose another password with the token of a mailed link, which is used up. Every session of the account ends.
+
+    Raises `LinkIsDead` when the link opens nothing any more, `BusinessError` for the rule. Flushes.
+    """
+    user = once.holder(Purpose.reset, token, at=at)
+    if user is None or not once.use(Purpose.reset, token, at=at):
+        raise LinkIsDead(_("This link does not work any more: it is good once and not for long. Ask for another one."))
+    _set_password(user, password, due=False)
+    _end_what_the_old_one_opened(user)
+    note_move(user, "forgotten_password", actor=user)
+    return user
+
+
+def reset_second_factor(user: User, *, actor: User | None) -> None:
+    """Let somebody who lost his phone sign in with the password alone. `BusinessError` when it is off. Flushes."""
+    _guard(actor, user)
+    if not second_factor.switch_off(user, actor=actor):
+        raise BusinessError(_("This account has no second step."))
+
+
 def _end_what_the_old_one_opened(user: User, *, keep: str | None = None) -> None:
     sessions.end_all(user.id, "password", keep=keep)
+    for purpose in Purpose:
+        once.void(purpose, user.id, at=utcnow())
     for end in ON_NEW_PASSWORD.values():
         end(user.id)
 
@@ -224,7 +258,7 @@ def change_own_password(user: User, *, current: str, new: str, token: str) -> st
         raise Mistake(_("This is not your current password."), "current")
     if new == current:
         raise Mistake(_("Choose a password that differs from the current one."), "new")
-    _set_password(user, new)
+    _set_password(user, new, due=False)
     _end_what_the_old_one_opened(user, keep=token)
     fresh = sessions.renew(token)
     note_move(user, "change_password", actor=user)
@@ -241,10 +275,11 @@ def change_own_phone(user: User, phone: str | None) -> None:
         note_move(user, "edit", actor=user, changes=changes)
 
 
-def _set_password(user: User, password: str) -> None:
+def _set_password(user: User, password: str, *, due: bool) -> None:
     manager: Any = current_app.appbuilder.sm  # type: ignore[attr-defined]
     manager.check_password_rule(password, about=(user.username, user.first_name, user.last_name))
     user.password = manager.hash_password(password)
+    profile_of(user).password_due = due
     db.session.flush()
 
 
@@ -348,8 +383,9 @@ def change_role(
 ) -> None:
     """Change a role's labels, whether it counts, and its rights (None: leave them). Effective at the next request.
 
-    The super admin role is always active and holds every right. A role one holds oneself is changed by somebody
-    else, so that nobody gives himself rights; super admins hold every right anyway. Raises `BusinessError`. Flushes.
+    Deactivated, it ends the sessions of those who have no other. The super admin role is always active and holds
+    every right. A role one holds oneself is changed by somebody else, so that nobody gives himself rights; super
+    admins hold every right anyway. Raises `BusinessError`. Flushes.
     """
     _check_labels(label_zh, label_en, role)
     profile = _profile_of_role(role)
@@ -363,6 +399,8 @@ def change_role(
     profile.label_zh, profile.label_en, profile.active = label_zh, label_en, active
     changes = _put_rights(role, wanted)
     db.session.flush()
+    if not active:
+        sessions.end_without_role()
     after = {"label_zh": label_zh, "label_en": label_en, "active": active}
     changes = (_differences(before, after) or {}) | changes
     if changes:

@@ -1,4 +1,28 @@
-"""Passwords that everybody tries first, folded. Enough to stop the obvious; length does the rest."""
+"""Passwords that everybody tries first, and passwords that nobody chose."""
+
+from __future__ import annotations
+
+import secrets
+from functools import cache
+
+LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # nothing that is read for something else on paper
+
+
+def generate_password(*, groups: int = 4) -> str:
+    """A password nobody chose: groups of five characters, about 25 bits each."""
+    return "-".join("".join(secrets.choice(LETTERS) for _n in range(5)) for _group in range(groups))
+
+
+@cache
+def common() -> frozenset[str]:
+    """What is tried first: the 30,000 passwords people chose most, and what they choose here; folded.
+
+    The list is long, so it is read when the first password is to be checked.
+    """
+    from zxcvbn.frequency_lists import FREQUENCY_LISTS
+
+    return frozenset(FREQUENCY_LISTS["passwords"]) | OWN
+
 
 _WORDS = """
 password passw0rd p@ssw0rd qwertyuiop qwerty123 qwerty12345 qwertyuiop123 1q2w3e4r 1q2w3e4r5t 1qaz2wsx 1qaz2wsx3edc
@@ -13,7 +37,7 @@ wang123456 zhang123456 li123456789 huawei123 taobao123 alibaba123 weixin123 mima
 66666666 6666666666 iloveyou1314 company123 office123 summer2026 winter2026 spring2026 autumn2026 crm123456
 """.split()
 
-COMMON = frozenset(
+OWN = frozenset(
     _WORDS
     + ["0123456789", "1234567890", "9876543210", "0987654321", "12345678910", "123456789a", "123123123123"]
     + [f"{word}{year}" for word in ("password", "admin", "qwerty", "welcome") for year in range(1990, 2031)]

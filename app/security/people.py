@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable
 
 import sqlalchemy as sa
@@ -13,14 +12,8 @@ from app.core.sentences import gettext as _
 from app.extensions import db
 from app.security import operations
 from app.security.models import RoleProfile, Team
+from app.security.passwords import generate_password
 from app.security.roles import SUPER_ADMIN
-
-LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # nothing that is read for something else on paper
-
-
-def generate_password() -> str:
-    """A password nobody chose: four groups of five characters, about 99 bits."""
-    return "-".join("".join(secrets.choice(LETTERS) for _n in range(5)) for _group in range(4))
 
 
 def roles_by_code(codes: Iterable[str]) -> list[Role]:

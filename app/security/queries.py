@@ -21,7 +21,7 @@ from flask_appbuilder.security.sqla.models import (
 from app.core.nav import GROUPS
 from app.extensions import db
 from app.security.labels import COLUMNS, SCREENS, right_label, view_label
-from app.security.models import Team, UserProfile, UserSession
+from app.security.models import LoginEntry, Team, UserProfile, UserSession
 from app.security.seed import rights_of_screens
 
 
@@ -89,6 +89,12 @@ def last_seen(user_ids: Iterable[int]) -> dict[int, datetime]:
 def recent_sessions(user_id: int, limit: int = 10) -> list[UserSession]:
     """The account's latest sessions, newest first."""
     found = sa.select(UserSession).where(UserSession.user_id == user_id).order_by(UserSession.id.desc()).limit(limit)
+    return list(db.session.execute(found).scalars())
+
+
+def recent_logins(user_id: int, limit: int = 10) -> list[LoginEntry]:
+    """The account's latest entries of the login log, newest first: sign-ins, wrong passwords and codes, links."""
+    found = sa.select(LoginEntry).where(LoginEntry.user_id == user_id).order_by(LoginEntry.id.desc()).limit(limit)
     return list(db.session.execute(found).scalars())
 
 

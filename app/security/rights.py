@@ -79,6 +79,18 @@ def has_active_role(user_id: int) -> bool:
     return db.session.execute(active_roles_of(user_id).limit(1)).first() is not None
 
 
+def people_with_a_role() -> sa.Select[tuple[int]]:
+    """SELECT of the ids of everybody whom an active role, own or by group, grants something."""
+    disabled = sa.select(RoleProfile.role_id).where(~RoleProfile.active)
+    by_group = (
+        sa.select(assoc_user_group.c.user_id)
+        .join(assoc_group_role, assoc_group_role.c.group_id == assoc_user_group.c.group_id)
+        .where(assoc_group_role.c.role_id.not_in(disabled))
+    )
+    own = sa.select(assoc_user_role.c.user_id).where(assoc_user_role.c.role_id.not_in(disabled))
+    return sa.select(User.id).where(sa.or_(User.id.in_(own), User.id.in_(by_group)))
+
+
 def holders(right: str, view: str) -> sa.Select[tuple[int]]:
     """SELECT of the ids of active users who hold `right` on `view`, own or by group, through active roles."""
     granting = (

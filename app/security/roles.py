@@ -49,7 +49,8 @@ ROLES: tuple[SeededRole, ...] = (
             "DictionaryItem": _EDIT,
             "CalendarDay": _EDIT,
             "ServiceTarget": _EDIT,
-            "User": "can_list can_show can_add can_edit can_reset_password can_end_sessions menu",
+            "User": "can_list can_show can_add can_edit can_reset_password can_reset_second_factor"
+            " can_end_sessions menu",
             "Role": _EDIT,
             "Team": _EDIT,
             "JobRun": _SEE + " can_run can_preview",
@@ -57,6 +58,7 @@ ROLES: tuple[SeededRole, ...] = (
             "SyncRun": _SEE,
             "AuditEntry": "can_list can_show menu",
             "LoginEntry": "can_list menu",
+            "UserSession": "can_list menu",
         },
     ),
     SeededRole(

@@ -21,7 +21,7 @@ from app.core.clock import utcnow
 from app.core.unit import unit_of_work
 from app.extensions import db
 from app.security.models import LoginEntry, LoginResult, UserProfile, UserSession
-from app.security.rights import administers
+from app.security.rights import administers, people_with_a_role
 
 TOUCH_SECONDS = 60  # last-seen is written at most once a minute
 TRIES = 20  # simultaneous logins of one account that may lose against each other before we give up
@@ -155,6 +155,11 @@ def end_all(user_id: int, reason: str, *, keep: str | None = None) -> None:
     _end(which, reason, utcnow())
 
 
+def end_without_role() -> None:
+    """End the sessions of everybody whom no active role grants anything any more. Flushes; the caller commits."""
+    _end(UserSession.user_id.not_in(people_with_a_role()), "no_role", utcnow())
+
+
 def _end(which: Any, reason: str, at: datetime) -> None:
     db.session.execute(
         sa.update(UserSession)
@@ -238,4 +243,9 @@ def _touch(session_id: int, now: datetime) -> None:
 def note_login(account: str, result: LoginResult, *, user_id: int | None, ip: str | None) -> None:
     """Add a row to the login log. Commits."""
     with unit_of_work():
-        db.session.add(LoginEntry(account=account[:128], user_id=user_id, ip=ip, result=result))
+        add_entry(account, result, user_id=user_id, ip=ip)
+
+
+def add_entry(account: str, result: LoginResult, *, user_id: int | None, ip: str | None) -> None:
+    """Add a row to the login log, together with what it tells. Flushed by the caller, who commits."""
+    db.session.add(LoginEntry(account=account[:128], user_id=user_id, ip=ip, result=result))

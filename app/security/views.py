@@ -16,18 +16,20 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy.orm import joinedload, selectinload
 
 from app.core.format import NOTHING, listed, when
+from app.core.forms import CrmForm
 from app.core.nav import add as add_to_menu
+from app.core.scope import may
 from app.core.search import Active, Control
 from app.core.sentences import gettext as _
 from app.core.text import like
 from app.core.views import CrmView
 from app.extensions import db
-from app.security import door, fresh, operations, queries, throttle
+from app.security import door, fresh, operations, queries, second_factor, throttle
 from app.security.access import SEARCHED_NAMES, AllTeams, AllUsers
-from app.security.account_views import PreferencesView, ProfileView
+from app.security.account_views import PreferencesView, ProfileSecondFactorView, ProfileView
 from app.security.attempts import STALE, asked, attempt, me
 from app.security.forms import AccountForm, NewAccountForm, ResetPasswordForm
-from app.security.log_views import AuditEntryView, LoginEntryView
+from app.security.log_views import AuditEntryView, LoginEntryView, SessionView
 from app.security.login_views import CrmAuthView, PasswordView
 from app.security.models import Team, UserProfile
 from app.security.role_views import RoleView
@@ -55,7 +57,7 @@ class UserView(CrmView):
     add_title = _l("New user")
     edit_title = _l("Edit user")
     exclude_route_methods = {"download", "action", "action_post", "delete", "lookup"}
-    fresh_password = frozenset({"add", "edit", "reset_password", "end_sessions"})
+    fresh_password = frozenset({"add", "edit", "reset_password", "reset_second_factor", "end_sessions"})
     fresh_password_first = frozenset({"add", "reset_password"})  # a new password typed there is never kept
     label_columns = {
         "full_name": _l("Full name"),
@@ -128,6 +130,7 @@ class UserView(CrmView):
         page = super().show_page(record)
         page["steps"] = self.moves(record)
         page["sessions"] = queries.recent_sessions(record.id, 5) if self.allows("end_sessions") else None
+        page["logins"] = queries.recent_logins(record.id) if may("can_list", "LoginEntry") else None
         return page
 
     def moves(self, record: Any) -> list[Move]:
@@ -136,6 +139,8 @@ class UserView(CrmView):
         if self.may_edit(record):
             if self.allows("reset_password"):
                 found.append(RESET_PASSWORD)
+            if self.allows("reset_second_factor") and second_factor.is_on(record.id):
+                found.append(RESET_SECOND_FACTOR)
             if self.allows("end_sessions"):
                 found.append(END_SESSIONS)
         return found
@@ -208,14 +213,22 @@ class UserView(CrmView):
         return self._move(
             RESET_PASSWORD, user, form,
             lambda: operations.reset_password(user, form.password.data, actor=me()),
-            done=_("The password is changed. Every session of this account has ended."),
+            done=_("The password is changed. Every session of this account has ended. At the next sign-in its person "
+                   "chooses another one."),
+        )  # fmt: skip
+
+    @expose("/reset_second_factor/<pk>", methods=["GET", "POST"])
+    @has_access
+    def reset_second_factor(self, pk: Any) -> Any:
+        user = self.load(pk)
+        return self._move(
+            RESET_SECOND_FACTOR, user, CrmForm(), lambda: operations.reset_second_factor(user, actor=me()),
+            done=_("The second step is switched off. The password alone signs this account in."),
         )  # fmt: skip
 
     @expose("/end_sessions/<pk>", methods=["GET", "POST"])
     @has_access
     def end_sessions(self, pk: Any) -> Any:
-        from app.core.forms import CrmForm
-
         user = self.load(pk)
         return self._move(
             END_SESSIONS, user, CrmForm(), lambda: operations.end_sessions(user, actor=me()),
@@ -244,6 +257,7 @@ class UserView(CrmView):
 
 
 RESET_PASSWORD = Move("reset_password", _l("Reset password"), "key")
+RESET_SECOND_FACTOR = Move("reset_second_factor", _l("Switch off the second step"), "shield-lock", "danger")
 END_SESSIONS = Move("end_sessions", _l("End sessions"), "logout", "danger")
 
 
@@ -304,7 +318,8 @@ def register_security_views(manager: Any) -> None:
     manager.auth_view = appbuilder.add_view_no_menu(CrmAuthView)
     profile = appbuilder.add_view_no_menu(ProfileView)
     appbuilder.add_view_no_menu(PreferencesView)
-    throttle.install(manager.limiter, manager.auth_view, appbuilder.add_view_no_menu(PasswordView), profile)
+    second = appbuilder.add_view_no_menu(ProfileSecondFactorView)
+    throttle.install(manager.limiter, manager.auth_view, appbuilder.add_view_no_menu(PasswordView), profile, second)
     door.install(current_app)
     fresh.install(current_app)
 
@@ -315,4 +330,5 @@ def register_admin_views(appbuilder: Any) -> None:
     add_to_menu(appbuilder, RoleView, group="system", icon="shield-lock", label=_l("Roles and rights"))
     add_to_menu(appbuilder, TeamView, group="system", icon="users-group", label=_l("Teams"))
     add_to_menu(appbuilder, AuditEntryView, group="system", icon="history", label=_l("Change log"))
+    add_to_menu(appbuilder, SessionView, group="system", icon="user-check", label=_l("Who is signed in"))
     add_to_menu(appbuilder, LoginEntryView, group="system", icon="key", label=_l("Login log"))

@@ -56,6 +56,13 @@ def fill(*, lead: User, manager: User, size: int = 1) -> None:
         builders.team() if number else team
         builders.user()
         builders.role()
+        person = builders.user()
+        builders.user_session(user=person)
+        builders.one_time_token(user=person)
+        builders.second_factor(user=person)
+        builders.recovery_code(user=person)
+        for result in LoginResult:
+            builders.login_entry(user=person, result=result)
         note_login("li", LoginResult.success, user_id=lead.id, ip="127.0.0.1")
         with unit_of_work():
             note_move(customer, "edit", actor=lead, changes={"name": ["旧名", "新名"]})

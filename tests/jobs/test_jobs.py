@@ -196,12 +196,14 @@ def test_the_sweep_removes_what_ended_more_than_thirty_days_ago(db, wang, li, zh
                 token_hash=f"{person.id:064}", user_id=person.id, expires_at=expires, ended_at=ended, idle_seconds=60
             )
         )
+    for hours in (23, 25):
+        builders.one_time_token(user=wang, expires_at=now - timedelta(hours=hours))
     db.session.add_all(
         [Heartbeat(part="gone", seen_at=now - timedelta(days=31)), Heartbeat(part="worker", seen_at=now)]
     )
     db.session.commit()
 
-    assert session_sweep.run(PERIOD) == {"sessions": 2, "heartbeats": 1, "runs": 0}
+    assert session_sweep.run(PERIOD) == {"sessions": 2, "tokens": 1, "heartbeats": 1, "runs": 0}
     assert {row.user_id for row in rows(UserSession)} == {li.id, chen.id}
     assert set(parts()) == {"worker"}
     assert session_sweep.run(PERIOD) is None

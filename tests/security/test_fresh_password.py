@@ -9,10 +9,12 @@ from flask_appbuilder.security.sqla.models import Role, User
 from werkzeug.security import generate_password_hash
 
 from app.handover.views import HandoverView
+from app.security import fresh
 from app.security.models import LoginEntry, LoginResult, UserSession
 from app.security.role_views import RoleView
 from app.security.views import UserView
 from tests import builders
+from tests.conformance.house import routes
 from tests.security.conftest import signed_in
 from tests.support import PASSWORD, rows, text_of
 
@@ -124,7 +126,8 @@ def test_every_change_of_accounts_roles_and_owners_is_asked(app, clock, sign_in,
     ids = {"UserView": wang.id, "RoleView": role.id, "HandoverView": wang.id}
     found, before = changes(app), [(row.id, row.changed_on) for row in rows(User)]
     assert {endpoint for endpoint, _address in found} == {
-        "UserView.add", "UserView.edit", "UserView.reset_password", "UserView.end_sessions",
+        "UserView.add", "UserView.edit", "UserView.end_sessions",
+        "UserView.reset_password", "UserView.reset_second_factor",
         "RoleView.add", "RoleView.edit", "RoleView.delete",
         "HandoverView.confirm", "HandoverView.undo", "HandoverView.disable",
     }  # fmt: skip
@@ -136,6 +139,36 @@ def test_every_change_of_accounts_roles_and_owners_is_asked(app, clock, sign_in,
     assert not_asked == []
     assert [(row.id, row.changed_on) for row in rows(User)] == before
     assert role.id in [row.id for row in rows(Role)]
+
+
+def test_whatever_takes_many_records_away_or_removes_them_for_good_is_asked(app):
+    """By the right it needs: an export or a purge that forgets to ask is named here, whichever domain it stands in."""
+    takes = re.compile(r"can_(export|purge|download_all)")
+    harmless = {"stop_mail"}  # ends a mail of one's own
+    found = [
+        (route.endpoint, fresh.wanted(route.view, route.endpoint.partition(".")[2], "POST"))
+        for route in routes(app)
+        if route.right and takes.match(route.right[0]) and "POST" in route.methods
+        if route.endpoint.partition(".")[2] not in harmless
+    ]
+    assert {asks for _endpoint, asks in found} == {True}, found
+    assert {"LedgerReportView.export", "LedgerReportView.mail"} <= {endpoint for endpoint, _asks in found}
+
+
+def test_an_export_waits_for_the_password(clock, sign_in, li):
+    browser = sign_in(li)
+    sent = {"format": "csv", "period": "2026-10"}
+    assert browser.post("/reports/churn-ledger/export", sent).mimetype == "text/csv"
+    clock.forward(minutes=15)
+
+    answer = browser.post(
+        "/reports/churn-ledger/export", sent, headers={"Referer": "http://localhost/reports/churn-ledger/"}
+    )
+
+    assert asked(answer)
+    assert (of(answer, "next"), of(answer, "waits")) == ("/reports/churn-ledger/", "pressed")
+    assert browser.post(answer.location, {"password": PASSWORD}).location == "/reports/churn-ledger/"
+    assert browser.post("/reports/churn-ledger/export", sent).mimetype == "text/csv"
 
 
 def test_no_mark_names_a_method_that_is_gone(app):

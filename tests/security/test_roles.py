@@ -9,7 +9,7 @@ from app.core.models import AuditEntry
 from app.core.unit import unit_of_work
 from app.security import operations
 from app.security.labels import COLUMNS, RIGHT_LABELS, VIEW_LABELS, right_label, view_label
-from app.security.models import GrantOffer, RoleProfile
+from app.security.models import GrantOffer, RoleProfile, UserSession
 from app.security.people import roles_by_code
 from app.security.queries import rights_table
 from app.security.rights import holders, holds, rights_of
@@ -158,13 +158,20 @@ def test_a_right_taken_away_is_gone_at_the_next_request(sign_in, admin, wang):
     assert his.get("/customers/list/").status_code == 200
 
 
-def test_an_inactive_role_grants_nothing_from_the_next_request_on(sign_in, admin, wang):
-    his, browser = sign_in(wang), sign_in(admin)
+def test_an_inactive_role_grants_nothing_and_ends_the_sessions_of_who_has_no_other(sign_in, admin, wang, zhao, li):
+    """With no other role: signed out at once. With another one: the session goes on with that one's rights."""
+    zhao.roles = [*zhao.roles, role("executive")]
+    builders.db.session.commit()
+    his, hers, leads, browser = sign_in(wang), sign_in(zhao), sign_in(li), sign_in(admin)
     manager = role("account_manager")
 
     browser.post(f"/roles/edit/{manager.id}", form_of(browser, manager, active=None))
 
-    assert his.get("/customers/list/").status_code == 403
+    page = his.get("/customers/list/", follow_redirects=True)
+    assert "Your account has no active role any more, so this session ended." in text_of(page)
+    assert [s.end_reason for s in rows(UserSession, UserSession.user_id == wang.id)] == ["no_role"]
+    assert (hers.get("/customers/list/").status_code, hers.get("/dashboard/").status_code) == (403, 200)
+    assert leads.get("/customers/list/").status_code == 200
     assert rights_of(wang.id) == frozenset()
     assert wang.id not in [u for (u,) in builders.db.session.execute(holders("can_be_assigned", "Customer"))]
 

@@ -8,6 +8,7 @@ from app.core.models import AuditEntry
 from app.core.unit import unit_of_work
 from app.security import operations, people, sessions
 from app.security.models import UserProfile, UserSession
+from app.security.passwords import generate_password
 from app.security.people import roles_by_code
 from tests import builders
 from tests.security.conftest import signed_in
@@ -481,7 +482,7 @@ def test_the_first_administrator_of_an_empty_database_gets_a_password_to_be_read
 
 
 def test_generated_passwords_differ_and_obey_the_rule(app, db):
-    made = {people.generate_password() for _n in range(50)}
+    made = {generate_password() for _n in range(50)}
 
     assert len(made) == 50
     for password in made:
