@@ -82,6 +82,12 @@ COLUMNS: dict[str, Any] = {
 RIGHT_LABELS: dict[str, Any] = COLUMNS | {
     "can_export": _l("Take away as a file"),
     "can_see_all": _l("See everybody's, not only one's own"),
+    "can_see_phone": _l("Phone numbers of one's own"),
+    "can_see_any_phone": _l("Everybody's phone numbers"),
+    "can_see_bank_account": _l("Bank accounts of one's own"),
+    "can_see_any_bank_account": _l("Everybody's bank accounts"),
+    "can_see_tax_no": _l("Tax numbers of one's own"),
+    "can_see_any_tax_no": _l("Everybody's tax numbers"),
     "can_edit_any": _l("Change everybody's"),
     "can_delete_any": _l("Delete everybody's"),
     "can_assign": _l("Assign"),

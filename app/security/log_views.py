@@ -72,17 +72,17 @@ class AuditEntryView(ReadOnlyView):
     def show_page(self, record: Any) -> dict[str, Any]:
         page = super().show_page(record)
         page["title"] = _("Entry of the change log")
-        page["opens"] = view = self._view_of(record)
-        page["changes"] = changes.told(view, record.changes) if view else []
-        page["record_url"] = view.show_url(view.scope.find(record.record_id)) if view else None
+        view, about = self._opens(record)
+        page["opens"] = view
+        page["changes"] = changes.told(view, record.changes, about) if view else []
+        page["record_url"] = view.show_url(about) if view else None
         return page
 
-    def _view_of(self, entry: Any) -> Any:
-        """The screen of the entry's record if the reader may open that very record, else None."""
+    def _opens(self, entry: Any) -> tuple[Any, Any]:
+        """The screen of the entry's record and the record, if the reader may open that very record, else nothing."""
         view = views_by_table().get(entry.record_type)
-        if view is None or not view.allows("show") or view.scope.find(entry.record_id) is None:
-            return None
-        return view
+        record = view.scope.find(entry.record_id) if view is not None and view.allows("show") else None
+        return (view, record) if record is not None else (None, None)
 
 
 class LoginEntryView(ReadOnlyView):

@@ -106,6 +106,10 @@ class UserView(CrmView):
             criteria.append(User.id.in_(held))
         return criteria
 
+    def protects(self, name: str) -> str | None:
+        """The number is a column of the profile; the history and the forms call it `phone`."""
+        return super().protects("profile.phone" if name == "phone" else name)
+
     def _loads(self, columns: list[str]) -> list[Any]:
         return [
             selectinload(User.profile).joinedload(UserProfile.team),
@@ -157,6 +161,8 @@ class UserView(CrmView):
             form.stamp.data = operations.stamp_of_user(record)
         if record.id == g.user.id:  # nobody changes his own roles or disables himself
             del form.roles, form.active
+        if profile and profile.phone and not self.sees_field("phone", record):
+            del form.phone
         return form
 
     @expose("/add", methods=["GET", "POST"])
@@ -192,7 +198,8 @@ class UserView(CrmView):
         def change() -> None:
             operations.change_user(
                 record, actor=me(), last_name=form.last_name.data, first_name=form.first_name.data,
-                email=form.email.data, phone=form.phone.data, team=form.team.data,
+                email=form.email.data, team=form.team.data,
+                phone=form.phone.data if "phone" in form else record.profile.phone,
                 active=form.active.data if "active" in form else bool(record.active),
                 roles=form.roles.data if "roles" in form else record.roles,
             )  # fmt: skip
