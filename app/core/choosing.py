@@ -19,8 +19,9 @@ class Choices:
     """What one relation may point to.
 
     `model` and `where` bound the rows (the reader's scope included); `search` are the text columns a term is
-    looked for in, or a function giving its WHERE; `remote` says whether the browser always asks for a page at a time. Other lists are shown whole as
-    long as they are short. `text` is what a row reads as, `loads` the loader options of what it reads.
+    looked for in, or a function giving its WHERE; `remote` says whether the browser always asks for a page at a
+    time. Other lists are shown whole as long as they are short. `text` is what a row reads as, `loads` the loader
+    options of what it reads.
     """
 
     def __init__(

@@ -124,7 +124,7 @@ class CrmView(TakesSteps, ModelView):
         return kind_of(self.datamodel.obj, name)
 
     def rights_of_fields(self) -> builtins.list[str]:
-        """The rights that show this screen's protected fields; of one's own records only where a record is somebody's."""
+        """The rights that show this screen's protected fields; of one's own only where a record is somebody's."""
         pages = (("list", self.list_columns), ("show", self.show_columns), ("edit", self.edit_columns))
         there = {self.protects(c) for page, columns in pages if page not in self.exclude_route_methods for c in columns}
         owned = self.scope.is_own.__func__ is not RowScope.is_own.__func__  # type: ignore[attr-defined]

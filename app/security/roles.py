@@ -50,7 +50,8 @@ ROLES: tuple[SeededRole, ...] = (
             "DictionaryItem": _EDIT,
             "CalendarDay": _EDIT,
             "ServiceTarget": _EDIT,
-            "User": "can_list can_show can_add can_edit can_reset_password can_end_sessions can_see_any_phone menu",
+            "User": "can_list can_show can_add can_edit can_reset_password can_end_sessions can_give_any_role"
+            " can_see_any_phone menu",
             "Role": _EDIT,
             "Team": _EDIT,
             "JobRun": _SEE + " can_run can_preview",

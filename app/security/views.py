@@ -13,7 +13,7 @@ from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_appbuilder.security.decorators import has_access
 from flask_appbuilder.security.sqla.models import Role, User, assoc_user_role
 from flask_babel import lazy_gettext as _l
-from sqlalchemy.orm import joinedload, selectinload
+from sqlalchemy.orm import selectinload
 
 from app.core.format import NOTHING, listed, when
 from app.core.nav import add as add_to_menu
@@ -55,6 +55,7 @@ class UserView(CrmView):
     add_title = _l("New user")
     edit_title = _l("Edit user")
     exclude_route_methods = {"download", "action", "action_post", "delete", "lookup"}
+    extra_rights = ("can_give_any_role",)
     fresh_password = frozenset({"add", "edit", "reset_password", "end_sessions"})
     fresh_password_first = frozenset({"add", "reset_password"})  # a new password typed there is never kept
     label_columns = {
@@ -85,7 +86,7 @@ class UserView(CrmView):
 
     def list_page(self) -> dict[str, Any]:
         page = super().list_page()
-        search, roles = page["search"], {str(role.id): str(role) for role in _roles()}
+        search, roles = page["search"], {str(role.id): str(role) for role in queries.all_roles()}
         name, role = asked("name"), asked("role")
         search.controls.insert(0, Control("name", _("Full name"), "text", name))
         search.controls.append(Control("role", _("Role"), "select", role, options=list(roles.items())))
@@ -295,10 +296,6 @@ class TeamView(CrmView):
 
     def change_record(self, record: Any) -> None:
         operations.check_team(record)
-
-
-def _roles() -> list[Role]:
-    return list(db.session.execute(sa.select(Role).options(joinedload(Role.profile)).order_by(Role.id)).scalars())
 
 
 def _number(text: str) -> int:
