@@ -63,6 +63,7 @@ SCREENS: dict[str, dict[str, Any]] = {
         "Delivery": _l("Sent messages"),
         "AuditEntry": _l("Change log"),
         "LoginEntry": _l("Login log"),
+        "RecordAccess": _l("Who can see a record"),
     },
 }
 

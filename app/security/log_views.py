@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import current_app
+from flask import abort, current_app, render_template, url_for
+from flask_appbuilder import BaseView, expose
 from flask_appbuilder.models.sqla.interface import SQLAInterface
+from flask_appbuilder.security.decorators import has_access
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from app.core.history import ACTIONS
 from app.core.models import AuditEntry
-from app.core.scope import scope_for
+from app.core.scope import may, row_id, scope_for
 from app.core.search import Active, Control
 from app.core.views import CrmView, ReadOnlyView
+from app.extensions import db
 from app.security import changes
 from app.security.access import all_users
 from app.security.attempts import asked
 from app.security.labels import view_label
 from app.security.models import LoginEntry
+from app.security.seeing import who_sees
 
 
 class AuditEntryView(ReadOnlyView):
@@ -107,6 +111,41 @@ class LoginEntryView(ReadOnlyView):
     order_columns = ["at"]
     base_order = ("at", "desc")
     choices = {"user": all_users}
+
+
+class RecordAccessView(BaseView):
+    """谁能看到: for any record, everybody with an account, whether he sees it, and why. Opened from the record."""
+
+    route_base = "/who-sees"
+    class_permission_name = "RecordAccess"
+    default_view = "show"
+
+    @expose("/<table>/<pk>", methods=["GET"])
+    @has_access
+    def show(self, table: str, pk: Any) -> Any:
+        view, number = views_by_table().get(table), row_id(pk)
+        record = db.session.get(view.datamodel.obj, number) if view is not None and number is not None else None
+        if record is None:
+            abort(404)
+        opens = view.allows("show") and view.scope.find(number) is not None
+        return render_template(
+            "security/who_sees.html",
+            title=_("Who can see this record"),
+            # Whoever may not open the record learns nothing of what stands in it.
+            record=f"{record_kind(table)} · {record}" if opens else f"{record_kind(table)} {record.id}",
+            record_url=view.show_url(record) if opens else None,
+            sights=who_sees(view, record, views_by_table().get),
+            view=self,
+            appbuilder=self.appbuilder,
+            base_template=self.appbuilder.base_template,
+        )
+
+
+def who_sees_url(table: str, pk: int | None) -> str | None:
+    """Where it says who can see this record; None for those who may not know, and for what has no screen."""
+    if pk is None or not may("can_show", "RecordAccess") or table not in views_by_table():
+        return None
+    return url_for("RecordAccessView.show", table=table, pk=pk)
 
 
 def views_by_table() -> dict[str, Any]:

@@ -59,6 +59,7 @@ ROLES: tuple[SeededRole, ...] = (
             "SyncRun": _SEE,
             "AuditEntry": "can_list can_show menu",
             "LoginEntry": "can_list menu",
+            "RecordAccess": "can_show",
         },
     ),
     SeededRole(

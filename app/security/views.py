@@ -27,7 +27,7 @@ from app.security.access import SEARCHED_NAMES, AllTeams, AllUsers
 from app.security.account_views import PreferencesView, ProfileView
 from app.security.attempts import STALE, asked, attempt, me
 from app.security.forms import AccountForm, NewAccountForm, ResetPasswordForm
-from app.security.log_views import AuditEntryView, LoginEntryView
+from app.security.log_views import AuditEntryView, LoginEntryView, RecordAccessView, who_sees_url
 from app.security.login_views import CrmAuthView, PasswordView
 from app.security.models import Team, UserProfile
 from app.security.role_views import RoleView
@@ -320,3 +320,5 @@ def register_admin_views(appbuilder: Any) -> None:
     add_to_menu(appbuilder, TeamView, group="system", icon="users-group", label=_l("Teams"))
     add_to_menu(appbuilder, AuditEntryView, group="system", icon="history", label=_l("Change log"))
     add_to_menu(appbuilder, LoginEntryView, group="system", icon="key", label=_l("Login log"))
+    appbuilder.add_view_no_menu(RecordAccessView)
+    current_app.jinja_env.globals["who_sees_url"] = who_sees_url

@@ -1,0 +1,99 @@
+"""Nobody gets what is not his: thousands of questions, each with the answer that was agreed on. See probes.py."""
+
+from __future__ import annotations
+
+import pytest
+from flask_appbuilder.security.sqla.models import User
+
+from app.core.unit import set_writing
+from app.extensions import db
+from tests.conformance import probes
+from tests.conformance.probes import FOREIGN, KEPT_FROM, WHO, Asker
+from tests.support import rows
+
+
+@pytest.fixture
+def asked(app, world):
+    """Rows of two managers, somebody for every column of the ledger, and how many were asked."""
+    with app.app_context():
+        cast = {user.username: user for user in rows(User)}
+        ids = probes.fill(lead=cast["li"], manager=cast["wang"], other=cast["zhao"])
+        people = dict(zip(WHO, (None, "admin", "sysadmin", "li", "wang", "wang", "chen"), strict=True))
+        askers = {}
+        for who, name in people.items():
+            askers[who] = askers.get("account_manager") if who == "sharing_manager" else Asker(app, cast.get(name))
+        db.session.commit()
+        db.session.remove()
+    with world.as_it_is_now():
+        yield ids, askers
+        set_writing(False)
+
+
+@pytest.fixture
+def ask(app, world, asked):
+    """Ask one question as somebody; whatever was written is put back before the next one."""
+    _ids, askers = asked
+
+    def one(who, method, url, kept=None):
+        app.config["LIUKE_CUSTOMERS_SHARED"] = "all" if who in ("sharing_manager",) else "own"
+        status, body = askers[who].ask(method, url)
+        if world.touched - {"audit_entry"}:
+            with app.app_context():
+                world.put_back()
+        for limiter in app.extensions.get("limiter", ()) if method == "POST" else ():
+            limiter.reset()
+        words = KEPT_FROM.get(who, ()) if kept is None else kept
+        return status, [word for word in words if word.encode() in body]
+
+    return one
+
+
+def test_every_address_answers_everybody_as_agreed(app, ask, asked, pytestconfig):
+    found, leaks, count = {}, [], 0
+    for probe in probes.probes(app, asked[0]):
+        for who in WHO:
+            status, told = ask(who, probe.method, probe.url)
+            found.setdefault(probe[:3], {})[who] = status
+            count += 1
+            leaks += [f"{who} {probe.method} {probe.url}: {word}" for word in told]
+            leaks += [f"{who} {probe.method} {probe.url}: {status}"] if status >= 500 else []
+    assert leaks == []
+    assert count > 4000
+    if pytestconfig.getoption("--write-ledgers"):
+        probes.write(found)
+    agreed = probes.read()
+    different = {
+        f"{who} {' '.join(key)}": (agreed.get(key, {}).get(who), found.get(key, {}).get(who))
+        for key in {*agreed, *found}
+        for who in WHO
+        if agreed.get(key, {}).get(who) != found.get(key, {}).get(who)
+    }
+    assert different == {}, "(agreed, found): see tests/conformance/probes.py"
+
+
+def test_no_address_takes_another_method(app, ask):
+    wrong, count = [], 0
+    for method, url in probes.other_methods(app):
+        for who in WHO:
+            count += 1
+            status, told = ask(who, method, url)
+            if status not in (404, 405) or told:
+                wrong.append(f"{who} {method} {url}: {status} {told}")
+    assert wrong == []
+    assert count > 1000
+
+
+def test_filters_orders_and_choices_tell_nobody_what_he_may_not_see(app, ask, asked):
+    wrong, count = [], 0
+    for url, number in probes.questions(app, asked[0]):
+        for who in WHO:
+            count += 1
+            hidden = KEPT_FROM.get(who, ())
+            # Who may not see a number does not find its row by it either.
+            kept = {*hidden, FOREIGN} if number and who == "sharing_manager" else hidden
+            status, told = ask(who, "GET", url, kept)
+            told = [word for word in told if f"={word}" not in url]
+            if status >= 500 or told:
+                wrong.append(f"{who} {url}: {status} {told}")
+    assert wrong == []
+    assert count > 1000
