@@ -31,6 +31,7 @@ from app.security.labels import (
     FIELDS,
     LIKE,
     OWN,
+    RIGHT_LABELS,
     SCREENS,
     SEE,
     SHARED,
@@ -101,7 +102,7 @@ def _screen(view: str, permissions: set[str]) -> Screen:
         if of_any in permissions
     ]
     shown = {right for _label, rights in fields for right, _words in rights}
-    moves = sorted(permissions - SEE.keys() - COLUMNS.keys() - shown - {ALL_ROWS})
+    moves = sorted(permissions - SEE.keys() - COLUMNS.keys() - shown - {ALL_ROWS}, key=_place)
     return Screen(
         view,
         view_label(view),
@@ -112,6 +113,12 @@ def _screen(view: str, permissions: set[str]) -> Screen:
         narrow_rows(view, ALL_ROWS in permissions),
         ALL_ROWS in permissions,
     )
+
+
+def _place(permission: str) -> tuple[int, str]:
+    """Moves stand in the order of their names in labels.py."""
+    known = list(RIGHT_LABELS)
+    return (known.index(permission) if permission in known else len(known), permission)
 
 
 def narrow_rows(view: str, all_rows: bool) -> Any:

@@ -28,6 +28,7 @@ from app.security.queries import held_roles, narrow_rows
 from app.security.rights import rights_of
 
 WIDEN = ("can_see_all", "can_search_archive", "can_act_for_absent")  # rights that show more rows than one's own
+OWNERS = ("owner", "assignee", "created_by", "accepted_by", "to")  # relations that make a record somebody's
 PARENTS = ("customer", "opportunity", "ticket", "case", "order", "handover")  # relations whose owner counts for a row
 
 
@@ -115,7 +116,7 @@ def _naming(person: User, view: Any, record: Any) -> list[str]:
     return [
         str(view.label_columns[relation.key])
         for relation in sa.inspect(type(record)).relationships
-        if relation.mapper.class_ is User and relation.key in view.label_columns
+        if relation.key in OWNERS and relation.key in (*view.list_columns, *view.show_columns)
         if getattr(record, relation.key) is person
     ]
 

@@ -135,7 +135,7 @@ def other_methods(app: Flask) -> Iterator[tuple[str, str]]:
     for route in routes(app):
         taken.setdefault(re.sub(r"<(?:\w+:)?(\w+)>", "1", route.url), set()).update(route.methods)
     for url, methods in taken.items():
-        yield from ((method, url) for method in ("GET", "POST", "PUT", "DELETE") if method not in methods)
+        yield from ((method, url) for method in ("GET", "POST", "PUT") if method not in methods)
 
 
 def questions(app: Flask, ids: Ids) -> Iterator[tuple[str, bool]]:
