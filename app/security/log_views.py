@@ -125,7 +125,7 @@ class RecordAccessView(BaseView):
     def show(self, table: str, pk: Any) -> Any:
         view, number = views_by_table().get(table), row_id(pk)
         record = db.session.get(view.datamodel.obj, number) if view is not None and number is not None else None
-        if record is None:
+        if view is None or record is None:
             abort(404)
         opens = view.allows("show") and view.scope.find(number) is not None
         return render_template(
