@@ -10,6 +10,8 @@ import sqlite3
 import sys
 import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,7 @@ class World:
         self.var.chmod(0o755)  # PostgreSQL runs under an account of its own when we are root
         self.touched: set[str] = set()
         self.everything = False
+        self.schema = "pristine"  # of PostgreSQL, where the remembered rows are
         self.app: Any = None  # once a test asked for it
         self._server: Any = None
         self._scratch: list[str] = []
@@ -133,6 +136,25 @@ class World:
             self._remember_postgresql(engine)
         self.touched.clear()
 
+    @contextmanager
+    def as_it_is_now(self) -> Iterator[None]:
+        """Inside the block `put_back` returns to the database as it is at its start; outside to what it was before."""
+        written, before = set(self.touched), {name: getattr(self, name, None) for name in ("pristine", "sequences")}
+        schema, self.schema = self.schema, "as_it_is_now"
+        self.remember(self.engine)
+        try:
+            yield
+        finally:
+            if self.database == "sqlite":
+                self.pristine.close()
+            else:
+                with self.engine.begin() as connection:
+                    connection.exec_driver_sql(f"DROP SCHEMA {self.schema} CASCADE")
+            self.schema = schema
+            for name, value in before.items():
+                setattr(self, name, value)
+            self.touched |= written
+
     def _remember_postgresql(self, engine: sa.Engine) -> None:
         engine.dispose()  # a database is copied only while nobody uses it
         self.template = str(sa.make_url(self.scratch_database(template=str(engine.url.database))).database)
@@ -157,9 +179,9 @@ class World:
                 ).all()
                 for last, called in connection.exec_driver_sql(f'SELECT last_value, is_called FROM "{name}"')
             ]
-            connection.exec_driver_sql("CREATE SCHEMA pristine")
+            connection.exec_driver_sql(f"CREATE SCHEMA {self.schema}")
             for table in self.tables:
-                connection.exec_driver_sql(f'CREATE TABLE pristine."{table}" AS TABLE public."{table}"')
+                connection.exec_driver_sql(f'CREATE TABLE {self.schema}."{table}" AS TABLE public."{table}"')
 
     def put_back(self) -> None:
         """Return the database to what was remembered, if anything was written since."""
@@ -185,7 +207,7 @@ class World:
             if self.superuser:  # without the foreign keys' triggers one table can be put back alone
                 connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
             script = [f'DELETE FROM public."{table}"' for table in reversed(tables)]
-            script += [f'INSERT INTO public."{table}" TABLE pristine."{table}"' for table in tables]
+            script += [f'INSERT INTO public."{table}" TABLE {self.schema}."{table}"' for table in tables]
             script += [f"SELECT setval('\"{n}\"', {last}, {called})" for n, last, called in self.sequences]
             connection.exec_driver_sql("; ".join(script))
 

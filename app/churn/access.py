@@ -10,6 +10,7 @@ from flask_appbuilder.security.sqla.models import User
 from app.churn.models import ChurnCase, RetentionMeasure
 from app.core.choosing import Choices
 from app.core.scope import RowScope, may, reader_id
+from app.customers.access import found_by
 from app.customers.models import Customer, CustomerStatus
 from app.security.access import People
 
@@ -74,9 +75,7 @@ def customers_to_choose() -> Choices:
             sa.select(ChurnCase.id).where(ChurnCase.customer_id == Customer.id, VisibleChurnCases.criterion()).exists()
         )
 
-    return Choices(
-        Customer, where=where, search=(Customer.search_key,), order=(Customer.name, Customer.id), folded=True
-    )
+    return Choices(Customer, where=where, search=found_by, order=(Customer.name, Customer.id))
 
 
 def owners_to_choose() -> Choices:

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.core.scope import row_id
-from app.core.text import fold, like
+from app.core.text import like
 from app.extensions import db
 
 PAGE = 20
@@ -19,8 +19,9 @@ class Choices:
     """What one relation may point to.
 
     `model` and `where` bound the rows (the reader's scope included); `search` are the text columns a term is
-    looked for in; `remote` says whether the browser always asks for a page at a time. Other lists are shown whole as
-    long as they are short. `text` is what a row reads as, `loads` the loader options of what it reads.
+    looked for in, or a function giving its WHERE; `remote` says whether the browser always asks for a page at a
+    time. Other lists are shown whole as long as they are short. `text` is what a row reads as, `loads` the loader
+    options of what it reads.
     """
 
     def __init__(
@@ -28,15 +29,14 @@ class Choices:
         model: Any,
         *,
         where: Callable[[], sa.ColumnElement[bool]],
-        search: tuple[Any, ...],
+        search: tuple[Any, ...] | Callable[[str], sa.ColumnElement[bool]],
         order: tuple[Any, ...],
         remote: bool = True,
-        folded: bool = False,
         text: Callable[[Any], str] = str,
         loads: tuple[Any, ...] = (),
     ) -> None:
         self.model, self.where, self.search, self.order = model, where, search, order
-        self.remote, self.folded, self.text, self.loads = remote, folded, text, loads
+        self.remote, self.text, self.loads = remote, text, loads
 
     def _select(self) -> sa.Select[Any]:
         return sa.select(self.model).where(self.where()).options(*self.loads)
@@ -63,9 +63,11 @@ class Choices:
         """One page of choices that hold `term`, and whether there are more."""
         query = self._select()
         if term:
-            wanted = like(fold(term) if self.folded else term.lower())
-            query = query.where(
-                sa.or_(*((c if self.folded else sa.func.lower(c)).like(wanted, escape="\\") for c in self.search))
-            )
+            query = query.where(self.search(term) if callable(self.search) else self._holds(term, self.search))
         rows = list(db.session.execute(query.order_by(*self.order).offset(page * PAGE).limit(PAGE + 1)).scalars())
         return rows[:PAGE], len(rows) > PAGE
+
+    @staticmethod
+    def _holds(term: str, columns: tuple[Any, ...]) -> sa.ColumnElement[bool]:
+        wanted = like(term.lower())
+        return sa.or_(*(sa.func.lower(column).like(wanted, escape="\\") for column in columns))

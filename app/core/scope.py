@@ -50,6 +50,16 @@ class RowScope(BaseFilter):
         raise NotImplementedError
 
     @classmethod
+    def owned(cls) -> sa.ColumnElement[bool]:
+        """WHERE a row is the signed-in person's own: what he may see of its protected fields hangs on it."""
+        return sa.false()
+
+    @classmethod
+    def is_own(cls, record: Any) -> bool:
+        """The same for one record, without a statement."""
+        return False
+
+    @classmethod
     def select(cls) -> sa.Select[Any]:
         """SELECT of the rows in scope."""
         return sa.select(cls.rows).where(cls.criterion())

@@ -100,16 +100,15 @@ class Search:
         elif isinstance(kind, (Money, sa.Integer)):
             self._range(name, attribute, label, "number")
         else:
-            self._text(name, attribute, label)
+            self._text(name, label)
 
-    def _text(self, name: str, attribute: Any, label: Any) -> None:
+    def _text(self, name: str, label: Any) -> None:
         arg, value = self._arg(IS, name)
         control = Control(arg, label, "text", value)
-        self.controls.append(control)
         if value:
-            folded = self.view.search_folds.get(name)
-            column = getattr(self.model, folded) if folded else attribute
-            self._switch_on(control, value, contains(column, value, folded=bool(folded)))
+            self._switch_on(control, value, self.view.search_text(name, value))
+        if self.view.searches(name):
+            self.controls.append(control)
 
     def _choice(self, name: str, attribute: Any, label: Any, options: list[tuple[str, Any]]) -> None:
         arg, value = self._arg(IS, name)

@@ -29,8 +29,9 @@ from app.core.errors import BusinessError, NotFound, NotYours
 from app.core.format import cell, stars
 from app.core.forms import form_class
 from app.core.lifecycle import note_move, note_refusal
+from app.core.protected import KINDS, SealedField, kind_of, rights_on, sees, shown_masked
 from app.core.scope import RowScope, may
-from app.core.search import Search
+from app.core.search import Search, contains
 from app.core.sentences import gettext as _
 from app.core.taking import TakesSteps
 from app.core.unit import unit_of_work
@@ -75,7 +76,6 @@ class CrmView(TakesSteps, ModelView):
     base_order: ClassVar[tuple[str, str]]
     order_by: ClassVar[dict[str, Any]] = {}  # further columns to order by that are none of the model -> expression
     then_by: ClassVar[tuple[str, ...]] = ()  # columns that order rows alike in the ordered one, before the id
-    search_folds: ClassVar[dict[str, str]] = {}
     search_relations: ClassVar[dict[str, Any]] = {}  # relation -> WHERE it is the chosen row, if not by its own key
     required_columns: ClassVar[frozenset[str]] = frozenset()
     tab_of: ClassVar[dict[str, str]] = {}  # name of a view whose record page shows this list -> our foreign key
@@ -106,16 +106,48 @@ class CrmView(TakesSteps, ModelView):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._cells: dict[str, tuple[builtins.list[str], Callable[[Any], Any]]] = {}
+        self._cells: dict[str, tuple[builtins.list[str], Callable[[Any], Any], bool]] = {}
         self._heads: dict[str, dict[str, Any]] = {}
         self._made_loads: dict[tuple[str, ...], builtins.list[Any]] = {}
-        self.base_permissions = [*self.base_permissions, *self.extra_rights]
+        self.base_permissions = [*self.base_permissions, *self.extra_rights, *self.rights_of_fields()]
 
     def _init_forms(self) -> None:
         """Forms are made per request: their choices are the reader's."""
 
     def _init_titles(self) -> None:
         self.title = self.list_title
+
+    # -- protected fields -----------------------------------------------------------------------------------
+
+    def protects(self, name: str) -> str | None:
+        """What this column keeps from whoever has no right to see it: phone, bank_account or tax_no; None: nothing."""
+        return kind_of(self.datamodel.obj, name)
+
+    def rights_of_fields(self) -> builtins.list[str]:
+        """The rights that show this screen's protected fields; of one's own only where a record is somebody's."""
+        pages = (("list", self.list_columns), ("show", self.show_columns), ("edit", self.edit_columns))
+        there = {self.protects(c) for page, columns in pages if page not in self.exclude_route_methods for c in columns}
+        owned = self.scope.is_own.__func__ is not RowScope.is_own.__func__  # type: ignore[attr-defined]
+        return [r for kind in KINDS if kind in there for r in rights_on(kind) if owned or "_any_" in r]
+
+    def sees_field(self, name: str, record: Any = None) -> bool:
+        """Whether the reader sees this field, of this record or (without one) of everybody's."""
+        kind = self.protects(name)
+        own = record is not None and self.scope.is_own(record)
+        return kind is None or sees(kind, self.class_permission_name, own=own)
+
+    def searches(self, name: str) -> bool:
+        """Whether the reader may ask for this column of text: a protected one he sees at least of his own records."""
+        kind = self.protects(name)
+        return kind is None or sees(kind, self.class_permission_name, own=True)
+
+    def search_text(self, name: str, text: str) -> sa.ColumnElement[bool] | None:
+        """WHERE a column of text holds `text`; None for nothing. A protected one is searched where it may be seen."""
+        found = contains(getattr(self.datamodel.obj, name), text)
+        kind = self.protects(name)
+        if kind is None or sees(kind, self.class_permission_name, own=False):
+            return found
+        return sa.and_(found, self.scope.owned()) if sees(kind, self.class_permission_name, own=True) else None
 
     # -- what may be chosen ---------------------------------------------------------------------------------
 
@@ -207,7 +239,7 @@ class CrmView(TakesSteps, ModelView):
 
     def _order(self, name: str) -> tuple[str, str]:
         wanted, direction = request.args.get(f"_oc_{name}", ""), request.args.get(f"_od_{name}", "asc")
-        if wanted in (*self.order_columns, *self.order_by) and direction in ("asc", "desc"):
+        if wanted in (*self.order_columns, *self.order_by) and direction in ("asc", "desc") and self.sees_field(wanted):
             return wanted, direction
         return self.base_order
 
@@ -278,18 +310,20 @@ class CrmView(TakesSteps, ModelView):
 
     def cell(self, record: Any, name: str) -> Any:
         """One value of one record as the page shows it."""
-        parts, shown = self._cells.get(name) or self._cells.setdefault(name, self._cell(name))
+        parts, shown, protected = self._cells.get(name) or self._cells.setdefault(name, self._cell(name))
         value = record
         for part in parts:
             value = getattr(value, part, None) if value is not None else None
+        if protected and not self.sees_field(name, record):
+            value = shown_masked(value, _("Your role does not show this in full."))
         return shown(value)
 
-    def _cell(self, name: str) -> tuple[builtins.list[str], Callable[[Any], Any]]:
-        """The way from a record to a value, and how such a value is shown."""
+    def _cell(self, name: str) -> tuple[builtins.list[str], Callable[[Any], Any], bool]:
+        """The way from a record to a value, how such a value is shown, and whether it is for everybody's eyes."""
         attribute = getattr(self.datamodel.obj, name, None)
         columns = getattr(getattr(attribute, "property", None), "columns", None)
         usual = stars if columns and columns[0].info.get("stars") else cell
-        return name.split("."), (self.formatters_columns or {}).get(name, usual)
+        return name.split("."), (self.formatters_columns or {}).get(name, usual), self.protects(name) is not None
 
     def lines(
         self, rows: builtins.list[Any], columns: builtins.list[dict[str, Any]], *, bulk: bool = False
@@ -412,6 +446,10 @@ class CrmView(TakesSteps, ModelView):
     def make_form(self, columns: builtins.list[str], record: Any = None) -> Any:
         """The form of this screen, filled from the record or from what was posted."""
         made = form_class(self, columns, self.required_columns)
+        for name in columns:
+            if record is not None and getattr(record, name) and not self.sees_field(name, record):
+                hint = _("Your role does not show this in full. It stays as it is.")
+                setattr(made, name, SealedField(self.label_columns[name], description=hint))
         if record is not None and hasattr(record, "version"):
             made.version = HiddenField(default=str(record.version), name="version")
         form = made(obj=record)

@@ -10,7 +10,10 @@ from flask_appbuilder.security.sqla.models import User
 from sqlalchemy.orm import joinedload
 
 from app.core.choosing import Choices
+from app.core.protected import PHONE, sees
 from app.core.scope import RowScope, may, reader_id
+from app.core.search import contains
+from app.core.text import fold
 from app.customers.models import Contact, Customer, CustomerStatus, Interaction
 from app.security.models import Team, UserProfile
 from app.security.rights import holds
@@ -31,6 +34,14 @@ class VisibleCustomers(RowScope):
     @classmethod
     def visible(cls) -> sa.ColumnElement[bool]:
         return _in_reach(reader_id(), sees_all=may("can_see_all", "Customer"))
+
+    @classmethod
+    def owned(cls) -> sa.ColumnElement[bool]:
+        return Customer.owner_id == reader_id()
+
+    @classmethod
+    def is_own(cls, record: Customer) -> bool:
+        return record.owner_id is not None and record.owner_id == reader_id()
 
 
 def _in_reach(person: int | None, *, sees_all: bool) -> sa.ColumnElement[bool]:
@@ -70,6 +81,14 @@ class VisibleContacts(RowScope):
     def visible(cls) -> sa.ColumnElement[bool] | None:
         return of_visible_customer(Contact.customer_id)
 
+    @classmethod
+    def owned(cls) -> sa.ColumnElement[bool]:
+        return Contact.customer_id.in_(sa.select(Customer.id).where(VisibleCustomers.owned()))
+
+    @classmethod
+    def is_own(cls, record: Contact) -> bool:
+        return record.customer is not None and VisibleCustomers.is_own(record.customer)
+
 
 class VisibleInteractions(RowScope):
     """Interactions with visible customers."""
@@ -87,11 +106,24 @@ def editable(record: Any, owner_id: int | None) -> bool:
     return may("can_edit_any", view) or (owner_id is not None and owner_id == reader_id())
 
 
+def found_by(text: str) -> sa.ColumnElement[bool]:
+    """WHERE a customer is found by what was typed: name, pinyin, initials, number, and the phone if it may be seen.
+
+    The folded key ends with the digits of the phone. Who may not see them finds a text with digits by name and number.
+    """
+    found = contains(Customer.search_key, text, folded=True)
+    if sees(PHONE, "Customer", own=False) or not any(sign.isdigit() for sign in fold(text)):
+        return found
+    openly = sa.or_(*(contains(column, fold(text)) for column in (Customer.name, Customer.number)))
+    if sees(PHONE, "Customer", own=True):
+        openly = sa.or_(openly, VisibleCustomers.owned())
+    return sa.and_(found, openly)
+
+
 def customers_to_choose() -> Choices:
     """Visible customers, searched by name, pinyin, initials, number or phone."""
     return Choices(
-        Customer, where=VisibleCustomers.criterion, search=(Customer.search_key,), order=(Customer.name, Customer.id),
-        folded=True,
+        Customer, where=VisibleCustomers.criterion, search=found_by, order=(Customer.name, Customer.id)
     )  # fmt: skip
 
 

@@ -90,9 +90,9 @@ class Customer(HasStatus, Model):
     registered_capital: Mapped[Decimal | None] = mapped_column(Money(), comment="in 10,000 CNY")
     annual_turnover: Mapped[Decimal | None] = mapped_column(Money(), comment="in 10,000 CNY")
     bank_id: Mapped[int | None] = dictionary_fk("bank")
-    bank_account: Mapped[str | None] = mapped_column(sa.String(50))
-    local_tax_no: Mapped[str | None] = mapped_column(sa.String(50))
-    national_tax_no: Mapped[str | None] = mapped_column(sa.String(50))
+    bank_account: Mapped[str | None] = mapped_column(sa.String(50), info={"protected": "bank_account"})
+    local_tax_no: Mapped[str | None] = mapped_column(sa.String(50), info={"protected": "tax_no"})
+    national_tax_no: Mapped[str | None] = mapped_column(sa.String(50), info={"protected": "tax_no"})
     status: Mapped[CustomerStatus] = mapped_column(CustomerStatus.column_type(), default=CustomerStatus.active)
     memo: Mapped[str | None] = mapped_column(sa.String(2000))
 

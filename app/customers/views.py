@@ -21,7 +21,14 @@ from app.core.scope import may, reader_id
 from app.core.sentences import gettext as _
 from app.core.views import CrmView
 from app.customers import operations
-from app.customers.access import VisibleContacts, VisibleCustomers, VisibleInteractions, contacts_to_choose, editable
+from app.customers.access import (
+    VisibleContacts,
+    VisibleCustomers,
+    VisibleInteractions,
+    contacts_to_choose,
+    editable,
+    found_by,
+)
 from app.customers.forms import owner_form
 from app.customers.models import Contact, Customer, CustomerStatus, Interaction
 from app.customers.queries import likeliest
@@ -93,7 +100,6 @@ class CustomerView(CarriesFiles, CrmView):
         "local_tax_no", "national_tax_no", "memo",
     ]  # fmt: skip
     search_columns = ["name", "number", "region", "owner", "level", "status"]
-    search_folds = {"name": "search_key"}
     order_columns = ["name", "number", "registered_on"]
     order_by = {ESTIMATE: likeliest(Customer.id)}
     base_order = ("registered_on", "desc")
@@ -142,6 +148,9 @@ class CustomerView(CarriesFiles, CrmView):
         """What a customer ordered is for those who may see orders, the estimate for readers of churn warnings."""
         rights = {"stats": "Order", "estimate": "ChurnCase"}
         return [c for c in self.list_columns if (of := rights.get(c.split(".")[0])) is None or may("can_list", of)]
+
+    def search_text(self, name: str, text: str) -> Any:
+        return found_by(text) if name == "name" else super().search_text(name, text)
 
     def list_page(self) -> dict[str, Any]:
         page = super().list_page()

@@ -9,10 +9,7 @@ from app.sales.models import Opportunity, OpportunityStatus, PlanStep
 
 
 def _mine() -> sa.ColumnElement[bool] | None:
-    if may("can_see_all", "Opportunity"):
-        return None
-    person = reader_id()
-    return sa.or_(Opportunity.created_by_id == person, Opportunity.assignee_id == person)
+    return None if may("can_see_all", "Opportunity") else VisibleOpportunities.owned()
 
 
 class VisibleOpportunities(RowScope):
@@ -23,6 +20,15 @@ class VisibleOpportunities(RowScope):
     @classmethod
     def visible(cls) -> sa.ColumnElement[bool] | None:
         return _mine()
+
+    @classmethod
+    def owned(cls) -> sa.ColumnElement[bool]:
+        person = reader_id()
+        return sa.or_(Opportunity.created_by_id == person, Opportunity.assignee_id == person)
+
+    @classmethod
+    def is_own(cls, record: Opportunity) -> bool:
+        return reader_id() in (record.created_by_id, record.assignee_id)
 
 
 class VisiblePlans(RowScope):

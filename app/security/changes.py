@@ -11,10 +11,12 @@ from typing import Any
 
 import sqlalchemy as sa
 from flask_appbuilder.security.sqla.models import Role, User
+from flask_babel import gettext as _
 from sqlalchemy.orm import RelationshipProperty
 
 from app.core.choices import ChoiceType
 from app.core.format import cell, listed
+from app.core.protected import shown_masked
 from app.core.sentences import SAID
 from app.core.types import Money, UtcDateTime
 from app.core.web import language
@@ -23,10 +25,13 @@ from app.security.labels import right_label, view_label
 from app.security.models import Team
 
 
-def told(view: Any, changes: dict[str, Any] | None) -> list[tuple[Any, Any, Any]]:
-    """(field, before, after) of every change a history row keeps about a record of this screen."""
+def told(view: Any, changes: dict[str, Any] | None, record: Any = None) -> list[tuple[Any, Any, Any]]:
+    """(field, before, after) of every change a history row keeps about a record of this screen.
+
+    Protected fields are masked as on the record's page; without the `record` it is nobody's own.
+    """
     return [
-        (_label(view, name), _value(view, name, before), _value(view, name, after))
+        (_label(view, name), *(_seen(view, name, value, record) for value in (before, after)))
         for name, (before, after) in (changes if changes and SAID not in changes else {}).items()
     ]
 
@@ -37,6 +42,12 @@ def _label(view: Any, name: str) -> Any:
         return f"{view_label(screen)}{'：' if language() == 'zh' else ': '}{right_label(permission, screen)}"
     relation = name.removesuffix("_id")
     return view.label_columns.get(relation if name != relation else name, name)
+
+
+def _seen(view: Any, name: str, kept: Any, record: Any) -> Any:
+    if kept and not view.sees_field(name, record):
+        return shown_masked(kept, _("Your role does not show this in full."))
+    return _value(view, name, kept)
 
 
 def _value(view: Any, name: str, kept: Any) -> Any:

@@ -12,7 +12,10 @@ from wtforms.validators import Length, Optional
 from app.core.choosing import Choices
 from app.core.forms import CrmForm, Filled, RowSelect, TextField, phone
 from app.security.access import all_roles, teams
+from app.security.labels import SEE
+from app.security.seed import rights_of_screens
 
+ALL_OF_SEE = "see"
 LONGEST = 200  # characters of a password; more only costs time
 
 
@@ -137,13 +140,16 @@ class AccountForm(_AccountForm):
 
 
 class RightsField(Field):
-    """The rights of a role as they come from its table of check boxes: (permission, view) pairs."""
+    """The rights of a role as they come from its table: (permission, view) pairs. `see` stands for all that see it."""
 
     def process_data(self, value: Any) -> None:
         self.data = set(value or ())
 
     def process_formdata(self, valuelist: list[str]) -> None:
-        self.data = {(p, v) for p, found, v in (text.partition(":") for text in valuelist) if found}
+        given = [(p, v) for p, found, v in (text.partition(":") for text in valuelist) if found]
+        known = rights_of_screens()
+        self.data = {(p, v) for p, v in given if p != ALL_OF_SEE}
+        self.data |= {(p, v) for right, v in given if right == ALL_OF_SEE for p in SEE if (p, v) in known}
 
 
 class RoleForm(CrmForm):

@@ -64,25 +64,61 @@ SCREENS: dict[str, dict[str, Any]] = {
         "AuditEntry": _l("Change log"),
         "UserSession": _l("Who is signed in"),
         "LoginEntry": _l("Login log"),
+        "RecordAccess": _l("Who can see a record"),
     },
 }
 
 VIEW_LABELS: dict[str, Any] = {view: label for screens in SCREENS.values() for view, label in screens.items()}
 
-# The rights most screens have, in the order of the columns on the role's page.
-COLUMNS: dict[str, Any] = {
-    "menu_access": _l("In the menu"),
+# The rights by which a screen is seen. They stand in one column of the role's page and mostly go together.
+SEE: dict[str, Any] = {
     "can_list": _l("List"),
     "can_show": _l("Open"),
+    "menu_access": _l("In the menu"),
+}
+
+# The rights most screens have, in the order of the columns on the role's page.
+COLUMNS: dict[str, Any] = {
     "can_add": _l("Create"),
     "can_edit": _l("Change"),
     "can_delete": _l("Delete"),
+    "can_export": _l("Export"),
+}
+
+ALL_ROWS = "can_see_all"
+OWN, EVERYBODYS = _l("Own"), _l("Everybody's")
+
+# Whose customers everybody sees who may open them, by the setting LIUKE_CUSTOMERS_SHARED.
+SHARED = {"all": _l("All (shared)"), "team": _l("Own and the team's"), "own": OWN}
+
+# What is masked without a right of its own, and whose the rights show.
+FIELDS = {"phone": _l("Phone"), "bank_account": _l("Bank account"), "tax_no": _l("Tax numbers")}
+WHOSE = {False: OWN, True: EVERYBODYS}
+
+# Whose rows a screen without the right can_see_all shows. What is not named here shows the reader's own, or (where
+# there is no such right) all of them.
+LIKE = {
+    **dict.fromkeys(
+        ("Contact", "Interaction", "Order", "OrderLine", "Feedback", "Complaint", "Participant"), _l("Like customers")
+    ),
+    **dict.fromkeys(("Plan", "PlanStep"), _l("Like opportunities")),
+    "TicketStep": _l("Like tickets"),
+    "RetentionMeasure": _l("Like churn cases"),
+    "HandoverItem": _l("Like handovers"),
+    "MyWork": OWN,
 }
 
 # The right to take a step is called what the step's button says.
-RIGHT_LABELS: dict[str, Any] = COLUMNS | {
-    "can_export": _l("Take away as a file"),
+RIGHT_LABELS: dict[str, Any] = {
+    **SEE,
+    **COLUMNS,
     "can_see_all": _l("See everybody's, not only one's own"),
+    "can_see_phone": _l("Phone numbers of one's own"),
+    "can_see_any_phone": _l("Everybody's phone numbers"),
+    "can_see_bank_account": _l("Bank accounts of one's own"),
+    "can_see_any_bank_account": _l("Everybody's bank accounts"),
+    "can_see_tax_no": _l("Tax numbers of one's own"),
+    "can_see_any_tax_no": _l("Everybody's tax numbers"),
     "can_edit_any": _l("Change everybody's"),
     "can_delete_any": _l("Delete everybody's"),
     "can_assign": _l("Assign"),
@@ -112,6 +148,7 @@ RIGHT_LABELS: dict[str, Any] = COLUMNS | {
     "can_reset_password": _l("Reset passwords"),
     "can_reset_second_factor": _l("Switch off the second step"),
     "can_end_sessions": _l("End sessions"),
+    "can_give_any_role": _l("Give roles whose rights one does not hold"),
     "can_hand_over": _l("Hand over what a person owns"),
     "can_undo": _l("Undo"),
     "can_disable": _l("Disable the account of who left"),

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import sqlalchemy as sa
-from flask import current_app, url_for
+from flask import abort, current_app, render_template, url_for
+from flask_appbuilder import BaseView, expose
 from flask_appbuilder.models.sqla.interface import SQLAInterface
+from flask_appbuilder.security.decorators import has_access
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
@@ -15,14 +17,16 @@ from app.core.clock import utcnow
 from app.core.format import NOTHING
 from app.core.history import ACTIONS
 from app.core.models import AuditEntry
-from app.core.scope import may, scope_for
+from app.core.scope import may, row_id, scope_for
 from app.core.search import Active, Control
 from app.core.views import CrmView, ReadOnlyView
+from app.extensions import db
 from app.security import changes, sessions
 from app.security.access import all_users
 from app.security.attempts import asked
 from app.security.labels import view_label
 from app.security.models import LoginEntry, UserSession
+from app.security.seeing import who_sees
 
 
 class AuditEntryView(ReadOnlyView):
@@ -76,17 +80,17 @@ class AuditEntryView(ReadOnlyView):
     def show_page(self, record: Any) -> dict[str, Any]:
         page = super().show_page(record)
         page["title"] = _("Entry of the change log")
-        page["opens"] = view = self._view_of(record)
-        page["changes"] = changes.told(view, record.changes) if view else []
-        page["record_url"] = view.show_url(view.scope.find(record.record_id)) if view else None
+        view, about = self._opens(record)
+        page["opens"] = view
+        page["changes"] = changes.told(view, record.changes, about) if view else []
+        page["record_url"] = view.show_url(about) if view else None
         return page
 
-    def _view_of(self, entry: Any) -> Any:
-        """The screen of the entry's record if the reader may open that very record, else None."""
+    def _opens(self, entry: Any) -> tuple[Any, Any]:
+        """The screen of the entry's record and the record, if the reader may open that very record, else nothing."""
         view = views_by_table().get(entry.record_type)
-        if view is None or not view.allows("show") or view.scope.find(entry.record_id) is None:
-            return None
-        return view
+        record = view.scope.find(entry.record_id) if view is not None and view.allows("show") else None
+        return (view, record) if record is not None else (None, None)
 
 
 class LoginEntryView(ReadOnlyView):
@@ -154,6 +158,41 @@ class SessionView(ReadOnlyView):
             address = url_for("UserView.end_sessions", pk=record.user_id)
             return Markup('<a href="{}">{}</a>').format(address, _("End"))
         return super().cell(record, name)
+
+
+class RecordAccessView(BaseView):
+    """谁能看到: for any record, everybody with an account, whether he sees it, and why. Opened from the record."""
+
+    route_base = "/who-sees"
+    class_permission_name = "RecordAccess"
+    default_view = "show"
+
+    @expose("/<table>/<pk>", methods=["GET"])
+    @has_access
+    def show(self, table: str, pk: Any) -> Any:
+        view, number = views_by_table().get(table), row_id(pk)
+        record = db.session.get(view.datamodel.obj, number) if view is not None and number is not None else None
+        if view is None or record is None:
+            abort(404)
+        opens = view.allows("show") and view.scope.find(number) is not None
+        return render_template(
+            "security/who_sees.html",
+            title=_("Who can see this record"),
+            # Whoever may not open the record learns nothing of what stands in it.
+            record=f"{record_kind(table)} · {record}" if opens else f"{record_kind(table)} {record.id}",
+            record_url=view.show_url(record) if opens else None,
+            sights=who_sees(view, record, views_by_table().get),
+            view=self,
+            appbuilder=self.appbuilder,
+            base_template=self.appbuilder.base_template,
+        )
+
+
+def who_sees_url(table: str, pk: int | None) -> str | None:
+    """Where it says who can see this record; None for those who may not know, and for what has no screen."""
+    if pk is None or not may("can_show", "RecordAccess") or table not in views_by_table():
+        return None
+    return url_for("RecordAccessView.show", table=table, pk=pk)
 
 
 def views_by_table() -> dict[str, Any]:

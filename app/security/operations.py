@@ -32,7 +32,9 @@ from app.core.lifecycle import note_move
 from app.core.sentences import gettext as _
 from app.extensions import db
 from app.security import once, second_factor, sessions
+from app.security.labels import right_label, view_label
 from app.security.models import Purpose, RoleProfile, Team, UserProfile
+from app.security.rights import holds, rights_of
 from app.security.roles import SUPER_ADMIN
 
 ACCOUNT = re.compile(r"[\w.@-]{2,64}")
@@ -310,9 +312,36 @@ def _check_free(column: Any, value: str, field: str, sentence: str, *, but: User
 
 
 def _guard_granting(actor: User | None, *, before: set[Role], after: set[Role]) -> None:
-    """Only super admins make or unmake super admins."""
-    if actor is not None and any(_code(role) == SUPER_ADMIN for role in before ^ after) and not is_super_admin(actor):
+    """Only super admins make or unmake super admins; a role is given by who holds its rights, or may give any."""
+    if actor is None:
+        return
+    if any(_code(role) == SUPER_ADMIN for role in before ^ after) and not is_super_admin(actor):
         raise NotYours(_("Only a super admin may grant or take away the role “%(role)s”.", role=_super_label()))
+    for role in sorted(after - before, key=lambda role: role.id):
+        if not may_give(actor, role):
+            raise NotYours(
+                _("You do not hold every right of the role “%(role)s”, so you cannot give it.", role=str(role))
+            )
+
+
+def may_give(actor: User | None, role: Role) -> bool:
+    """Whether `actor` may let somebody have this role's rights: he holds them all, or the right to give any role."""
+    return actor is None or holds(actor, "can_give_any_role", "User") or not lacking(actor, rights_of_role(role))
+
+
+def lacking(actor: User | None, rights: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Those of `rights` that `actor` does not hold himself and so cannot put into a role. The system lacks none."""
+    return set() if actor is None else set(rights) - rights_of(actor.id)
+
+
+def _guard_rights(actor: User | None, new: set[tuple[str, str]]) -> None:
+    missing = sorted(lacking(actor, new))
+    if missing:
+        words = [f"{view_label(view)}: {right_label(permission, view)}" for permission, view in missing[:3]]
+        more = "…" if len(missing) > 3 else ""
+        raise NotYours(
+            _("You do not hold this right yourself, so you cannot grant it: %(rights)s", rights="; ".join(words) + more)
+        )
 
 
 def _super_label() -> str:
@@ -359,15 +388,21 @@ def _sign(*parts: str) -> str:
 def create_role(
     *, actor: User | None, label_zh: str, label_en: str, active: bool = True, rights: Iterable[tuple[str, str]] = ()
 ) -> Role:
-    """Make a role of the company's own with these (permission, view) rights. Raises `Mistake`. Flushes."""
+    """Make a role of the company's own with these (permission, view) rights, all of which `actor` holds himself.
+
+    Raises `Mistake`, `NotYours`. Flushes.
+    """
+    rights = set(rights)
     _check_labels(label_zh, label_en, None)
+    _check_rights(rights)
+    _guard_rights(actor, rights)
     role = Role(name=_free_name(label_en))
     db.session.add(role)
     db.session.flush()
     db.session.add(RoleProfile(role_id=role.id, label_zh=label_zh, label_en=label_en, active=active))
     db.session.flush()
     changes = {"label_zh": [None, label_zh], "label_en": [None, label_en], "active": [None, active]}
-    changes |= _put_rights(role, set(rights))
+    changes |= _put_rights(role, rights)
     note_move(role, "create", actor=actor, changes=changes)
     return role
 
@@ -384,8 +419,9 @@ def change_role(
     """Change a role's labels, whether it counts, and its rights (None: leave them). Effective at the next request.
 
     Deactivated, it ends the sessions of those who have no other. The super admin role is always active and holds
-    every right. A role one holds oneself is changed by somebody else, so that nobody gives himself rights; super
-    admins hold every right anyway. Raises `BusinessError`. Flushes.
+    every right. A role one holds oneself is changed by somebody
+    else, so that nobody gives himself rights; super admins hold every right anyway. What is put into a role, `actor`
+    holds himself; a role is activated by who may give it. Raises `BusinessError`, `NotYours`. Flushes.
     """
     _check_labels(label_zh, label_en, role)
     profile = _profile_of_role(role)
@@ -396,6 +432,10 @@ def change_role(
     matters = active != profile.active or wanted != rights_of_role(role)
     if matters and actor is not None and holds_role(actor, role) and not is_super_admin(actor):
         raise NotYours(_("You hold this role yourself. Ask another administrator to change its rights."))
+    _check_rights(wanted)
+    _guard_rights(actor, wanted - rights_of_role(role))
+    if active and not profile.active and not may_give(actor, role):
+        raise NotYours(_("You do not hold every right of the role “%(role)s”, so you cannot give it.", role=str(role)))
     profile.label_zh, profile.label_en, profile.active = label_zh, label_en, active
     changes = _put_rights(role, wanted)
     db.session.flush()
@@ -473,18 +513,23 @@ def stamp_of_role(role: Role) -> str:
     return _sign(*face, *rights)
 
 
-def _put_rights(role: Role, wanted: set[tuple[str, str]]) -> dict[str, Any]:
-    """Make the role hold exactly `wanted`; rights that do not exist are refused. Returns the history's changes."""
-    ids = {
-        (permission, view): pk
-        for pk, permission, view in db.session.execute(
-            sa.select(PermissionView.id, Permission.name, ViewMenu.name)
-            .join(Permission, Permission.id == PermissionView.permission_id)
-            .join(ViewMenu, ViewMenu.id == PermissionView.view_menu_id)
-        )
-    }
-    if not wanted <= ids.keys():
+def _ids_of_rights() -> dict[tuple[str, str], int]:
+    rows = db.session.execute(
+        sa.select(PermissionView.id, Permission.name, ViewMenu.name)
+        .join(Permission, Permission.id == PermissionView.permission_id)
+        .join(ViewMenu, ViewMenu.id == PermissionView.view_menu_id)
+    )
+    return {(permission, view): pk for pk, permission, view in rows}
+
+
+def _check_rights(wanted: set[tuple[str, str]]) -> None:
+    if not wanted <= _ids_of_rights().keys():
         raise BusinessError(_("One of the rights does not exist. Load the page again."))
+
+
+def _put_rights(role: Role, wanted: set[tuple[str, str]]) -> dict[str, Any]:
+    """Make the role hold exactly `wanted`, rights that exist. Returns the history's changes."""
+    ids = _ids_of_rights()
     held, table = rights_of_role(role), assoc_permissionview_role
     gone, new = held - wanted, wanted - held
     if gone:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import flash, g, redirect, request, url_for
+from flask import flash, g, redirect, render_template, request, url_for
 from flask_appbuilder import expose
 from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_appbuilder.security.decorators import has_access
@@ -13,15 +13,19 @@ from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
 from sqlalchemy.orm import joinedload
 
+from app.core.format import listed
+from app.core.protected import KINDS, rights_on
 from app.core.scope import may
 from app.core.sentences import gettext as _
+from app.core.sentences import ngettext
 from app.core.views import CrmView
 from app.security import operations, queries
 from app.security.access import AllRoles
 from app.security.attempts import STALE, attempt, me
 from app.security.forms import RoleForm
-from app.security.labels import COLUMNS
+from app.security.labels import COLUMNS, EVERYBODYS, SEE, VIEW_LABELS, right_label, view_label
 from app.security.models import RoleProfile
+from app.security.rights import rights_of
 from app.security.roles import SUPER_ADMIN
 
 
@@ -63,7 +67,13 @@ class RoleView(CrmView):
         return [joinedload(Role.profile)]
 
     def frame(self) -> dict[str, Any]:
-        return {**super().frame(), "columns_of_rights": COLUMNS}
+        return {
+            **super().frame(),
+            "columns_of_rights": COLUMNS,
+            "see_labels": SEE,
+            "everybodys": EVERYBODYS,
+            "mine": g.get("mine"),
+        }
 
     def cell(self, record: Any, name: str) -> Any:
         if name == "people":
@@ -77,8 +87,14 @@ class RoleView(CrmView):
 
     def show_page(self, record: Any) -> dict[str, Any]:
         page = super().show_page(record)
-        held = operations.rights_of_role(record)
-        return {**page, "all_rights": queries.rights_table(), "held": held}
+        return {
+            **page,
+            "all_rights": queries.rights_table(),
+            "held": operations.rights_of_role(record),
+            "roles": queries.all_roles(),
+            "people": queries.people_by_role(),
+            "log_url": url_for("AuditEntryView.list", record="ab_role") if may("can_list", "AuditEntry") else None,
+        }
 
     def make_form(self, columns: list[str], record: Any = None) -> Any:
         if record is None:
@@ -136,18 +152,73 @@ class RoleView(CrmView):
             form.refuse(str(STALE))
             form.stamp.raw_data, form.stamp.data = None, operations.stamp_of_role(record)
             return False
-        shown = {(p, s.view) for _g, screens in g.rights_table for s in screens for p in _permissions_of(s)}
+        rights = self.rights_asked_for(form, record)
+        active = form.active.data if "active" in form else _is_active(record)
+        if "back" in request.form:
+            return False
+        if "confirmed" not in request.form:
+            g.preview = self.preview(record, rights, active)
+            if g.preview is not None:
+                return False
 
         def change() -> None:
-            rights = None
-            if "rights" in form:  # what the page does not show (screens that are gone) stays as it is
-                rights = form.rights.data | (operations.rights_of_role(record) - shown)
             operations.change_role(
-                record, actor=me(), label_zh=form.label_zh.data, label_en=form.label_en.data,
-                active=form.active.data if "active" in form else _is_active(record), rights=rights,
+                record, actor=me(), label_zh=form.label_zh.data, label_en=form.label_en.data, active=active,
+                rights=rights,
             )  # fmt: skip
 
         return not attempt(form, change, about=("ab_role", record.id, action))
+
+    @staticmethod
+    def rights_asked_for(form: Any, record: Role) -> set[tuple[str, str]] | None:
+        """What the table says; None where it is not the reader's to change.
+
+        What it does not show (screens that are gone) stays as it is; so does the right to see one's own where
+        everybody's was chosen, of which it is a part.
+        """
+        if "rights" not in form:
+            return None
+        held: set[tuple[str, str]] = operations.rights_of_role(record)
+        shown = {(p, s.view) for _g, screens in g.rights_table for s in screens for p in s.permissions}
+        asked: set[tuple[str, str]] = form.rights.data
+        parts = {(own, view) for own, of_any in map(rights_on, KINDS) for right, view in asked if right == of_any}
+        return asked | (held - shown) | (held & parts)
+
+    def preview(self, role: Role, rights: set[tuple[str, str]] | None, active: bool) -> dict[str, Any] | None:
+        """What a change of a role's rights means, and for whom; None when nothing of that changes."""
+        held, was_active = operations.rights_of_role(role), _is_active(role)
+        wanted = held if rights is None else rights
+        if wanted == held and active == was_active:
+            return None
+        changed = sorted(wanted ^ held, key=_place)
+        people = queries.concerned_by(role.id, held if was_active else set(), wanted if active else set())
+        state = None
+        if active != was_active:
+            state = _("The role is enabled.") if active else _("The role is disabled: it grants nothing any more.")
+        return {
+            "record": str(role),
+            "state": state,
+            "changes": [(view_label(v), right_label(p, v), (p, v) in wanted) for p, v in changed],
+            "number": len(changed) + (active != was_active),
+            "people": [(c.user.get_full_name(), c.user.username, _effect(c)) for c in people],
+            "affected": sum(1 for c in people if c.gains or c.loses),
+            "carried": [
+                (name, value)
+                for name, values in request.form.lists()
+                if name not in ("csrf_token", "confirmed", "back")
+                for value in values
+            ],
+        }
+
+    def _form_page(self, form: Any, title: Any, record: Any) -> Any:
+        g.mine = None if operations.is_super_admin(me()) else rights_of(me().id)
+        preview = g.get("preview")
+        if preview is not None and not form.errors:
+            return render_template(
+                "security/role_preview.html", title=_("Look before you save"), **preview, **self.frame()
+            )
+        page, status = super()._form_page(form, title, record)
+        return page, 200 if "back" in request.form and not form.errors else status
 
     def may_delete(self, record: Any) -> bool:
         return operations.why_not_delete_role(record) is None
@@ -159,10 +230,20 @@ class RoleView(CrmView):
         operations.delete_role(record)
 
 
-def _permissions_of(screen: queries.Screen) -> list[str]:
-    return [p for p, there in screen.common.items() if there] + [p for p, _label in screen.others]
-
-
 def _is_active(role: Role) -> bool:
     profile: RoleProfile | None = role.profile
     return profile is None or profile.active
+
+
+def _place(right: tuple[str, str]) -> tuple[int, str]:
+    """Rights in the order of the screens on the page."""
+    permission, view = right
+    views = list(VIEW_LABELS)
+    return (views.index(view) if view in VIEW_LABELS else len(views), permission)
+
+
+def _effect(concerned: queries.Concerned) -> str:
+    """What a change means for one person, in words."""
+    gains = ngettext("gains %(num)d right", "gains %(num)d rights", concerned.gains) if concerned.gains else ""
+    loses = ngettext("loses %(num)d right", "loses %(num)d rights", concerned.loses) if concerned.loses else ""
+    return listed(part for part in (gains, loses) if part) or _("Nothing: another role gives the same.")

@@ -37,6 +37,7 @@ _ALL_REPORTS = {
     "LevelReport": "can_show can_see_all can_export menu",
 }
 _OWN_REPORTS = dict.fromkeys(_ALL_REPORTS, "can_show can_export menu")
+_OWN_NUMBERS = " can_see_phone can_see_bank_account can_see_tax_no"
 _FILES = " can_attach can_download can_detach"
 
 ROLES: tuple[SeededRole, ...] = (
@@ -50,7 +51,7 @@ ROLES: tuple[SeededRole, ...] = (
             "CalendarDay": _EDIT,
             "ServiceTarget": _EDIT,
             "User": "can_list can_show can_add can_edit can_reset_password can_reset_second_factor"
-            " can_end_sessions menu",
+            " can_end_sessions can_give_any_role can_see_any_phone menu",
             "Role": _EDIT,
             "Team": _EDIT,
             "JobRun": _SEE + " can_run can_preview",
@@ -59,6 +60,7 @@ ROLES: tuple[SeededRole, ...] = (
             "AuditEntry": "can_list can_show menu",
             "LoginEntry": "can_list menu",
             "UserSession": "can_list menu",
+            "RecordAccess": "can_show",
         },
     ),
     SeededRole(
@@ -71,9 +73,10 @@ ROLES: tuple[SeededRole, ...] = (
             **_ALL_REPORTS,
             "Plan": "can_list menu",
             "PlanStep": "can_list menu",
-            "Opportunity": _EDIT + _FILES + " can_assign can_reassign can_see_all can_delete_any",
-            "Customer": _EDIT.replace(" can_delete", "") + _FILES + " can_see_all can_assign can_edit_any",
-            "Contact": _EDIT + " can_edit_any",
+            "Opportunity": _EDIT + _FILES + " can_assign can_reassign can_see_all can_delete_any can_see_any_phone",
+            "Customer": _EDIT.replace(" can_delete", "") + _FILES + " can_see_all can_assign can_edit_any"
+            " can_see_any_phone can_see_any_bank_account can_see_any_tax_no",
+            "Contact": _EDIT + " can_edit_any can_see_any_phone",
             "Interaction": _EDIT + _FILES + " can_edit_any",
             "Order": _SEE,
             "OrderLine": "can_list",
@@ -104,9 +107,9 @@ ROLES: tuple[SeededRole, ...] = (
             **_OWN_REPORTS,
             "Plan": "can_list menu",
             "PlanStep": "can_list menu",
-            "Opportunity": _EDIT + _FILES + " can_win can_lose can_terminate can_plan",
-            "Customer": "can_list can_show can_add can_edit menu can_be_assigned" + _FILES,
-            "Contact": _EDIT,
+            "Opportunity": _EDIT + _FILES + " can_win can_lose can_terminate can_plan can_see_phone",
+            "Customer": "can_list can_show can_add can_edit menu can_be_assigned" + _FILES + _OWN_NUMBERS,
+            "Contact": _EDIT + " can_see_phone",
             "Interaction": _EDIT + _FILES,
             "Order": _SEE,
             "OrderLine": "can_list",

@@ -13,7 +13,7 @@ from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_appbuilder.security.decorators import has_access
 from flask_appbuilder.security.sqla.models import Role, User, assoc_user_role
 from flask_babel import lazy_gettext as _l
-from sqlalchemy.orm import joinedload, selectinload
+from sqlalchemy.orm import selectinload
 
 from app.core.format import NOTHING, listed, when
 from app.core.forms import CrmForm
@@ -29,7 +29,7 @@ from app.security.access import SEARCHED_NAMES, AllTeams, AllUsers
 from app.security.account_views import PreferencesView, ProfileSecondFactorView, ProfileView
 from app.security.attempts import STALE, asked, attempt, me
 from app.security.forms import AccountForm, NewAccountForm, ResetPasswordForm
-from app.security.log_views import AuditEntryView, LoginEntryView, SessionView
+from app.security.log_views import AuditEntryView, LoginEntryView, RecordAccessView, SessionView, who_sees_url
 from app.security.login_views import CrmAuthView, PasswordView
 from app.security.models import Team, UserProfile
 from app.security.role_views import RoleView
@@ -57,6 +57,7 @@ class UserView(CrmView):
     add_title = _l("New user")
     edit_title = _l("Edit user")
     exclude_route_methods = {"download", "action", "action_post", "delete", "lookup"}
+    extra_rights = ("can_give_any_role",)
     fresh_password = frozenset({"add", "edit", "reset_password", "reset_second_factor", "end_sessions"})
     fresh_password_first = frozenset({"add", "reset_password"})  # a new password typed there is never kept
     label_columns = {
@@ -87,7 +88,7 @@ class UserView(CrmView):
 
     def list_page(self) -> dict[str, Any]:
         page = super().list_page()
-        search, roles = page["search"], {str(role.id): str(role) for role in _roles()}
+        search, roles = page["search"], {str(role.id): str(role) for role in queries.all_roles()}
         name, role = asked("name"), asked("role")
         search.controls.insert(0, Control("name", _("Full name"), "text", name))
         search.controls.append(Control("role", _("Role"), "select", role, options=list(roles.items())))
@@ -107,6 +108,10 @@ class UserView(CrmView):
             held = sa.select(assoc_user_role.c.user_id).where(assoc_user_role.c.role_id == _number(role))
             criteria.append(User.id.in_(held))
         return criteria
+
+    def protects(self, name: str) -> str | None:
+        """The number is a column of the profile; the history and the forms call it `phone`."""
+        return super().protects("profile.phone" if name == "phone" else name)
 
     def _loads(self, columns: list[str]) -> list[Any]:
         return [
@@ -162,6 +167,8 @@ class UserView(CrmView):
             form.stamp.data = operations.stamp_of_user(record)
         if record.id == g.user.id:  # nobody changes his own roles or disables himself
             del form.roles, form.active
+        if profile and profile.phone and not self.sees_field("phone", record):
+            del form.phone
         return form
 
     @expose("/add", methods=["GET", "POST"])
@@ -197,7 +204,8 @@ class UserView(CrmView):
         def change() -> None:
             operations.change_user(
                 record, actor=me(), last_name=form.last_name.data, first_name=form.first_name.data,
-                email=form.email.data, phone=form.phone.data, team=form.team.data,
+                email=form.email.data, team=form.team.data,
+                phone=form.phone.data if "phone" in form else record.profile.phone,
                 active=form.active.data if "active" in form else bool(record.active),
                 roles=form.roles.data if "roles" in form else record.roles,
             )  # fmt: skip
@@ -304,10 +312,6 @@ class TeamView(CrmView):
         operations.check_team(record)
 
 
-def _roles() -> list[Role]:
-    return list(db.session.execute(sa.select(Role).options(joinedload(Role.profile)).order_by(Role.id)).scalars())
-
-
 def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
@@ -332,3 +336,5 @@ def register_admin_views(appbuilder: Any) -> None:
     add_to_menu(appbuilder, AuditEntryView, group="system", icon="history", label=_l("Change log"))
     add_to_menu(appbuilder, SessionView, group="system", icon="user-check", label=_l("Who is signed in"))
     add_to_menu(appbuilder, LoginEntryView, group="system", icon="key", label=_l("Login log"))
+    appbuilder.add_view_no_menu(RecordAccessView)
+    current_app.jinja_env.globals["who_sees_url"] = who_sees_url

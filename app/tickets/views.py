@@ -20,10 +20,12 @@ from app.core.clock import local, utcnow
 from app.core.errors import BusinessError
 from app.core.format import NOTHING
 from app.core.lifecycle import note_refusal
+from app.core.protected import PHONE, masked, sees
 from app.core.scope import may, reader_id
 from app.core.sentences import gettext as _
 from app.core.unit import unit_of_work
 from app.core.views import CrmView, ReadOnlyView
+from app.customers.access import VisibleContacts
 from app.customers.queries import primary_contact
 from app.customers.views import NOTES
 from app.extensions import db
@@ -207,11 +209,21 @@ class TicketView(CarriesFiles, OfCustomer):
             "complaint": operations.complaint_of(record) if may("can_show", "Complaint") else None,
             "notes": [note for made in NOTES if (note := made(record.customer)) is not None],
             "opens_customer": may("can_show", "Customer"),
-            "contact": primary_contact(record.customer_id) if may("can_list", "Contact") else None,
+            "contact": self.contact_of(record),
             "facts": [(self.label_columns[c], self.cell(record, c)) for c in FACTS],
             "can_edit": self.allows("edit") and self.may_edit(record),
             "can_delete": self.allows("delete") and self.may_delete(record),
         }
+
+    def contact_of(self, record: Ticket) -> tuple[str, str] | None:
+        """Whom to call: name and number. Whoever works on the ticket has to call, whosever customer it is."""
+        contact = primary_contact(record.customer_id) if may("can_list", "Contact") else None
+        if contact is None:
+            return None
+        working = record.assignee_id == reader_id() and record.status in (TicketStatus.assigned, TicketStatus.handled)
+        number = contact.mobile or contact.office_phone
+        seen = sees(PHONE, "Contact", own=working or VisibleContacts.is_own(contact))
+        return contact.name, number if seen else masked(number)
 
     def related_lists(self, record: Ticket) -> list[Any]:
         """The history is told on the page itself."""

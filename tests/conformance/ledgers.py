@@ -2,6 +2,7 @@
 
 `python -m tests.conformance.ledgers` writes them again; look at the diff before you commit it.
 routes.json: every address, the right it needs, the seeded roles that hold it. A new open door is a new line.
+rights.csv: what everybody gets from every address, of own, foreign and missing rows (probes.py).
 lists.json: SQL statements and kilobytes of HTML of the first page of every list.
 """
 
@@ -87,4 +88,8 @@ def read(path: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(pytest.main(["-q", "--write-ledgers", str(FOLDER / "test_ledgers.py")]))
+    tests = [
+        str(FOLDER / "test_ledgers.py"),
+        f"{FOLDER / 'test_probes.py'}::test_every_address_answers_everybody_as_agreed",
+    ]
+    sys.exit(pytest.main(["-q", "--write-ledgers", *tests]))

@@ -393,7 +393,7 @@ def every_label(app):
         yield "group", group
         for line in lines:
             yield line.view, SCREENS.get(group, {}).get(line.view, line.label)
-            yield from line.others
+            yield from line.moves
     yield from ((action, words) for action, (words, _icon) in ACTIONS.items())
 
 

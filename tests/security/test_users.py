@@ -1,5 +1,7 @@
 """用户: who may make, change, disable accounts and give passwords, and what nobody may."""
 
+from threading import Barrier, Thread
+
 import pytest
 from flask_appbuilder.security.sqla.models import Role, User
 
@@ -338,6 +340,33 @@ def test_the_last_active_super_admin_stays(app, db, admin, way):
         take()
 
     assert operations.is_super_admin(rows(User, User.id == admin.id)[0])
+
+
+def test_of_two_admins_who_disable_each_other_at_once_one_stays(app, db, admin):
+    other = builders.user(role_code="super_admin")
+    ids, together, ended = (admin.id, other.id), Barrier(2, timeout=30), []
+    db.session.commit()
+
+    def disable(mine, theirs):
+        with app.app_context():
+            try:
+                together.wait()
+                with unit_of_work():
+                    operations.disable(db.session.get_one(User, theirs), actor=db.session.get_one(User, mine))
+                ended.append("done")
+            except BusinessError as refusal:
+                ended.append(str(refusal))
+            finally:
+                db.session.remove()
+
+    threads = [Thread(target=disable, args=pair) for pair in (ids, ids[::-1])]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+    assert sorted(ended) == ["This is the last active super admin. Make another one first.", "done"]
+    assert [user.active for user in rows(User, User.id.in_(ids))].count(True) == 1
 
 
 def test_a_super_admin_by_group_counts_as_one(db, admin, wang):

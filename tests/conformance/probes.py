@@ -1,0 +1,200 @@
+"""Who gets what from which address: every route and method, asked by everybody about own, foreign and missing rows.
+
+rights.csv holds the answer of each probe. A change of it is a change of who may do what: it is read like one.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from flask import Flask
+from flask_appbuilder.security.sqla.models import User
+
+from app.core.protected import kind_of
+from app.customers.models import Contact, Customer, Interaction
+from app.extensions import db
+from app.mirror.models import Order
+from app.sales.models import Opportunity, PlanStep
+from app.tickets.models import Complaint, Feedback, Ticket
+from tests import builders
+from tests.conformance import company
+from tests.conformance.house import routes, screens
+from tests.support import Browser
+
+LEDGER = Path(__file__).parent / "rights.csv"
+WHO = ("anonymous", "super_admin", "system_admin", "sales_lead", "account_manager", "sharing_manager", "executive")
+"""The columns of the ledger. A sharing manager is an account manager where the company shares all customers."""
+
+FOREIGN, OWN, PHONE = "QXZFOREIGN", "QXZOWN", "13987654321"
+MISSING = 999_999
+TEXTS: dict[Any, tuple[str, ...]] = {
+    Customer: ("name",), Contact: ("name",), Interaction: ("title",), Opportunity: ("title", "customer_name"),
+    PlanStep: ("todo",), Ticket: ("title",), Feedback: ("title",), Complaint: ("subject",),
+    Order: ("delivery_address",),
+}  # fmt: skip
+KEPT_FROM = {
+    "anonymous": (OWN, FOREIGN, PHONE),
+    "system_admin": (OWN, FOREIGN, PHONE),
+    "account_manager": (FOREIGN, PHONE),
+    "sharing_manager": (PHONE,),
+    "executive": (PHONE,),
+}
+"""What must stand in no answer to whom: the words of a manager's rows, of another one's, and the latter's phones."""
+
+WORDS = {
+    "kind": "wecom",
+    "token": "0" * 32,
+    "filename": "css/liuke.css",
+    "file_id": "1",
+    "step_id": "1",
+    "table": "customer",
+}
+POSTED = {"format": "csv"}  # lets an export happen
+
+
+class Ids(NamedTuple):
+    """A row of the account manager and one of another manager, by table."""
+
+    own: dict[str, int]
+    foreign: dict[str, int]
+
+    def of(self, row: str, table: str) -> int:
+        """The id of `row` (own, foreign, missing) in a table."""
+        return {"own": self.own, "foreign": self.foreign, "missing": {}}[row].get(table, MISSING)
+
+
+def fill(*, lead: User, manager: User, other: User) -> Ids:
+    """Rows of both managers, their words marked. Commits."""
+    own = _fill(OWN, lead, manager)
+    return Ids(own, _fill(FOREIGN, lead, other))
+
+
+def _fill(mark: str, lead: User, manager: User) -> dict[str, int]:
+    tables = {view.datamodel.obj.__tablename__: view.datamodel.obj for view in _screens()}
+    key = {name: sa.inspect(model).primary_key[0] for name, model in tables.items()}
+    before = {name: db.session.execute(sa.select(sa.func.max(k))).scalar() or 0 for name, k in key.items()}
+    company.fill(lead=lead, manager=manager)
+    builders.participant(builders.activity(), builders.customer(owner=manager))
+    for model, columns in TEXTS.items():
+        marked = {c: sa.func.coalesce(getattr(model, c), "") + f" {mark}" for c in columns}
+        phones = {c.key: PHONE for c in sa.inspect(model).columns if kind_of(model, c.key)} if mark == FOREIGN else {}
+        db.session.execute(sa.update(model).where(model.id > before[model.__tablename__]).values(**marked, **phones))
+    db.session.execute(
+        sa.update(Customer)
+        .where(Customer.id > before["customer"])
+        .values(search_key=sa.func.lower(Customer.name) + " " + sa.func.coalesce(Customer.phone, ""))
+    )
+    db.session.commit()
+    first = {name: sa.select(sa.func.min(k)).where(k > before[name]) for name, k in key.items()}
+    return {name: db.session.execute(found).scalar() or MISSING for name, found in first.items()}
+
+
+def _screens() -> list[Any]:
+    from flask import current_app
+
+    return screens(current_app._get_current_object())  # type: ignore[attr-defined]
+
+
+class Probe(NamedTuple):
+    """One line of the ledger: a method, an address, and whose row it is asked about (- where there is none)."""
+
+    method: str
+    rule: str
+    row: str
+    url: str
+
+
+def probes(app: Flask, ids: Ids) -> Iterator[Probe]:
+    """Every address with every method it takes."""
+    for route in routes(app):
+        table = getattr(getattr(getattr(route.view, "datamodel", None), "obj", None), "__tablename__", "")
+        table = WORDS["table"] if "<table>" in route.url else table
+        for row in ("own", "foreign", "missing") if re.search(r"<(?:\w+:)?pk>", route.url) else ("-",):
+            url = route.url if row == "-" else re.sub(r"<(?:\w+:)?pk>", str(ids.of(row, table)), route.url)
+            columns = _relations(route.view) if "<column>" in url else [""]
+            for column in columns:
+                words = {**WORDS, "column": column}
+                address = re.sub(r"<(?:\w+:)?(\w+)>", lambda m, words=words: words[m[1]], url)
+                rule = route.url.replace("<column>", column)
+                yield from (Probe(method, rule, row, address) for method in route.methods)
+
+
+def _relations(view: Any) -> list[str]:
+    named = dict.fromkeys((*view.search_columns, *view.add_columns, *view.edit_columns))
+    return [n for n in named if hasattr(getattr(getattr(view.datamodel.obj, n, None), "property", None), "mapper")]
+
+
+def other_methods(app: Flask) -> Iterator[tuple[str, str]]:
+    """The methods an address does not take."""
+    taken: dict[str, set[str]] = {}
+    for route in routes(app):
+        taken.setdefault(re.sub(r"<(?:\w+:)?(\w+)>", "1", route.url), set()).update(route.methods)
+    for url, methods in taken.items():
+        yield from ((method, url) for method in ("GET", "POST", "PUT") if method not in methods)
+
+
+def questions(app: Flask, ids: Ids) -> Iterator[tuple[str, bool]]:
+    """Lists and choices asked by filter, order and page size: (address, whether rows are looked for by a number)."""
+    for view in screens(app):
+        address, name, model = f"{view.route_base}/list/", type(view).__name__, view.datamodel.obj
+        yield f"{address}?psize_{name}=1000000&count=exact", False
+        if "name" in view.search_columns:
+            yield f"{address}?_flt_0_name={PHONE}", True
+        for column in sa.inspect(model).columns:
+            if kind_of(model, column.key):
+                yield f"{address}?_flt_0_{column.key}={PHONE}", column.key in view.search_columns
+                yield f"{address}?_oc_{name}={column.key}&_od_{name}=desc", False
+        for column in _relations(view):
+            target = getattr(model, column).property.mapper.class_.__tablename__
+            yield f"{address}?_flt_0_{column}={ids.of('foreign', target)}", False
+            for asked in (f"q={PHONE}", "q=qxz", "q=qxz&filter=1"):
+                yield f"{view.route_base}/lookup/{column}?{asked}", asked.endswith(PHONE)
+        for column in view.add_columns:
+            if column in _relations(view):
+                target = getattr(model, column).property.mapper.class_.__tablename__
+                yield f"{view.route_base}/add?{column}={ids.of('foreign', target)}", False
+                yield f"{view.route_base}/add?_flt_0_{column}={ids.of('foreign', target)}", False
+
+
+class Asker:
+    """One person (or nobody) at the end of a line: a cookie and a token, no browser."""
+
+    def __init__(self, app: Flask, person: User | None) -> None:
+        browser = Browser(app)
+        if person is not None:
+            browser.login(person)
+        self.token = browser.csrf_token()
+        cookie = browser.flask.get_cookie(app.config["SESSION_COOKIE_NAME"], domain="localhost")
+        self.headers = {"Cookie": f"{app.config['SESSION_COOKIE_NAME']}={cookie.value if cookie else ''}"}
+        # Programs are told errors without a page, which costs more than all of the asking.
+        self.headers |= {"Accept": "application/json"}
+        self.client = app.test_client(use_cookies=False)
+
+    def ask(self, method: str, url: str) -> tuple[int, bytes]:
+        """The status and the body of one answer. Whatever is posted has a valid token."""
+        data = {"csrf_token": self.token, **POSTED} if method not in ("GET", "HEAD") else None
+        with self.client.open(url, method=method, headers=self.headers, data=data) as answer:
+            return answer.status_code, answer.get_data() + answer.headers.get("Location", "").encode()
+
+
+def write(found: dict[tuple[str, str, str], dict[str, int]]) -> None:
+    """Write the ledger."""
+    with LEDGER.open("w", newline="", encoding="utf-8") as file:
+        out = csv.writer(file, lineterminator="\n")
+        out.writerow(["method", "address", "row", *WHO])
+        for key in sorted(found, key=lambda key: (key[1], key[0], key[2])):
+            out.writerow([*key, *(found[key][who] for who in WHO)])
+
+
+def read() -> dict[tuple[str, str, str], dict[str, int]]:
+    """The ledger as it was committed."""
+    with LEDGER.open(newline="", encoding="utf-8") as file:
+        return {
+            (line["method"], line["address"], line["row"]): {who: int(line[who]) for who in WHO}
+            for line in csv.DictReader(file)
+        }

@@ -1,0 +1,126 @@
+"""Nobody gets what is not his: thousands of questions, each with the answer that was agreed on. See probes.py."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+import flask.templating
+import pytest
+import sqlalchemy as sa
+from flask_appbuilder.security.sqla.models import User
+
+from app.core.clock import utcnow
+from app.core.unit import set_writing
+from app.core.web import Page
+from app.extensions import db
+from app.security.models import UserSession
+from tests.conformance import probes
+from tests.conformance.probes import FOREIGN, KEPT_FROM, WHO, Asker
+from tests.support import rows
+
+REFUSED = (400, 401, 403, 404, 405)
+FOR_ALL = {"/complaints/open-ticket/<pk>"}
+"""What a manager may do with a row that is not his: a complaint becomes a ticket for whoever is told of it."""
+
+
+@pytest.fixture
+def asked(app, world):
+    """Rows of two managers, somebody for every column of the ledger, and how many were asked."""
+    with app.app_context():
+        cast = {user.username: user for user in rows(User)}
+        ids = probes.fill(lead=cast["li"], manager=cast["wang"], other=cast["zhao"])
+        people = dict(zip(WHO, (None, "admin", "sysadmin", "li", "wang", "wang", "chen"), strict=True))
+        askers = {}
+        for who, name in people.items():
+            askers[who] = askers.get("account_manager") if who == "sharing_manager" else Asker(app, cast.get(name))
+        # However long it takes: nobody is signed out meanwhile, and "last seen" is written by no question.
+        later = utcnow() + timedelta(days=1)
+        db.session.execute(sa.update(UserSession).values(seen_at=later, auth_at=later))
+        db.session.commit()
+        db.session.remove()
+    with world.as_it_is_now():
+        yield ids, askers
+        set_writing(False)
+
+
+@pytest.fixture
+def ask(app, world, asked, monkeypatch):
+    """Ask one question as somebody: the status, what it told that it must not, which tables it wrote (but the history).
+
+    What was written is put back. Of those who may read everything only the status counts: their pages are not written.
+    """
+    _ids, askers = asked
+    write_page = flask.templating._render
+    monkeypatch.setattr(Page, "menu", lambda _page: [])  # it tells of no rows, and is a third of every page
+    logging.disable(logging.WARNING)
+
+    def one(who, method, url, kept=None):
+        app.config["LIUKE_CUSTOMERS_SHARED"] = "all" if who == "sharing_manager" else "own"
+        monkeypatch.setattr(flask.templating, "_render", write_page if KEPT_FROM.get(who) else lambda *_a: "")
+        status, body = askers[who].ask(method, url)
+        wrote = sorted(world.touched - {"audit_entry"})
+        if wrote:
+            with app.app_context():
+                world.put_back()
+        for limiter in app.extensions.get("limiter", ()) if method == "POST" else ():
+            limiter.reset()
+        words = KEPT_FROM.get(who, ()) if kept is None else kept
+        told = [word for word in words if word.encode() in body]
+        return status, told, wrote
+
+    yield one
+    logging.disable(logging.NOTSET)
+
+
+def test_every_address_answers_everybody_as_agreed(app, ask, asked, pytestconfig):
+    found, leaks, count = {}, [], 0
+    for probe in probes.probes(app, asked[0]):
+        for who in WHO:
+            status, told, wrote = ask(who, probe.method, probe.url)
+            others = probe.row == "foreign" and who.endswith("manager") and probe.rule not in FOR_ALL
+            found.setdefault(probe[:3], {})[who] = status
+            count += 1
+            if status in REFUSED or probe.method == "GET" or others:
+                told += wrote
+            leaks += [f"{who} {probe.method} {probe.url}: {word}" for word in told]
+            leaks += [f"{who} {probe.method} {probe.url}: {status}"] if status >= 500 else []
+    assert leaks == []
+    assert count > 4000
+    if pytestconfig.getoption("--write-ledgers"):
+        probes.write(found)
+    agreed = probes.read()
+    different = {
+        f"{who} {' '.join(key)}": (agreed.get(key, {}).get(who), found.get(key, {}).get(who))
+        for key in {*agreed, *found}
+        for who in WHO
+        if agreed.get(key, {}).get(who) != found.get(key, {}).get(who)
+    }
+    assert different == {}, "(agreed, found): see tests/conformance/probes.py"
+
+
+def test_no_address_takes_another_method(app, ask):
+    wrong, count = [], 0
+    for method, url in probes.other_methods(app):
+        for who in WHO:
+            count += 1
+            status, told, wrote = ask(who, method, url)
+            if status not in (404, 405) or told or wrote:
+                wrong.append(f"{who} {method} {url}: {status} {told}")
+    assert wrong == []
+    assert count > 1000
+
+
+def test_filters_orders_and_choices_tell_nobody_what_he_may_not_see(app, ask, asked):
+    wrong, count = [], 0
+    for url, number in probes.questions(app, asked[0]):
+        for who, hidden in KEPT_FROM.items():
+            count += 1
+            # Who may not see a number does not find its row by it either.
+            kept = {*hidden, FOREIGN} if number and who == "sharing_manager" else hidden
+            status, told, _wrote = ask(who, "GET", url, kept)
+            told = [word for word in told if f"={word}" not in url]
+            if status >= 500 or told:
+                wrong.append(f"{who} {url}: {status} {told}")
+    assert wrong == []
+    assert count > 1000
