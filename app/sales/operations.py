@@ -334,17 +334,9 @@ def change_step(planned: PlanStep, *, actor: User, planned_on: date, todo: str, 
     _not_executed(planned)
     if planned_on != planned.planned_on:
         _check_day(planned.opportunity, planned_on)
-    before = {"planned_on": planned.planned_on.isoformat(), "todo": planned.todo}
     planned.planned_on, planned.todo = planned_on, todo
     _flush()
-    now = {"planned_on": planned_on.isoformat(), "todo": todo}
-    note_move(
-        planned,
-        "edit",
-        actor=actor,
-        at=at,
-        changes={key: [before[key], now[key]] for key in now if before[key] != now[key]} or None,
-    )
+    note_move(planned, "edit", actor=actor, at=at)
 
 
 def execute_step(planned: PlanStep, *, actor: User, result: str, at: datetime | None = None) -> None:

@@ -128,7 +128,7 @@ def create_user(
     db.session.flush()
     db.session.add(UserProfile(user_id=user.id, phone=phone, team=team, language=language))
     db.session.flush()
-    note_move(user, "create", actor=actor, changes=_differences({}, _facts(user)))
+    note_move(user, "create", actor=actor)
     return user
 
 
@@ -168,9 +168,8 @@ def change_user(
     user.changed_on = utcnow().replace(tzinfo=None)
     user.changed_by_fk = actor.id if actor else None
     db.session.flush()
-    changes = _differences(before, _facts(user))
-    if changes:
-        note_move(user, "edit", actor=actor, changes=changes)
+    if _facts(user) != before:
+        note_move(user, "edit", actor=actor)
 
 
 def disable(user: User, *, actor: User | None) -> None:
@@ -183,9 +182,8 @@ def disable(user: User, *, actor: User | None) -> None:
     before = _facts(user)
     _set_active(user, False)
     db.session.flush()
-    changes = _differences(before, _facts(user))
-    if changes:
-        note_move(user, "edit", actor=actor, changes=changes)
+    if _facts(user) != before:
+        note_move(user, "edit", actor=actor)
 
 
 def _set_active(user: User, active: bool) -> None:
@@ -236,9 +234,8 @@ def change_own_phone(user: User, phone: str | None) -> None:
     before = _facts(user)
     profile_of(user).phone = phone
     db.session.flush()
-    changes = _differences(before, _facts(user))
-    if changes:
-        note_move(user, "edit", actor=user, changes=changes)
+    if _facts(user) != before:
+        note_move(user, "edit", actor=user)
 
 
 def _set_password(user: User, password: str) -> None:
@@ -291,7 +288,7 @@ def _code(role: Role) -> str | None:
 
 
 def _facts(user: User) -> dict[str, Any]:
-    """What the history keeps of an account; never the password."""
+    """What an account is to people; never the password."""
     profile = db.session.get(UserProfile, user.id)
     return {
         "username": user.username,
@@ -303,10 +300,6 @@ def _facts(user: User) -> dict[str, Any]:
         "phone": profile.phone if profile else None,
         "team": profile.team.name if profile and profile.team else None,
     }
-
-
-def _differences(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any] | None:
-    return {k: [before.get(k), v] for k, v in after.items() if before.get(k) != v} or None
 
 
 def stamp_of_user(user: User) -> str:
@@ -331,9 +324,7 @@ def create_role(
     db.session.flush()
     db.session.add(RoleProfile(role_id=role.id, label_zh=label_zh, label_en=label_en, active=active))
     db.session.flush()
-    changes = {"label_zh": [None, label_zh], "label_en": [None, label_en], "active": [None, active]}
-    changes |= _put_rights(role, set(rights))
-    note_move(role, "create", actor=actor, changes=changes)
+    note_move(role, "create", actor=actor, changes=_put_rights(role, set(rights)))
     return role
 
 
@@ -353,7 +344,7 @@ def change_role(
     """
     _check_labels(label_zh, label_en, role)
     profile = _profile_of_role(role)
-    before = {"label_zh": profile.label_zh, "label_en": profile.label_en, "active": profile.active}
+    before = (profile.label_zh, profile.label_en, profile.active)
     wanted = rights_of_role(role) if rights is None else set(rights)
     if profile.code == SUPER_ADMIN and (not active or wanted != rights_of_role(role)):
         raise BusinessError(_("“%(role)s” is always active and always holds every right.", role=profile.label))
@@ -363,9 +354,7 @@ def change_role(
     profile.label_zh, profile.label_en, profile.active = label_zh, label_en, active
     changes = _put_rights(role, wanted)
     db.session.flush()
-    after = {"label_zh": label_zh, "label_en": label_en, "active": active}
-    changes = (_differences(before, after) or {}) | changes
-    if changes:
+    if changes or before != (label_zh, label_en, active):
         note_move(role, "edit", actor=actor, changes=changes)
 
 
@@ -376,8 +365,12 @@ def delete_role(role: Role) -> None:
         raise BusinessError(refusal)
     for table in (assoc_permissionview_role, assoc_group_role):
         db.session.execute(sa.delete(table).where(table.c.role_id == role.id))
-    db.session.execute(sa.delete(RoleProfile).where(RoleProfile.role_id == role.id))
-    db.session.execute(sa.delete(Role).where(Role.id == role.id))
+    profile = db.session.get(RoleProfile, role.id)
+    if profile is not None:
+        db.session.delete(profile)
+        db.session.flush()
+    db.session.expire(role)
+    db.session.delete(role)
     db.session.flush()
 
 
