@@ -27,7 +27,7 @@ from app.security.access import SEARCHED_NAMES, AllTeams, AllUsers
 from app.security.account_views import PreferencesView, ProfileView
 from app.security.attempts import STALE, asked, attempt, me
 from app.security.forms import AccountForm, NewAccountForm, ResetPasswordForm
-from app.security.log_views import AuditEntryView, LoginEntryView
+from app.security.log_views import AuditEntryView, FieldChangeView, LoginEntryView
 from app.security.login_views import CrmAuthView, PasswordView
 from app.security.models import Team, UserProfile
 from app.security.role_views import RoleView
@@ -315,4 +315,5 @@ def register_admin_views(appbuilder: Any) -> None:
     add_to_menu(appbuilder, RoleView, group="system", icon="shield-lock", label=_l("Roles and rights"))
     add_to_menu(appbuilder, TeamView, group="system", icon="users-group", label=_l("Teams"))
     add_to_menu(appbuilder, AuditEntryView, group="system", icon="history", label=_l("Change log"))
+    appbuilder.add_view_no_menu(FieldChangeView)
     add_to_menu(appbuilder, LoginEntryView, group="system", icon="key", label=_l("Login log"))
