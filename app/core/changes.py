@@ -70,7 +70,7 @@ def moving(
 ) -> Iterator[None]:
     """Tell what is flushed inside as part of this move of this person. A move within a move is part of the outer one.
 
-    Without `keeps_values` the changes of personal fields are told without their values.
+    Without `keeps_values` the changes are told without their values.
     """
     if _move.get() is not None:
         yield
@@ -165,20 +165,6 @@ def told_models() -> list[Any]:
 @cache
 def _told_tables() -> frozenset[str]:
     return frozenset(model.__tablename__ for model in told_models())
-
-
-@cache
-def personal_fields(record_type: str) -> frozenset[str]:
-    """The columns of a table (and of what is told as part of it) that say something about a person.
-
-    `info={"personal": True}` marks them; of the framework's accounts they are named here.
-    """
-    named = {"username", "first_name", "last_name", "email"} if record_type == "ab_user" else set()
-    for model in told_models():
-        if getattr(model, "history_as", model.__tablename__) == record_type:
-            columns = sa.inspect(model).column_attrs
-            named |= {a.key for a in columns if a.columns[0].info.get("personal")}  # type: ignore[union-attr]
-    return frozenset(named)
 
 
 @event.listens_for(Mapper, "mapper_configured")
@@ -278,7 +264,7 @@ def _row(record: Any, action: str, field: str | None, before: str | None, after:
         "record_type": kind,
         "record_id": sa.inspect(type(record)).primary_key_from_instance(record)[0],
         "field": field,
-        **({"before": None, "after": None} if hidden else _values(kind, field, before, after)),
+        **({"before": None, "after": None} if hidden else _values(field, before, after)),
     }
 
 
@@ -290,9 +276,9 @@ def _by(kind: str, action: str) -> dict[str, Any]:
     return {"at": move.at or utcnow(), "actor_id": move.actor_id, "move": move.name, "bulk_id": move.bulk_id}
 
 
-def _values(kind: str, field: str | None, before: str | None, after: str | None) -> dict[str, Any]:
+def _values(field: str | None, before: str | None, after: str | None) -> dict[str, Any]:
     move = _move.get()
-    if move is not None and not move.keeps_values and field in personal_fields(kind):
+    if move is not None and not move.keeps_values and field is not None:
         return {"before": None, "after": None, "erased": True}
     return {"before": before, "after": after, "erased": False}
 

@@ -155,8 +155,13 @@ def readable_fields(view: Any) -> set[str] | None:
     """The columns whose changes this reader may see on this screen: those it names; None for all."""
     if view.datamodel.obj.__tablename__ in WHOLE:
         return None
-    names = {name.rpartition(".")[2] for name in view.label_columns}
+    names = {name.rpartition(".")[2] for name in named_columns(view)}
     return (names | {f"{name}_id" for name in names}) - view.unreadable_fields()
+
+
+def named_columns(view: Any) -> list[str]:
+    """The columns a screen shows or asks for, each once."""
+    return list(dict.fromkeys([*view.show_columns, *view.list_columns, *view.add_columns, *view.edit_columns]))
 
 
 def may_read(view: Any, field: str) -> bool:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask_babel import lazy_gettext as _l
+
 
 def register(appbuilder: Any) -> None:
     """The administrators' screens. Login, profile and preferences are registered by the security manager."""
+    from app.core.history import tell
     from app.core.views import CHOICES, SEARCH_CHOICES
+    from app.security import changes, personal_data
     from app.security.access import active_users, all_users, teams
-    from app.security.changes import install
     from app.security.views import register_admin_views
 
     CHOICES["ab_user"], SEARCH_CHOICES["ab_user"] = active_users, all_users
     CHOICES["team"] = teams
-    install()
+    changes.install()
+    personal_data.install()
+    tell("ab_user", "erase", _l("erased the personal data"), "trash", attempt=_l("Erase personal data"))
+    tell("ab_user", "export_personal", _l("exported the personal data"), "download")
     register_admin_views(appbuilder)

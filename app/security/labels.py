@@ -63,6 +63,7 @@ SCREENS: dict[str, dict[str, Any]] = {
         "Delivery": _l("Sent messages"),
         "AuditEntry": _l("Change log"),
         "LoginEntry": _l("Login log"),
+        "PersonalData": _l("Personal data"),
     },
 }
 
@@ -112,6 +113,7 @@ RIGHT_LABELS: dict[str, Any] = COLUMNS | {
     "can_end_sessions": _l("End sessions"),
     "can_hand_over": _l("Hand over what a person owns"),
     "can_undo": _l("Undo"),
+    "can_erase": _l("Erase for good"),
     "can_disable": _l("Disable the account of who left"),
 }
 

@@ -11,7 +11,16 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
 
-from app.core.history import ACTIONS, field_label, has_changes, move_words, record_kind, told, views_by_table
+from app.core.history import (
+    ACTIONS,
+    field_label,
+    has_changes,
+    move_words,
+    named_columns,
+    record_kind,
+    told,
+    views_by_table,
+)
 from app.core.models import AuditEntry, FieldChange
 from app.core.scope import row_id, scope_for
 from app.core.search import Active, Control
@@ -201,9 +210,7 @@ def _fields_of(kind: str) -> dict[str, str]:
     """The fields of a kind of record by label; of all kinds while none is chosen."""
     views = views_by_table()
     chosen = [views[kind]] if kind in views else [view for view in views.values() if has_changes(view)]
-    named = {
-        name.rpartition(".")[2]: str(label) for view in chosen for name, label in (view.label_columns or {}).items()
-    }
+    named = {name.rpartition(".")[2]: str(view.label_columns[name]) for view in chosen for name in named_columns(view)}
     return dict(sorted(named.items(), key=lambda pair: pair[1]))
 
 

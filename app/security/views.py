@@ -30,6 +30,7 @@ from app.security.forms import AccountForm, NewAccountForm, ResetPasswordForm
 from app.security.log_views import AuditEntryView, FieldChangeView, LoginEntryView
 from app.security.login_views import CrmAuthView, PasswordView
 from app.security.models import Team, UserProfile
+from app.security.personal_views import PersonalDataView
 from app.security.role_views import RoleView
 
 
@@ -316,4 +317,5 @@ def register_admin_views(appbuilder: Any) -> None:
     add_to_menu(appbuilder, TeamView, group="system", icon="users-group", label=_l("Teams"))
     add_to_menu(appbuilder, AuditEntryView, group="system", icon="history", label=_l("Change log"))
     appbuilder.add_view_no_menu(FieldChangeView)
+    add_to_menu(appbuilder, PersonalDataView, group="system", icon="user-circle", label=_l("Personal data"))
     add_to_menu(appbuilder, LoginEntryView, group="system", icon="key", label=_l("Login log"))

@@ -1,8 +1,10 @@
 """用户: who may make, change, disable accounts and give passwords, and what nobody may."""
 
 import pytest
+import sqlalchemy as sa
 from flask_appbuilder.security.sqla.models import Role, User
 
+from app.core.changes import TOLD
 from app.core.errors import BusinessError, NotYours
 from app.core.models import AuditEntry, FieldChange
 from app.core.unit import unit_of_work
@@ -193,7 +195,8 @@ def test_every_way_to_give_a_password_knows_the_rule(app, sign_in, sysadmin, ref
     for password in ("password123", "xiaoming-1990"):
         assert refused(app, sign_in, sysadmin, password)
         builders.db.session.rollback()
-        builders.db.session.query(User).filter_by(username="xiaoming").delete()
+        gone = sa.delete(User).where(User.username == "xiaoming")
+        builders.db.session.execute(gone.execution_options(**TOLD))
         builders.db.session.commit()
 
 
