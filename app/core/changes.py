@@ -8,13 +8,13 @@ A model is left out only by saying why: `without_history = "is itself a history"
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from functools import cache
+from functools import lru_cache
 from typing import Any
 from uuid import uuid4
 
@@ -30,6 +30,9 @@ from sqlalchemy.orm.attributes import PASSIVE_NO_INITIALIZE, get_history
 from app.core.clock import utcnow
 from app.core.models import FieldChange, current_user_id
 from app.core.types import UtcDateTime
+from app.extensions import db
+
+_once: Any = lru_cache(maxsize=None)  # models are known once and for all
 
 TOLD = {"told": True}
 """Execution options of a statement that changes rows past the session and whose changes are written beside it."""
@@ -68,9 +71,9 @@ _source: ContextVar[str | None] = ContextVar("liuke_source", default=None)
 def moving(
     record_type: str, action: str, *, actor: User | None, at: datetime | None = None, keeps_values: bool = True
 ) -> Iterator[None]:
-    """Tell what is flushed inside as part of this move of this person. A move within a move is part of the outer one.
+    """Tell what changes inside as part of this move of this person. A move within a move is part of the outer one.
 
-    Without `keeps_values` the changes are told without their values.
+    Without `keeps_values` the changes are told without their values. Flushes.
     """
     if _move.get() is not None:
         yield
@@ -79,6 +82,7 @@ def moving(
     token = _move.set(made)
     try:
         yield
+        db.session.flush()  # what waits would be told as somebody else's move
     finally:
         _move.reset(token)
 
@@ -142,7 +146,7 @@ def as_text(value: Any) -> str | None:
 # -- what is told ---------------------------------------------------------------------------------------------
 
 
-@cache
+@_once
 def is_told(model: Any) -> bool:
     """Whether changes of this model are told: all are, but those that say why not, and the framework's own tables."""
     if not isinstance(model, type) or hasattr(model, "without_history"):
@@ -150,7 +154,7 @@ def is_told(model: Any) -> bool:
     return model in (User, Role) or not model.__module__.startswith("flask_appbuilder")
 
 
-@cache
+@_once
 def told_columns(model: Any) -> tuple[str, ...]:
     """The columns whose changes are told: all but the key and the housekeeping."""
     columns = sa.inspect(model).column_attrs
@@ -162,7 +166,7 @@ def told_models() -> list[Any]:
     return [m.class_ for m in Model.registry.mappers if is_told(m.class_)]
 
 
-@cache
+@_once
 def _told_tables() -> frozenset[str]:
     return frozenset(model.__tablename__ for model in told_models())
 
@@ -215,8 +219,9 @@ def _refuse_untold(state: ORMExecuteState) -> None:
     """A statement that changes told rows past the session has to say that it tells their changes itself."""
     if state.is_insert or state.is_update or state.is_delete:
         table = getattr(state.statement, "table", None)
-        if getattr(table, "name", None) in _told_tables() and not state.execution_options.get("told"):
-            raise RuntimeError(f"This statement changes {table.name} past the history; see app/core/changes.py.")
+        name = getattr(table, "name", None)
+        if name in _told_tables() and not state.execution_options.get("told"):
+            raise RuntimeError(f"This statement changes {name} past the history; see app/core/changes.py.")
 
 
 def _made(record: Any) -> list[dict[str, Any]]:
@@ -226,6 +231,7 @@ def _made(record: Any) -> list[dict[str, Any]]:
         return [_row(record, "edit", field, None, value) for field, value in now.items() if value is not None]
     row = _row(record, "create", None, None, None)
     row["at"] = getattr(record, "created_at", None) or row["at"]
+    row["actor_id"] = row["actor_id"] or getattr(record, "created_by_id", None)
     return [row]
 
 
@@ -295,8 +301,6 @@ def _insert(session: Any, rows: list[dict[str, Any]]) -> None:
 
 def tell_changes(record: Any, changes: dict[str, list[Any]], *, actor: User | None, at: datetime | None = None) -> None:
     """Write changes of what is no column of the record: the rights of a role, say. Field -> [from, to]."""
-    from app.extensions import db
-
     with moving(record.__tablename__, "edit", actor=actor, at=at):
         told = [_row(record, "edit", field, as_text(was), as_text(now)) for field, (was, now) in changes.items()]
     if told:
@@ -307,7 +311,7 @@ def insert_changes(
     record_type: str,
     rows: Any,
     record_id: Any,
-    fields: dict[str | None, tuple[Any, Any]],
+    fields: Mapping[Any, tuple[Any, Any]],
     *,
     where: Any = None,
     move: str,
@@ -318,8 +322,6 @@ def insert_changes(
 
     `rows` is what they are selected from, `record_id` their id there. The field None says that a row was made.
     """
-    from app.extensions import db
-
     same = {
         "at": sa.literal(at, UtcDateTime()), "actor_id": sa.literal(actor_id, sa.Integer()),
         "record_type": sa.literal(record_type), "move": sa.literal(move), "erased": sa.false(),

@@ -170,7 +170,7 @@ def may_read(view: Any, field: str) -> bool:
     return fields is None or field in fields
 
 
-def field_label(view: Any, field: str) -> Any:
+def field_label(view: Any, field: Any) -> Any:
     """What people call a column: as its screen does."""
     own = FIELD_LABELS.get(view.datamodel.obj.__tablename__, lambda _field: None)(field)
     labels, relation = view.label_columns, field.removesuffix("_id")
@@ -249,7 +249,7 @@ def _value(view: Any, field: str | None, kept: str | None, names: dict[tuple[str
     column = getattr(model, field, None)
     kind = getattr(column, "type", None)
     try:
-        value = _typed(kind, kept)
+        value = typed(kind, kept)
     except (ValueError, ArithmeticError):
         return cell(kept)
     own = (view.formatters_columns or {}).get(field)
@@ -259,7 +259,7 @@ def _value(view: Any, field: str | None, kept: str | None, names: dict[tuple[str
     return stars(value) if columns and columns[0].info.get("stars") else cell(value)
 
 
-def _typed(kind: Any, kept: str) -> Any:
+def typed(kind: Any, kept: str) -> Any:
     """The value the kept text stands for."""
     if isinstance(kind, ChoiceType):
         return kind.choices(kept)

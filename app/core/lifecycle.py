@@ -104,7 +104,7 @@ class Step:
         before: Choice = record.status  # type: ignore[attr-defined]
         if before not in self.sources:
             raise StepRefused(self._why_not(record))
-        with moving(record.__tablename__, self.name, actor=actor, at=at):
+        with moving(type(record).__tablename__, self.name, actor=actor, at=at):  # type: ignore[attr-defined]
             return self._take(record, before, actor=actor, at=at, **given)
 
     def _take(self, record: HasStatus, before: Choice, *, actor: User | None, at: datetime, **given: Any) -> Any:

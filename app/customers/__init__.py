@@ -6,7 +6,7 @@ from typing import Any
 
 from flask_babel import lazy_gettext as _l
 
-from app.core import nav
+from app.core import bulk, nav
 from app.core.history import tell
 
 
@@ -24,6 +24,7 @@ def register(appbuilder: Any) -> None:
     nav.add(appbuilder, ContactView, group="customers", icon="address-book", label=_l("Contacts"))
     nav.add(appbuilder, InteractionView, group="customers", icon="messages", label=_l("Interactions"))
     personal.install()
+    bulk.KINDS["customer", "assign"] = bulk.Kind(_l("Assign owner"), "can_assign", "Customer")
     attachable("customer")
     attachable("interaction")
     tell("contact", "erase", _l("erased the personal data"), "trash", attempt=_l("Erase personal data"))

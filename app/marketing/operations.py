@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -114,7 +114,7 @@ def remove_all(activity: Activity, *, actor: User | None, at: datetime | None = 
 
 
 def _tell(
-    which: list[Any], fields: dict[str | None, tuple[Any, Any]], action: str, *, actor: User | None, at: datetime
+    which: list[Any], fields: Mapping[Any, tuple[Any, Any]], action: str, *, actor: User | None, at: datetime
 ) -> None:
     """Write the changes of many participants at once."""
     told = insert_changes(

@@ -384,4 +384,10 @@ def check_editable(opportunity: Opportunity) -> None:
         raise BusinessError(_("Only unassigned opportunities can be edited or deleted."))
 
 
+def check_unassignable(opportunity: Opportunity, _actor: User, _at: datetime) -> None:
+    """Raises `BusinessError` when an assignment cannot be taken back: the assignee has begun to plan."""
+    if _plan(opportunity):
+        raise BusinessError(_("The assignee has planned steps already."))
+
+
 STEPS: list[Step] = [assign, reassign, win, lose, terminate]

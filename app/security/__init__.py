@@ -9,6 +9,7 @@ from flask_babel import lazy_gettext as _l
 
 def register(appbuilder: Any) -> None:
     """The administrators' screens. Login, profile and preferences are registered by the security manager."""
+    from app.core import history
     from app.core.history import tell
     from app.core.views import CHOICES, SEARCH_CHOICES
     from app.security import changes, personal_data
@@ -19,6 +20,8 @@ def register(appbuilder: Any) -> None:
     CHOICES["team"] = teams
     changes.install()
     personal_data.install()
+    history.ACTIONS["undo_bulk"] = (_l("undid the bulk change"), "arrow-back-up")
+    tell("bulk_change", "undo", _l("undid it"), "arrow-back-up", attempt=_l("Undo"))
     tell("ab_user", "erase", _l("erased the personal data"), "trash", attempt=_l("Erase personal data"))
     tell("ab_user", "export_personal", _l("exported the personal data"), "download")
     register_admin_views(appbuilder)

@@ -64,6 +64,7 @@ SCREENS: dict[str, dict[str, Any]] = {
         "AuditEntry": _l("Change log"),
         "LoginEntry": _l("Login log"),
         "PersonalData": _l("Personal data"),
+        "BulkChange": _l("Bulk changes"),
     },
 }
 

@@ -26,6 +26,7 @@ from app.security import door, fresh, operations, queries, throttle
 from app.security.access import SEARCHED_NAMES, AllTeams, AllUsers
 from app.security.account_views import PreferencesView, ProfileView
 from app.security.attempts import STALE, asked, attempt, me
+from app.security.bulk_views import BulkChangeView
 from app.security.forms import AccountForm, NewAccountForm, ResetPasswordForm
 from app.security.log_views import AuditEntryView, FieldChangeView, LoginEntryView
 from app.security.login_views import CrmAuthView, PasswordView
@@ -317,5 +318,6 @@ def register_admin_views(appbuilder: Any) -> None:
     add_to_menu(appbuilder, TeamView, group="system", icon="users-group", label=_l("Teams"))
     add_to_menu(appbuilder, AuditEntryView, group="system", icon="history", label=_l("Change log"))
     appbuilder.add_view_no_menu(FieldChangeView)
+    add_to_menu(appbuilder, BulkChangeView, group="system", icon="list-check", label=_l("Bulk changes"))
     add_to_menu(appbuilder, PersonalDataView, group="system", icon="user-circle", label=_l("Personal data"))
     add_to_menu(appbuilder, LoginEntryView, group="system", icon="key", label=_l("Login log"))
