@@ -108,7 +108,9 @@ def erase(kind: str, person: Any, *, actor: User) -> int:
         empty = sa.update(FieldChange).where(where, ~FieldChange.erased)
         db.session.execute(_quietly(empty.values(before=None, after=None, erased=True)))
     for where in notes:
-        db.session.execute(_quietly(sa.update(AuditEntry).where(where).values(note=None, erased=True)))
+        db.session.execute(
+            _quietly(sa.update(AuditEntry).where(where).values(note=None, changes=sa.null(), erased=True))
+        )
     note_move(person, "erase", actor=actor)
     db.session.flush()
     return len(about)

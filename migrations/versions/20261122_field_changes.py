@@ -13,12 +13,12 @@ depends_on = None
 # table -> the columns that erasing may empty, with what they then are; every other column stays as it is
 ERASABLE = {
     "field_change": {"before": "NULL", "after": "NULL"},
-    "audit_entry": {"note": "NULL"},
+    "audit_entry": {"note": "NULL", "changes": "NULL"},
     "login_entry": {"account": "''", "ip": "NULL"},
 }
 COLUMNS = {
     "field_change": "id at actor_id record_type record_id field move ip source unit bulk_id",
-    "audit_entry": "id at actor_id record_type record_id action outcome from_status to_status changes ip source unit",
+    "audit_entry": "id at actor_id record_type record_id action outcome from_status to_status ip source unit",
     "login_entry": "id at user_id result",
 }
 
@@ -168,7 +168,7 @@ def make_append_only(dialect):
         )
     for table, emptied in ERASABLE.items():
         erasing = [f"{value(c, 'OLD', dialect)} {same} {value(c, 'NEW', dialect)}" for c in COLUMNS[table].split()]
-        erasing += [f"NEW.{column} {same} {empty}" for column, empty in emptied.items()]
+        erasing += [f"{value(column, 'NEW', dialect)} {same} {empty}" for column, empty in emptied.items()]
         erasing += ["NOT OLD.erased", "NEW.erased"]
         for event, when in (("UPDATE", f"WHEN (NOT ({' AND '.join(erasing)}))"), ("DELETE", "")):
             head = f"CREATE TRIGGER {table}_no_{event.lower()} BEFORE {event} ON {table} FOR EACH ROW {when}"

@@ -13,7 +13,7 @@ from app.core.lifecycle import perform
 from app.core.models import AuditEntry, BulkChange, FieldChange, Outcome
 from app.core.unit import unit_of_work
 from app.customers import operations as customers
-from app.customers.models import Customer
+from app.customers.models import Customer, CustomerStatus
 from app.marketing.models import Participant
 from app.sales.models import Opportunity, OpportunityStatus
 from app.tickets.models import Ticket, TicketStatus, TicketStep
@@ -65,8 +65,7 @@ def test_what_was_changed_since_is_left_alone_even_if_it_came_back(db, li, wang,
     perform(customers.assign, made[0], actor=li, owner=wang)
     perform(customers.assign, made[0], actor=li, owner=zhao)  # to him again: but by another decision
     with unit_of_work():
-        made[1].memo = "别的字段"
-    browser.post(f"/customers/delete/{made[2].id}")
+        made[1].memo, made[2].status = "别的字段", CustomerStatus.lost
     assert "Would move back 2 Left alone 2" in text_of(browser.get(f"/bulk-changes/undo/{receipt.id}"))
     browser.post(f"/bulk-changes/undo/{receipt.id}")
     assert owners(made) == [zhao.id, wang.id, zhao.id, None]
