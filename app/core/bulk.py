@@ -17,9 +17,9 @@ from sqlalchemy.exc import IntegrityError
 
 from app.core.changes import as_text, is_told, moving
 from app.core.clock import utcnow
-from app.core.errors import BusinessError
+from app.core.errors import BusinessError, StepRefused
 from app.core.history import typed
-from app.core.lifecycle import note_move
+from app.core.lifecycle import FASTER, note_move
 from app.core.models import BulkChange, FieldChange
 from app.core.sentences import gettext as _
 from app.extensions import db
@@ -85,12 +85,13 @@ def undo(receipt: BulkChange, *, actor: User, at: datetime | None = None) -> int
     removed, what was removed is made again. Who may is the caller's to ask. Raises `BusinessError`. Flushes.
     """
     at = at or utcnow()
-    db.session.refresh(receipt, with_for_update=True)
+    db.session.execute(sa.select(BulkChange.id).where(BulkChange.id == receipt.id).with_for_update())
+    db.session.refresh(receipt)
     check_undo(receipt, at)
     kind, model = kind_of(receipt), _model(receipt.record_type)
     back = 0
     with moving(receipt.record_type, "undo_bulk", actor=actor, at=at):
-        for pk, values in _left(receipt, model).items():
+        for pk, values in _left(receipt).items():
             try:
                 with db.session.begin_nested():
                     _put_back(model, pk, values, kind, actor=actor, at=at)
@@ -104,7 +105,7 @@ def undo(receipt: BulkChange, *, actor: User, at: datetime | None = None) -> int
 
 def would_go_back(receipt: BulkChange) -> int:
     """How many records the undoing would find as the bulk change left them; rules of their own come on top."""
-    return len(_left(receipt, _model(receipt.record_type)))
+    return len(_left(receipt))
 
 
 def _model(table: str) -> Any:
@@ -114,7 +115,7 @@ def _model(table: str) -> Any:
 Values = dict[str | None, tuple[str | None, str | None]]
 
 
-def _left(receipt: BulkChange, model: Any) -> dict[int, Values]:
+def _left(receipt: BulkChange) -> dict[int, Values]:
     """Record -> field -> (from, to) of the records that are still as the bulk change left them."""
     changed: dict[int, Values] = {}
     newest = sa.func.max(FieldChange.id)
@@ -140,7 +141,7 @@ def _put_back(model: Any, pk: int, values: Values, kind: Kind | None, *, actor: 
     record = db.session.get(model, pk, with_for_update={"of": model, "key_share": True})
     if None in values:  # it was made
         if record is None:
-            raise BusinessError("gone")
+            raise StepRefused(str(FASTER))
         db.session.delete(record)
     elif record is None:  # it was removed
         columns = sa.inspect(model).columns
@@ -149,7 +150,7 @@ def _put_back(model: Any, pk: int, values: Values, kind: Kind | None, *, actor: 
     else:
         columns = sa.inspect(model).columns
         if any(as_text(getattr(record, str(name))) != now for name, (_was, now) in values.items()):
-            raise BusinessError("changed")
+            raise StepRefused(str(FASTER))
         before = getattr(record, "status", None)
         for name, (was, _now) in values.items():
             setattr(record, str(name), None if was is None else typed(columns[str(name)].type, was))

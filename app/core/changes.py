@@ -323,9 +323,9 @@ def insert_changes(
     `rows` is what they are selected from, `record_id` their id there. The field None says that a row was made.
     """
     same = {
-        "at": sa.literal(at, UtcDateTime()), "actor_id": sa.literal(actor_id, sa.Integer()),
+        "at": sa.literal(at, UtcDateTime()), "actor_id": sa.cast(sa.literal(actor_id, sa.Integer()), sa.Integer),
         "record_type": sa.literal(record_type), "move": sa.literal(move), "erased": sa.false(),
-        "unit": sa.literal(unit_of(db.session)), "bulk_id": sa.literal(_bulk.get(), sa.Integer()),
+        "unit": sa.literal(unit_of(db.session)), "bulk_id": sa.cast(sa.literal(_bulk.get(), sa.Integer()), sa.Integer),
         **{name: sa.literal(value, sa.String()) for name, value in origin().items()},
     }  # fmt: skip
     parts = []

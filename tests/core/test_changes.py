@@ -104,7 +104,7 @@ def test_the_page_of_a_record_tells_its_changes_in_words(app, db, sign_in, li, w
         customer.memo, customer.search_key = "很重要", "hidden"
     text = text_of(browser.get(f"/customers/show/{customer.id}"))
 
-    changes = text[text.index("When Who What happened Field Before After") :]
+    changes = text[text.index("When Who Action Field Before After") :]
     assert "李娜 changed it Account manager 王 王强 赵 赵敏" in changes
     assert "李娜 changed it Level Regular Focus" in changes
     assert "李娜 changed it Memo 旧 很重要" in changes
@@ -157,7 +157,7 @@ def test_a_field_the_screen_hides_from_the_reader_is_not_in_its_history(db, sign
     with unit_of_work():
         customer.phone, customer.memo = "010-99999", "看得见"
     monkeypatch.setattr(CustomerView, "unreadable_fields", lambda _view: {"phone"})
-    history = text_of(sign_in(li).get(f"/customers/show/{customer.id}")).partition("When Who What")[2]
+    history = text_of(sign_in(li).get(f"/customers/show/{customer.id}")).partition("When Who Action")[2]
     assert "看得见" in history
     assert "010-99999" not in history
 
