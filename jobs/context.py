@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from flask import Flask, has_app_context
 
 from app import create_app
+from app.core.changes import coming_from
 from app.core.clock import company_zone, utcnow
 from app.core.errors import BusinessError
 from app.core.unit import is_writing, set_writing, unit_of_work
@@ -99,7 +100,8 @@ def run_job(
         log.info("%s %s: done already, or somebody else is at it", job, period)
         return None
     try:
-        counts = work(run)
+        with coming_from(f"job {job}"):
+            counts = work(run)
         _finish(run, counts)
     except RunRefusedError as why:
         with unit_of_work():

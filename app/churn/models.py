@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from flask_appbuilder import Model
@@ -115,6 +115,8 @@ class RetentionMeasure(Model):
 
 class EstimateRun(Model):
     """流失估计: one working-out of the estimates of all customers, and later how right they were."""
+
+    without_history: ClassVar[str] = "is worked out from orders"
 
     __tablename__ = "estimate_run"
     __table_args__ = (sa.UniqueConstraint("as_of", name="uq_estimate_run_as_of"),)

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from app.core.changes import TOLD, as_text, insert_changes, origin, unit_of
 from app.core.choices import Choice
 from app.core.models import AuditEntry, Outcome
 from app.core.types import UtcDateTime
@@ -17,20 +18,25 @@ from app.extensions import db
 def move_all(model: Any, which: sa.ColumnElement[bool], *, to: Choice, action: str, at: datetime, **values: Any) -> int:
     """Move every row of `model` that `which` names to the state `to`, as the system. Returns how many.
 
-    `values` are further columns to set. On PostgreSQL it is one statement: the rows are locked in the order of their
-    ids, looked at again, changed, and exactly those get their history. On SQLite the write lock is ours, so nothing
-    changes between the two. Flushes; the caller commits.
+    `values` are further columns to set; they are empty before. On PostgreSQL it is one statement: the rows are locked
+    in the order of their ids, looked at again, changed, and exactly those get their history. On SQLite the write lock
+    is ours, so nothing changes between the two. Flushes; the caller commits.
     """
     table = model.__table__
+    more = values
     rows = sa.select(table.c.id, table.c.status).where(which).order_by(table.c.id)
     values = {"status": to, "version": table.c.version + 1, "changed_at": at, "changed_by_id": None, **values}
     if is_postgresql():
         locked = rows.with_for_update().subquery("locked")
         change = sa.update(table).where(table.c.id == locked.c.id).values(values)
         moved = change.returning(table.c.id, locked.c.status).cte("moved")
-        return _count(_history(model, moved, action=action, to=to, at=at))
-    count = _count(_history(model, rows.subquery(), action=action, to=to, at=at))
-    db.session.execute(sa.update(table).where(which).values(values))
+        told = _changes(model, moved, more, action=action, to=to, at=at)
+        return _count(_history(model, moved, action=action, to=to, at=at).add_cte(told.cte("told")))
+    found = rows.subquery()
+    count = _count(_history(model, found, action=action, to=to, at=at))
+    if count:
+        db.session.execute(_changes(model, found, more, action=action, to=to, at=at))
+        db.session.execute(sa.update(table).where(which).values(values).execution_options(**TOLD))
     return count
 
 
@@ -68,16 +74,32 @@ def open_all(
     )
     if is_postgresql():
         opened = made.returning(table.c.id, sa.null().label("status")).cte("opened")
-        return _count(_history(model, opened, action=action, to=to, at=at))
+        told = _made(model, opened, action=action, at=at)
+        return _count(_history(model, opened, action=action, to=to, at=at).add_cte(told.cte("told")))
     newest = db.session.execute(sa.select(sa.func.coalesce(sa.func.max(table.c.id), 0))).scalar_one()
-    db.session.execute(made)
+    db.session.execute(made.execution_options(**TOLD))
     opened = sa.select(table.c.id, sa.null().label("status")).where(table.c.id > newest).subquery()
+    db.session.execute(_made(model, opened, action=action, at=at))
     return _count(_history(model, opened, action=action, to=to, at=at))
 
 
 def is_postgresql() -> bool:
     """Which of the two databases this is."""
     return bool(db.engine.dialect.name == "postgresql")
+
+
+def _changes(model: Any, moved: Any, more: dict[str, Any], *, action: str, to: Choice, at: datetime) -> Any:
+    """INSERT of what changed in each row of `moved`: its state, and the instants that `more` sets."""
+    fields: dict[str | None, tuple[Any, Any]] = {"status": (moved.c.status, sa.literal(to.value))}
+    fields |= {name: (sa.null(), sa.literal(as_text(value))) for name, value in more.items()}
+    name = model.__tablename__
+    return insert_changes(name, moved, moved.c.id, fields, move=f"{name}.{action}", actor_id=None, at=at)
+
+
+def _made(model: Any, opened: Any, *, action: str, at: datetime) -> Any:
+    """INSERT of one line for each row of `opened`: it was made."""
+    name, born = model.__tablename__, {None: (sa.null(), sa.null())}
+    return insert_changes(name, opened, opened.c.id, born, move=f"{name}.{action}", actor_id=None, at=at)
 
 
 def _history(model: Any, moved: Any, *, action: str, to: Choice, at: datetime) -> Any:
@@ -90,6 +112,9 @@ def _history(model: Any, moved: Any, *, action: str, to: Choice, at: datetime) -
         "outcome": sa.literal(Outcome.done.value),
         "from_status": moved.c.status,
         "to_status": sa.literal(to.value),
+        "erased": sa.false(),
+        "unit": sa.literal(unit_of(db.session)),
+        **{name: sa.literal(value, sa.String()) for name, value in origin().items()},
     }
     rows = sa.select(*(value.label(name) for name, value in columns.items())).select_from(moved).order_by(moved.c.id)
     return sa.insert(AuditEntry.__table__).from_select(list(columns), rows, include_defaults=False)

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from flask import has_request_context, request
 from flask_appbuilder.security.sqla.models import User
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm.exc import StaleDataError
 
+from app.core.changes import moving, origin, tell_changes, unit_of
 from app.core.choices import Choice
 from app.core.clock import utcnow
 from app.core.errors import BusinessError, NotYours, StepRefused
@@ -104,6 +104,10 @@ class Step:
         before: Choice = record.status  # type: ignore[attr-defined]
         if before not in self.sources:
             raise StepRefused(self._why_not(record))
+        with moving(type(record).__tablename__, self.name, actor=actor, at=at):  # type: ignore[attr-defined]
+            return self._take(record, before, actor=actor, at=at, **given)
+
+    def _take(self, record: HasStatus, before: Choice, *, actor: User | None, at: datetime, **given: Any) -> Any:
         try:
             with db.session.no_autoflush:
                 if self.lock is not None:
@@ -192,7 +196,10 @@ def note_move(
     note: str | None = None,
     changes: dict[str, Any] | None = None,
 ) -> None:
-    """Add one history row for something done to `record`. Flushed with the caller's unit of work."""
+    """Add one history row for something done to `record`. Flushed with the caller's unit of work.
+
+    What changed of its columns is told by itself (core/changes.py); `changes` are those of what is no column of it.
+    """
     status = getattr(record, "status", None)
     db.session.add(
         AuditEntry(
@@ -205,10 +212,12 @@ def note_move(
             from_status=before.value if before is not None else None,
             to_status=status.value if status is not None else None,
             note=note[:2000] if note else None,
-            changes=changes,
-            ip=_ip(),
+            unit=unit_of(db.session),
+            **origin(),
         )
     )
+    if changes:
+        tell_changes(record, changes, actor=actor, at=at)
 
 
 def note_refusal(
@@ -229,7 +238,8 @@ def note_refusal(
                 from_status=before.value if before is not None else None,
                 note=why[:2000],
                 changes=to_keep(why),
-                ip=_ip(),
+                unit=unit_of(db.session),
+                **origin(),
             )
         )
 
@@ -239,7 +249,3 @@ def _note_of(given: dict[str, Any]) -> str | None:
         if given.get(name):
             return str(given[name])
     return None
-
-
-def _ip() -> str | None:
-    return request.remote_addr if has_request_context() else None

@@ -102,7 +102,12 @@ class Outcome(Choice):
 
 
 class AuditEntry(Model):
-    """变更记录: who did what to which record, when and from where, done or refused. Append-only."""
+    """操作记录: who did what to which record, when and from where, done or refused. Append-only.
+
+    Which fields a move changed, from what to what, is in `FieldChange`.
+    """
+
+    without_history: ClassVar[str] = "is itself a history"
 
     __tablename__ = "audit_entry"
     __table_args__ = (
@@ -121,9 +126,12 @@ class AuditEntry(Model):
     from_status: Mapped[str | None] = mapped_column(sa.String(20))
     to_status: Mapped[str | None] = mapped_column(sa.String(20))
     # Of a refusal: what was said, to be said again in the reader's language (core/sentences.py).
-    changes: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON, comment="field -> [from, to]")
+    changes: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON, comment="the sentence of a refusal")
     note: Mapped[str | None] = mapped_column(sa.String(2000), comment="reason, or why it was refused")
     ip: Mapped[str | None] = mapped_column(sa.String(45))
+    source: Mapped[str | None] = mapped_column(sa.String(60), comment="job or command; null: a request, from `ip`")
+    unit: Mapped[str | None] = mapped_column(sa.String(32), comment="what was written together")
+    erased: Mapped[bool] = mapped_column(default=False, server_default=sa.false(), comment="its note was erased")
 
     actor: Mapped[User | None] = relationship(User, foreign_keys=[actor_id])
 
@@ -133,10 +141,74 @@ class AuditEntry(Model):
         return said_again(self.changes) if self.changes and SAID in self.changes else self.note
 
 
+class FieldChange(Model):
+    """变更: one field of one record, from what to what. Written with every flush (core/changes.py). Append-only.
+
+    The database refuses UPDATE and DELETE, but for one: the values of a personal field are erased for good.
+    """
+
+    without_history: ClassVar[str] = "is itself a history"
+
+    __tablename__ = "field_change"
+    __table_args__ = (
+        sa.Index("ix_field_change_record", "record_type", "record_id", "id"),
+        sa.Index("ix_field_change_field", "record_type", "field", "id"),
+        sa.Index("ix_field_change_at", "at", "id"),
+        partial_index("ix_field_change_bulk", "bulk_id", "record_id", where="bulk_id IS NOT NULL", unique=False),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, comment="UTC")
+    actor_id: Mapped[int | None] = user_fk("who; null: the system", index=True)
+    record_type: Mapped[str] = mapped_column(sa.String(40), comment="table name")
+    record_id: Mapped[int] = mapped_column(comment="row id in that table")
+    field: Mapped[str | None] = mapped_column(sa.String(160), comment="column; null: the record was made")
+    before: Mapped[str | None] = mapped_column(sa.Text, comment="as text: a code, an id, an ISO date")
+    after: Mapped[str | None] = mapped_column(sa.Text, comment="the same, afterwards")
+    move: Mapped[str] = mapped_column(sa.String(80), comment="by which move: opportunity.win")
+    ip: Mapped[str | None] = mapped_column(sa.String(45))
+    source: Mapped[str | None] = mapped_column(sa.String(60), comment="job or command; null: a request, from `ip`")
+    unit: Mapped[str | None] = mapped_column(sa.String(32), comment="what was written together")
+    bulk_id: Mapped[int | None] = mapped_column(
+        sa.ForeignKey("bulk_change.id", ondelete="RESTRICT"), comment="the bulk change it is part of"
+    )
+    erased: Mapped[bool] = mapped_column(default=False, server_default=sa.false(), comment="its values were erased")
+
+    actor: Mapped[User | None] = relationship(User, foreign_keys=[actor_id])
+
+
+class BulkChange(Model):
+    """批量变更: one move taken for many records. What it changed is in the change log; undone at most once."""
+
+    without_history: ClassVar[str] = "is itself a history"
+
+    __tablename__ = "bulk_change"
+    __table_args__ = (
+        sa.CheckConstraint("(undone_at IS NULL) = (undone_by_id IS NULL)", name="undone_by_somebody"),
+        sa.Index("ix_bulk_change_at", "at", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, comment="UTC")
+    actor_id: Mapped[int] = user_fk("who did it", nullable=False, index=True)
+    record_type: Mapped[str] = mapped_column(sa.String(40), comment="table name")
+    action: Mapped[str] = mapped_column(sa.String(40), comment="the step's name")
+    done: Mapped[int] = mapped_column(default=0, comment="records it was done for")
+    skipped: Mapped[int] = mapped_column(default=0, comment="records that refused it")
+    undone_at: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="UTC")
+    undone_by_id: Mapped[int | None] = user_fk("who undid it", index=True)
+    back: Mapped[int | None] = mapped_column(comment="records the undoing moved back; the others had changed since")
+
+    actor: Mapped[User] = relationship(User, foreign_keys=[actor_id])
+    undone_by: Mapped[User | None] = relationship(User, foreign_keys=[undone_by_id])
+
+
 class Counter(Model):
     """One row per day and kind of number; raising it is what makes a visible number unique."""
 
     __tablename__ = "counter"
+
+    without_history: ClassVar[str] = "counts numbers"
 
     name: Mapped[str] = mapped_column(sa.String(20), primary_key=True, comment="prefix and local day, KH071202")
     last: Mapped[int] = mapped_column(default=0, comment="last number given out")

@@ -11,13 +11,17 @@ import sqlalchemy as sa
 from flask import current_app, flash, g, redirect, render_template, request, url_for
 from sqlalchemy.exc import OperationalError
 
+from app.core import bulk
+from app.core.changes import in_bulk
 from app.core.errors import BusinessError, NotYours
 from app.core.forms import CrmForm
 from app.core.lifecycle import Step, note_refusal, perform
+from app.core.models import BulkChange
 from app.core.scope import RowScope, may, row_id
 from app.core.search import Search
 from app.core.sentences import gettext as _
 from app.core.sentences import ngettext
+from app.core.unit import unit_of_work
 from app.extensions import db
 
 log = logging.getLogger(__name__)
@@ -141,8 +145,11 @@ class TakesSteps:
             left = self._count(matching, exact=True)
             found = sa.select(key).where(*matching).order_by(key).limit(AT_ONCE)
             pks = [str(pk) for pk in db.session.execute(found).scalars()]
-        lines, missed = self._take_many(taken, pks, values)
+        receipt = self._receipt(taken)
+        with in_bulk(receipt.id):
+            lines, missed = self._take_many(taken, pks, values)
         done = sum(1 for line in lines if line[2])
+        number = self._finish(receipt, done=done, skipped=len(lines) - done)
         skipped = len(lines) - done + (0 if everything else len(missed))
         if everything:
             left, after = left - len(lines), int(lines[-1][0]) if lines else after
@@ -156,10 +163,36 @@ class TakesSteps:
             skipped=skipped,
             lines=[*lines, *((pk, None, False, _("The database is away or busy")) for pk in missed)],
             left=left,
-            carried={**{name: request.form[name] for name in values if name in request.form}, "after": after},
+            carried={
+                **{name: request.form[name] for name in values if name in request.form},
+                "after": after,
+                "receipt": number or "",
+            },
+            receipt=number if number and may("can_show", "BulkChange") else None,
             back_url=self._list_with_filters(),
             **self.frame(),
         )
+
+    def _receipt(self, taken: Any) -> BulkChange:
+        """The receipt of this bulk change: a new one, or that of the part before. Commits."""
+        actor, table = g.user._get_current_object(), self.scope.rows.__tablename__
+        action = taken.name if isinstance(taken, Step) else taken.__name__
+        known = db.session.get(BulkChange, _number_given("receipt")) if _number_given("receipt") else None
+        same = known is not None and (known.actor_id, known.record_type, known.action) == (actor.id, table, action)
+        if known is not None and same and known.undone_at is None:
+            return known
+        with unit_of_work():
+            return bulk.begin(table, action, actor=actor)
+
+    @staticmethod
+    def _finish(receipt: BulkChange, *, done: int, skipped: int) -> int | None:
+        """Write down what became of the rows; the number of the receipt, None if there is nothing to undo. Commits."""
+        try:
+            with unit_of_work():
+                bulk.finish(receipt, done=done, skipped=skipped)
+        except OperationalError:
+            log.exception("the counts of bulk change %s were not written", receipt.id)
+        return receipt.id if receipt.done else None
 
     def _list_with_filters(self) -> str:
         """The list as it was when its rows were selected."""

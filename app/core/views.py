@@ -24,10 +24,12 @@ from sqlalchemy.orm import RelationshipProperty, joinedload, selectinload
 from sqlalchemy.orm.exc import StaleDataError
 from wtforms import HiddenField
 
+from app.core.changes import moving
 from app.core.choosing import Choices
 from app.core.errors import BusinessError, NotFound, NotYours
 from app.core.format import cell, stars
 from app.core.forms import form_class
+from app.core.history import changes_of, has_changes
 from app.core.lifecycle import note_move, note_refusal
 from app.core.protected import KINDS, SealedField, kind_of, rights_on, sees, shown_masked
 from app.core.scope import RowScope, may
@@ -372,9 +374,23 @@ class CrmView(TakesSteps, ModelView):
         record = self.load(pk)
         return render_template(self.show_template, **self.show_page(record), **self.frame())
 
+    def told_changes(self, record: Any) -> dict[str, Any] | None:
+        """变更 of a record, newest first, and the address of the older ones; None where nothing is told."""
+        if not has_changes(self):
+            return None
+        older = number_arg("older", 0, low=0, high=2**31 - 1)
+        lines, rest = changes_of(self, record, older_than=older or None)
+        here = request.path
+        return {
+            "lines": lines,
+            "older": f"{here}?{url_encode({'older': rest})}#changes" if rest else None,
+            "newest": f"{here}#changes" if older else None,
+        }
+
     def show_page(self, record: Any) -> dict[str, Any]:
         """What the record's page shows: facts, the steps open now, related lists under their own rights."""
         return {
+            "told": self.told_changes(record),
             "title": str(record),
             "record": record,
             "fields": [(self.label_columns[c], self._linked(record, c)) for c in self.show_columns],
@@ -529,15 +545,15 @@ class CrmView(TakesSteps, ModelView):
         """
         pk, status = (record.id, getattr(record, "status", None)) if action == "edit" else (None, None)
         try:
-            with unit_of_work(), db.session.no_autoflush:
-                before = snapshot(record) if action == "edit" else {}
+            actor = g.user._get_current_object()
+            with unit_of_work(), db.session.no_autoflush, moving(record.__tablename__, action, actor=actor):
                 form.populate_obj(_Fields(record))
                 if action == "create":
                     self.create_record(record)
                 else:
                     self.change_record(record)
                 db.session.flush()
-                note_move(record, action, actor=g.user._get_current_object(), changes=differences(before, record))
+                note_move(record, action, actor=actor)
         except BusinessError as refusal:
             form.refuse(str(refusal))
             if isinstance(refusal, NotYours):
@@ -594,7 +610,7 @@ class CrmView(TakesSteps, ModelView):
         try:
             if not self.may_delete(record):
                 raise BusinessError(self.why_not_delete(record))  # noqa: TRY301
-            with unit_of_work():
+            with unit_of_work(), moving(record.__tablename__, "delete", actor=actor):
                 note_move(record, "delete", actor=actor)
                 self.delete_record(record)
         except BusinessError as refusal:
@@ -649,35 +665,11 @@ def number_arg(name: str, default: int, *, low: int, high: int) -> int:
     return max(low, min(int(text), high))
 
 
-def snapshot(record: Any) -> dict[str, Any]:
-    """The column values of a record."""
-    return {a.key: getattr(record, a.key) for a in sa.inspect(type(record)).column_attrs}
-
-
-HOUSEKEEPING = {"version", "changed_at", "changed_by_id", "created_at", "created_by_id", "search_key", "name_key"}
-
-
-def differences(before: dict[str, Any], record: Any) -> dict[str, Any] | None:
-    """Field -> [from, to] for what really changed; None for nothing."""
-    changed = {
-        key: [_plain(before.get(key)), _plain(value)]
-        for key, value in snapshot(record).items()
-        if key not in HOUSEKEEPING and before and before.get(key) != value
-    }
-    return changed or None
-
-
-def _plain(value: Any) -> Any:
-    return value if value is None or isinstance(value, (bool, int, str)) else str(value)
-
-
 __all__ = [
     "CHOICES",
     "SEARCH_CHOICES",
     "CrmView",
     "ReadOnlyView",
     "SQLAInterface",
-    "differences",
     "number_arg",
-    "snapshot",
 ]

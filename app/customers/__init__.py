@@ -6,7 +6,7 @@ from typing import Any
 
 from flask_babel import lazy_gettext as _l
 
-from app.core import nav
+from app.core import bulk, nav
 from app.core.history import tell
 
 
@@ -14,6 +14,7 @@ def register(appbuilder: Any) -> None:
     """Add this domain's screens, choices and words."""
     from app.attachments.owners import attachable
     from app.core.views import CHOICES
+    from app.customers import personal
     from app.customers.access import contacts_to_choose, customers_to_choose
     from app.customers.views import ContactView, CustomerView, InteractionView
 
@@ -22,6 +23,11 @@ def register(appbuilder: Any) -> None:
     nav.add(appbuilder, CustomerView, group="customers", icon="building", label=_l("Customers"))
     nav.add(appbuilder, ContactView, group="customers", icon="address-book", label=_l("Contacts"))
     nav.add(appbuilder, InteractionView, group="customers", icon="messages", label=_l("Interactions"))
+    personal.install()
+    bulk.KINDS["customer", "assign"] = bulk.Kind(_l("Assign owner"), "can_assign", "Customer")
     attachable("customer")
     attachable("interaction")
+    tell("contact", "erase", _l("erased the personal data"), "trash", attempt=_l("Erase personal data"))
+    tell("contact", "export_personal", _l("exported the personal data"), "download")
+    tell("customer", "sync", _l("took it from the sales system"), "refresh")
     tell("customer", "assign", _l("assigned the owner"), "user-share")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
+from typing import ClassVar
 
 import sqlalchemy as sa
 from flask_appbuilder import Model
@@ -124,6 +125,8 @@ class Customer(HasStatus, Model):
 class CustomerStats(Model):
     """Last order, order count and sum of a customer, kept by the sync beside the customer for display."""
 
+    without_history: ClassVar[str] = "is worked out from orders"
+
     __tablename__ = "customer_stats"
     __table_args__ = (sa.Index("ix_customer_stats_last_order", "last_order_at", "customer_id"),)
 
@@ -137,6 +140,8 @@ class CustomerStats(Model):
 
 class CustomerEstimate(Model):
     """未来26周无订单概率, kept by a weekly job beside the customer for display. It opens and closes no churn case."""
+
+    without_history: ClassVar[str] = "is worked out from orders"
 
     __tablename__ = "customer_estimate"
     __table_args__ = (sa.CheckConstraint("probability BETWEEN 0 AND 1", name="probability_range"),)

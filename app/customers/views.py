@@ -182,6 +182,7 @@ class CustomerView(CarriesFiles, CrmView):
             if record.stats and record.stats.last_order_at
             else None,
             history=[] if current else history_of(record, limit=8),
+            told=None if current else page["told"],
         )
         return page
 

@@ -25,6 +25,7 @@ from flask_appbuilder.security.sqla.models import Role, User
 from app.churn import operations as churn
 from app.churn.estimating import estimate_all
 from app.churn.models import OPEN, ChurnCase, RetentionMeasure
+from app.core.changes import moving
 from app.core.clock import company_zone, local, months_before, utcnow
 from app.core.errors import BusinessError
 from app.core.lifecycle import Step, note_move
@@ -327,7 +328,8 @@ def _open(scene: Scene, rng: Random, company: Company, owner: str, since: date, 
     at, manager = moment(rng, since, scene.now), scene.people[owner]
     customer = customers.open_account(name=company.name, owner=manager, phone=company.phone, actor=manager, at=at)
     level, gap = _habit(rng, fate)
-    _complete(scene, rng, customer, company, level, at)
+    with moving("customer", "edit", actor=manager, at=at):
+        _complete(scene, rng, customer, company, level, at)
     note_move(customer, "edit", actor=manager, at=at + timedelta(minutes=rng.randint(2, 40)))
     for n in range(rng.choices((1, 2, 3, 4), (40, 32, 18, 10))[0]):
         _contact(rng, scene, customer, company, manager, at + timedelta(minutes=5 + n), primary=n == 2)
@@ -511,7 +513,8 @@ def _win(scene: Scene, rng: Random, opportunity: Opportunity, company: Company, 
     sales.win(opportunity, actor=actor, at=at)
     customer = db.session.get_one(Customer, opportunity.customer_id)
     level, gap = _habit(rng, None)
-    _complete(scene, rng, customer, company, level, at + timedelta(hours=1))
+    with moving("customer", "edit", actor=actor, at=at + timedelta(hours=1)):
+        _complete(scene, rng, customer, company, level, at + timedelta(hours=1))
     note_move(customer, "edit", actor=actor, at=at + timedelta(hours=1))
     if rng.random() < 0.5:
         _contact(rng, scene, customer, company, actor, at + timedelta(hours=2))

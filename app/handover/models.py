@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from flask_appbuilder import Model
@@ -90,6 +90,8 @@ class Handover(Model):
 
 class HandoverItem(Model):
     """One record of a handover: whose it was, whose it became, and what the undoing did with it."""
+
+    without_history: ClassVar[str] = "is itself a history"
 
     __tablename__ = "handover_item"
     __table_args__ = (

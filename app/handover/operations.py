@@ -12,11 +12,12 @@ from typing import Any
 import sqlalchemy as sa
 from flask_appbuilder.security.sqla.models import User
 
+from app.core.changes import TOLD, insert_changes, origin, unit_of
 from app.core.choices import Choice
 from app.core.clock import utcnow
 from app.core.errors import BusinessError, NotYours
 from app.core.lifecycle import note_move
-from app.core.models import AuditEntry, Outcome
+from app.core.models import AuditEntry, FieldChange, Outcome
 from app.core.sentences import gettext as _
 from app.core.types import UtcDateTime
 from app.extensions import db
@@ -32,6 +33,7 @@ from app.tickets.models import TicketStep
 
 UNDO = timedelta(days=7)
 CHUNK = 1000  # rows of one INSERT
+MADE = {"handover": "create", "undo_handover": "undo"}  # what a record's history calls it -> the handover's own
 
 item = HandoverItem.__table__
 
@@ -164,24 +166,20 @@ def undo(handover: Handover, *, actor: User, at: datetime | None = None) -> None
 def still_theirs(move: Move, handover: Handover) -> list[Any]:
     """WHEREs of the records (and their items) of one kind that the successors still own by this handover.
 
-    That an assignment or an edit gave it away and another gave it back is read in the history; a later handover that
-    was itself undone does not count.
+    That it was given away and given back is read in the history; a later handover that was itself undone does not
+    count.
     """
     begun = (
-        sa.select(sa.func.max(AuditEntry.id))
-        .where(AuditEntry.record_type == "handover", AuditEntry.record_id == handover.id, AuditEntry.action == "create")
+        sa.select(sa.func.max(FieldChange.id))
+        .where(FieldChange.record_type == "handover", FieldChange.record_id == handover.id, FieldChange.field.is_(None))
         .scalar_subquery()
     )
-    given = sa.or_(
-        AuditEntry.action.in_(("assign", "reassign")),
-        sa.and_(AuditEntry.action == "edit", sa.cast(AuditEntry.changes, sa.Text).like(f'%"{move.owner}"%')),
-    )
-    assigned = sa.select(AuditEntry.id).where(
-        AuditEntry.record_type == move.kind.value,
-        AuditEntry.record_id == item.c.record_id,
-        AuditEntry.id > begun,
-        AuditEntry.outcome == Outcome.done,
-        given,
+    assigned = sa.select(FieldChange.id).where(
+        FieldChange.record_type == move.kind.value,
+        FieldChange.record_id == item.c.record_id,
+        FieldChange.id > begun,
+        FieldChange.field == move.owner,
+        FieldChange.move.not_in([f"handover.{name}" for name in MADE.values()]),
     )
     other = item.alias("other")
     handed_on = sa.select(other.c.id).where(
@@ -266,10 +264,17 @@ def _transfer(
     db.session.execute(sa.update(item).where(item.c.id.in_(sa.select(locked.c.id))).values(mark))
     marked = sa.and_(*ours, *(item.c[name] == value for name, value in mark.items()))
     values = {"version": table.c.version + 1, "changed_at": at, "changed_by_id": actor.id, move.owner: new}
-    db.session.execute(sa.update(table).where(table.c.id == item.c.record_id, marked, *still).values(values))
+    change = sa.update(table).where(table.c.id == item.c.record_id, marked, *still).values(values)
+    db.session.execute(change.execution_options(**TOLD))
     name_of = lambda column: sa.case(names, value=column, else_="")  # noqa: E731
     note = name_of(old) + sa.literal(" → ") + name_of(new)
-    _history(move, table.join(item, table.c.id == item.c.record_id), marked, note, action=action, actor=actor, at=at)
+    rows = table.join(item, table.c.id == item.c.record_id)
+    _history(move, rows, marked, note, action=action, actor=actor, at=at)
+    told = insert_changes(
+        move.kind.value, rows, table.c.id, {move.owner: (old, new)},
+        where=marked, move=f"handover.{MADE[action]}", actor_id=actor.id, at=at,
+    )  # fmt: skip
+    db.session.execute(told)
 
 
 def _history(move: Move, rows: Any, marked: Any, note: Any, *, action: str, actor: User, at: datetime) -> None:
@@ -277,6 +282,9 @@ def _history(move: Move, rows: Any, marked: Any, note: Any, *, action: str, acto
     columns: dict[str, Any] = {
         "at": sa.literal(at, UtcDateTime()),
         "actor_id": sa.literal(actor.id, sa.Integer()),
+        "erased": sa.false(),
+        "unit": sa.literal(unit_of(db.session)),
+        **{name: sa.literal(value, sa.String()) for name, value in origin().items()},
         "record_type": sa.literal(move.kind.value),
         "record_id": table.c.id,
         "action": sa.literal(action),

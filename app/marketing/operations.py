@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from flask_appbuilder.security.sqla.models import User
 
+from app.core.changes import TOLD, insert_changes
 from app.core.clock import utcnow
 from app.core.errors import BusinessError
 from app.core.lifecycle import note_move
@@ -86,8 +87,12 @@ def add_matching(
     chosen = sa.select(*(value.label(name) for name, value in columns.items())).select_from(Customer)
     chosen = chosen.where(in_reach_of(actor), *criteria).order_by(Customer.id)
     made = insert(Participant.__table__).from_select(list(columns), chosen, include_defaults=False)
-    added = db.session.execute(made.on_conflict_do_nothing(index_elements=["activity_id", "customer_id"])).rowcount
+    newest = db.session.execute(sa.select(sa.func.coalesce(sa.func.max(Participant.id), 0))).scalar_one()
+    made = made.on_conflict_do_nothing(index_elements=["activity_id", "customer_id"]).execution_options(**TOLD)
+    added = db.session.execute(made).rowcount
     if added:
+        mine = [Participant.id > newest, Participant.activity_id == activity.id, Participant.created_at == at]
+        _tell(mine, {None: (sa.null(), sa.null())}, "add_participants", actor=actor, at=at)
         told = f"{added} · {note}" if note else str(added)
         note_move(activity, "add_participants", actor=actor, at=at, note=told)
     db.session.flush()
@@ -97,9 +102,23 @@ def add_matching(
 def remove_all(activity: Activity, *, actor: User | None, at: datetime | None = None) -> int:
     """Take every customer the actor may see off the list of an activity. Returns how many. Flushes."""
     seen = sa.select(Customer.id).where(Customer.id == Participant.customer_id, in_reach_of(actor))
-    gone = sa.delete(Participant).where(Participant.activity_id == activity.id, seen.exists())
-    removed = db.session.execute(gone.execution_options(synchronize_session=False)).rowcount
+    which = [Participant.activity_id == activity.id, seen.exists()]
+    last = {"activity_id": (Participant.activity_id, sa.null()), "customer_id": (Participant.customer_id, sa.null())}
+    _tell(which, last, "remove_participants", actor=actor, at=at or utcnow())
+    gone = sa.delete(Participant).where(*which).execution_options(synchronize_session=False, **TOLD)
+    removed = db.session.execute(gone).rowcount
     if removed:
         note_move(activity, "remove_participants", actor=actor, at=at, note=str(removed))
     db.session.flush()
     return int(removed)
+
+
+def _tell(
+    which: list[Any], fields: Mapping[Any, tuple[Any, Any]], action: str, *, actor: User | None, at: datetime
+) -> None:
+    """Write the changes of many participants at once."""
+    told = insert_changes(
+        Participant.__tablename__, Participant.__table__, Participant.id, fields,
+        where=sa.and_(*which), move=f"activity.{action}", actor_id=actor.id if actor is not None else None, at=at,
+    )  # fmt: skip
+    db.session.execute(told)

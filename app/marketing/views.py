@@ -12,6 +12,8 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 
+from app.core import bulk
+from app.core.changes import in_bulk
 from app.core.history import history_of
 from app.core.scope import may
 from app.core.search import Search
@@ -130,10 +132,12 @@ class ParticipantView(CrmView):
         search = Search(customers)
         if request.method == "POST":
             note = " · ".join(f"{filter.label}: {filter.text}" for filter in search.active)[:500]
+            actor = g.user._get_current_object()
             with unit_of_work():
-                added = operations.add_matching(
-                    activity, search.criteria, actor=g.user._get_current_object(), note=note or None
-                )
+                receipt = bulk.begin("activity_participant", "add_participants", actor=actor)
+                with in_bulk(receipt.id):
+                    added = operations.add_matching(activity, search.criteria, actor=actor, note=note or None)
+                bulk.finish(receipt, done=added)
             flash(ngettext("%(num)d customer was added.", "%(num)d customers were added.", added), "success")
             return redirect(url_for("ActivityView.show", pk=activity.id))
         criteria = [VisibleCustomers.criterion(), *search.criteria]
@@ -151,8 +155,12 @@ class ParticipantView(CrmView):
     def clear(self, pk: Any) -> Any:
         """Take all customers off the list of an activity."""
         activity = AllActivities.find(pk) or abort(404)
+        actor = g.user._get_current_object()
         with unit_of_work():
-            removed = operations.remove_all(activity, actor=g.user._get_current_object())
+            receipt = bulk.begin("activity_participant", "remove_participants", actor=actor)
+            with in_bulk(receipt.id):
+                removed = operations.remove_all(activity, actor=actor)
+            bulk.finish(receipt, done=removed)
         flash(ngettext("%(num)d customer was taken off.", "%(num)d customers were taken off.", removed), "success")
         return redirect(url_for("ActivityView.show", pk=activity.id))
 

@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from app.core.changes import TOLD
 from app.core.clock import company_zone
 from app.extensions import db
 
@@ -52,6 +53,7 @@ def upsert(model: Any, rows: list[dict[str, Any]], key: list[str], *, update: bo
         insert = insert.on_conflict_do_update(index_elements=key, set_=changed)
     else:
         insert = insert.on_conflict_do_nothing(index_elements=key)
+    insert = insert.execution_options(**TOLD)  # of customers the caller tells
     result: Any = db.session.execute(insert) if on_postgresql() else db.session.execute(insert, rows)
     return int(result.rowcount)
 

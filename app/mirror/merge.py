@@ -15,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from flask_babel import gettext as _
 
+from app.core.changes import insert_changes
 from app.core.clock import today, utcnow
 from app.core.text import name_key, search_key
 from app.customers.models import Customer, CustomerStatus
@@ -159,7 +160,15 @@ class Merge:
             if row["customer_no"] not in known
         ]
         # Somebody may give out the same number at this moment: then it is known after all.
+        newest = db.session.execute(sa.select(sa.func.coalesce(sa.func.max(Customer.id), 0))).scalar_one()
         made = upsert(Customer, wanted, ["number"], update=False) if wanted else 0
+        if made:
+            mine = sa.and_(Customer.id > newest, Customer.created_at == now)
+            born: dict[str | None, Any] = {None: (sa.null(), sa.null())}
+            table, move = Customer.__table__, "customer.sync"
+            told = insert_changes("customer", table, Customer.id, born, where=mine, move=move,
+                                  actor_id=self.actor_id, at=now)  # fmt: skip
+            db.session.execute(told)
         tally.created += made
         tally.unchanged += len(rows) - made
 

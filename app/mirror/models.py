@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from flask_appbuilder import Model
@@ -40,6 +40,8 @@ class SyncStatus(Choice):
 class Product(Model):
     """产品."""
 
+    without_history: ClassVar[str] = "is the sales system's"
+
     __tablename__ = "product"
     __table_args__ = (
         sa.UniqueConstraint("external_id", name="uq_product_external_id"),
@@ -62,6 +64,8 @@ class Product(Model):
 class Stock(Model):
     """库存."""
 
+    without_history: ClassVar[str] = "is the sales system's"
+
     __tablename__ = "stock"
     __table_args__ = (sa.UniqueConstraint("product_id", "warehouse", "location", name="uq_stock_place"),)
 
@@ -77,6 +81,8 @@ class Stock(Model):
 
 class Order(Model):
     """历史订单."""
+
+    without_history: ClassVar[str] = "is the sales system's"
 
     __tablename__ = "sales_order"
     __table_args__ = (
@@ -109,6 +115,8 @@ class Order(Model):
 class OrderLine(Model):
     """订单明细."""
 
+    without_history: ClassVar[str] = "is the sales system's"
+
     __tablename__ = "order_line"
     __table_args__ = (sa.UniqueConstraint("order_id", "line_no", name="uq_order_line_no"),)
 
@@ -140,6 +148,8 @@ ROLLED = ("order_count", "order_total", "paid_count", "paid_total")
 class CustomerMonth(Ordered, Model):
     """What one customer ordered in one company-local month."""
 
+    without_history: ClassVar[str] = "is worked out from orders"
+
     __tablename__ = "customer_month"
     __table_args__ = (
         sa.Index("ix_customer_month_best", "month", "order_total", "customer_id"),
@@ -153,6 +163,8 @@ class CustomerMonth(Ordered, Model):
 class CustomerYear(Ordered, Model):
     """The same for a company-local year, and for all years together under the year 0."""
 
+    without_history: ClassVar[str] = "is worked out from orders"
+
     __tablename__ = "customer_year"
     __table_args__ = (
         sa.Index("ix_customer_year_best", "year", "order_total", "customer_id"),
@@ -165,6 +177,8 @@ class CustomerYear(Ordered, Model):
 
 class SyncRun(Model):
     """同步记录: one reading of a feed."""
+
+    without_history: ClassVar[str] = "is the ledger of the syncs"
 
     __tablename__ = "sync_run"
     __table_args__ = (SyncStatus.check("status"), sa.Index("ix_sync_run_finished", "status", "finished_at"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from flask_appbuilder import Model
@@ -19,6 +19,8 @@ from app.core.types import UtcDateTime
 
 class Notification(Model):
     """One thing told to one person. An event is told to a person once, whoever says it how often."""
+
+    without_history: ClassVar[str] = "is a message"
 
     __tablename__ = "notification"
     __table_args__ = (
@@ -55,6 +57,8 @@ class Channel(Choice):
 class NoticeSettings(Model):
     """How one person wants to hear of things: the daily mail, and the address of his calendar."""
 
+    without_history: ClassVar[str] = "is a person's own setting"
+
     __tablename__ = "notice_settings"
     __table_args__ = (
         sa.CheckConstraint("digest_hour BETWEEN 0 AND 23", name="digest_hour_range"),
@@ -73,6 +77,8 @@ class NoticeSettings(Model):
 
 class Robot(Model):
     """A group robot a person lets speak to him. Its address and its key are secrets: never shown in full."""
+
+    without_history: ClassVar[str] = "is a person's own setting, with secrets"
 
     __tablename__ = "robot"
     __table_args__ = (
@@ -106,6 +112,8 @@ class DeliveryStatus(Choice):
 
 class Delivery(Model):
     """One message to the outside. It goes out at least once; a repeat carries the same key and Message-ID."""
+
+    without_history: ClassVar[str] = "is a message"
 
     __tablename__ = "delivery"
     __table_args__ = (
@@ -142,6 +150,8 @@ class Delivery(Model):
 
 class DeliveryItem(Model):
     """A notification in a message; by one way a notification goes out in one message only."""
+
+    without_history: ClassVar[str] = "is a message"
 
     __tablename__ = "delivery_item"
     __table_args__ = (

@@ -49,7 +49,7 @@ def compose(claimed: Delivery) -> Mail | None:
         if mail is None:
             stop(int(number), why)
         else:
-            note_export(note, actor=db.session.get_one(User, claimed.recipient_id), ip=None)
+            note_export(note, actor=db.session.get_one(User, claimed.recipient_id))
     return mail
 
 

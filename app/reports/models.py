@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qsl
 
 import sqlalchemy as sa
@@ -20,6 +20,8 @@ from app.core.types import UtcDateTime
 
 class ReportClose(Model):
     """The whole company's figures of one report for one month, as they were when the month was closed."""
+
+    without_history: ClassVar[str] = "is written once, from the figures"
 
     __tablename__ = "report_close"
     __table_args__ = (sa.UniqueConstraint("report", "month", name="uq_report_close_month"),)
@@ -61,6 +63,8 @@ class StopReason(Choice):
 class ReportMail(Model):
     """A report that one person gets by mail, with his filters. What he ends himself is no longer here."""
 
+    without_history: ClassVar[str] = "is a person's own setting"
+
     __tablename__ = "report_mail"
     __table_args__ = (
         Every.check("every"),
@@ -95,6 +99,8 @@ class ReportMail(Model):
 
 class DashboardTile(Model):
     """One tile somebody chose for his dashboard. Whoever has none has the tiles of the house, in its order."""
+
+    without_history: ClassVar[str] = "is a person's own setting"
 
     __tablename__ = "dashboard_tile"
     __table_args__ = (sa.UniqueConstraint("user_id", "key", name="uq_dashboard_tile_user_key"),)

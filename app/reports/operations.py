@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import sqlalchemy as sa
 from flask_appbuilder.security.sqla.models import User
 
+from app.core.changes import origin
 from app.core.clock import utcnow
 from app.core.errors import BusinessError
 from app.core.models import AuditEntry
@@ -26,9 +27,9 @@ MAIL = "report"  # the first word of the keys of these mails
 LONGEST_ARGS = 1000
 
 
-def note_export(what: str, *, actor: User, ip: str | None) -> None:
+def note_export(what: str, *, actor: User) -> None:
     """Write down that somebody took a report's figures away as a file. Flushes; the caller commits."""
-    db.session.add(AuditEntry(actor_id=actor.id, record_type="report", action="export", note=what[:2000], ip=ip))
+    db.session.add(AuditEntry(actor_id=actor.id, record_type="report", action="export", note=what[:2000], **origin()))
     db.session.flush()
 
 

@@ -205,7 +205,7 @@ class ReportView(BaseView):
         content = sheet.file(kind)
         with unit_of_work():
             told = export.note_of(ask, kind, sheet)
-            operations.note_export(told, actor=g.user._get_current_object(), ip=request.remote_addr)
+            operations.note_export(told, actor=g.user._get_current_object())
         return send_file(BytesIO(content), mimetype=export.MIME[kind], as_attachment=True, download_name=name)
 
     @expose("/mail", methods=["POST"])

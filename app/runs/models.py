@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from flask_appbuilder import Model
@@ -28,6 +28,8 @@ class RunStatus(Choice):
 
 class JobRun(Model):
     """One run of one job for one period. Unique, so that two nodes, a hand and a schedule make one run."""
+
+    without_history: ClassVar[str] = "is the ledger of the jobs"
 
     __tablename__ = "job_run"
     __table_args__ = (
@@ -59,6 +61,8 @@ class JobRun(Model):
 class Heartbeat(Model):
     """The last sign of life of a part of the product (scheduler, worker); read by /healthz."""
 
+    without_history: ClassVar[str] = "is a sign of life"
+
     __tablename__ = "heartbeat"
 
     part: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
@@ -67,6 +71,8 @@ class Heartbeat(Model):
 
 class Installation(Model):
     """What this database is for. One row; a demo database says so and is never served beyond this machine."""
+
+    without_history: ClassVar[str] = "is about the database"
 
     __tablename__ = "installation"
     __table_args__ = (sa.CheckConstraint("id = 1", name="one_row"),)

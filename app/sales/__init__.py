@@ -6,7 +6,7 @@ from typing import Any
 
 from flask_babel import lazy_gettext as _l
 
-from app.core import nav
+from app.core import bulk, nav, personal
 from app.core.history import tell
 from app.notices import kinds
 
@@ -14,10 +14,13 @@ from app.notices import kinds
 def register(appbuilder: Any) -> None:
     """Add this domain's screens and words."""
     from app.attachments.owners import attachable
+    from app.sales import queries
     from app.sales.access import VisibleOpportunities
-    from app.sales.operations import why_files_stay
+    from app.sales.operations import check_unassignable, why_files_stay
     from app.sales.views import OpportunityView, PlanStepView, PlanView
 
+    bulk.KINDS["opportunity", "assign"] = bulk.Kind(_l("Assign"), "can_assign", "Opportunity", check_unassignable)
+    personal.holds("contact", personal.Holding(_l("Opportunities"), queries.naming, ("contact_name", "contact_phone")))
     nav.add(appbuilder, OpportunityView, group="sales", icon="target-arrow", label=_l("Opportunities"))
     nav.add(appbuilder, PlanView, group="sales", icon="route", label=_l("Development plans"))
     nav.add(appbuilder, PlanStepView, group="sales", icon="calendar-event", label=_l("Plan steps"))

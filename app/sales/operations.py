@@ -334,17 +334,9 @@ def change_step(planned: PlanStep, *, actor: User, planned_on: date, todo: str, 
     _not_executed(planned)
     if planned_on != planned.planned_on:
         _check_day(planned.opportunity, planned_on)
-    before = {"planned_on": planned.planned_on.isoformat(), "todo": planned.todo}
     planned.planned_on, planned.todo = planned_on, todo
     _flush()
-    now = {"planned_on": planned_on.isoformat(), "todo": todo}
-    note_move(
-        planned,
-        "edit",
-        actor=actor,
-        at=at,
-        changes={key: [before[key], now[key]] for key in now if before[key] != now[key]} or None,
-    )
+    note_move(planned, "edit", actor=actor, at=at)
 
 
 def execute_step(planned: PlanStep, *, actor: User, result: str, at: datetime | None = None) -> None:
@@ -390,6 +382,12 @@ def check_editable(opportunity: Opportunity) -> None:
     """Raises `BusinessError` once the opportunity is assigned: facts are then fixed."""
     if opportunity.status != S.unassigned:
         raise BusinessError(_("Only unassigned opportunities can be edited or deleted."))
+
+
+def check_unassignable(opportunity: Opportunity, _actor: User, _at: datetime) -> None:
+    """Raises `BusinessError` when an assignment cannot be taken back: the assignee has begun to plan."""
+    if _plan(opportunity):
+        raise BusinessError(_("The assignee has planned steps already."))
 
 
 STEPS: list[Step] = [assign, reassign, win, lose, terminate]

@@ -10,6 +10,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy.exc import IntegrityError
 
+from app.core.changes import moving
 from app.core.errors import BusinessError, NotYours
 from app.core.lifecycle import note_refusal
 from app.core.text import clean
@@ -25,7 +26,7 @@ def attempt(form: Any, work: Callable[[], Any], *, about: tuple[str, int | None,
     A refusal stands on the form, and in the history of `about` (table, id, action).
     """
     try:
-        with unit_of_work():
+        with unit_of_work(), moving(about[0], about[2], actor=me()):
             work()
     except BusinessError as refusal:
         form.refuse(str(refusal), getattr(refusal, "field", None))

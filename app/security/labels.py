@@ -65,6 +65,8 @@ SCREENS: dict[str, dict[str, Any]] = {
         "UserSession": _l("Who is signed in"),
         "LoginEntry": _l("Login log"),
         "RecordAccess": _l("Who can see a record"),
+        "PersonalData": _l("Personal data"),
+        "BulkChange": _l("Bulk changes"),
     },
 }
 
@@ -151,6 +153,7 @@ RIGHT_LABELS: dict[str, Any] = {
     "can_give_any_role": _l("Give roles whose rights one does not hold"),
     "can_hand_over": _l("Hand over what a person owns"),
     "can_undo": _l("Undo"),
+    "can_erase": _l("Erase for good"),
     "can_disable": _l("Disable the account of who left"),
 }
 

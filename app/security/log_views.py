@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import sqlalchemy as sa
-from flask import abort, current_app, render_template, url_for
+from flask import abort, render_template, url_for
 from flask_appbuilder import BaseView, expose
 from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_appbuilder.security.decorators import has_access
@@ -15,16 +15,24 @@ from markupsafe import Markup
 
 from app.core.clock import utcnow
 from app.core.format import NOTHING
-from app.core.history import ACTIONS
-from app.core.models import AuditEntry
+from app.core.history import (
+    ACTIONS,
+    field_label,
+    has_changes,
+    move_words,
+    named_columns,
+    record_kind,
+    told,
+    views_by_table,
+)
+from app.core.models import AuditEntry, FieldChange
 from app.core.scope import may, row_id, scope_for
 from app.core.search import Active, Control
-from app.core.views import CrmView, ReadOnlyView
+from app.core.views import ReadOnlyView
 from app.extensions import db
-from app.security import changes, sessions
+from app.security import sessions
 from app.security.access import all_users
 from app.security.attempts import asked
-from app.security.labels import view_label
 from app.security.models import LoginEntry, UserSession
 from app.security.seeing import who_sees
 
@@ -37,6 +45,7 @@ class AuditEntryView(ReadOnlyView):
     class_permission_name = "AuditEntry"
     route_base = "/audit"
     list_title = _l("Change log")
+    note_text = staticmethod(lambda: _elsewhere("FieldChangeView.list", _("Search changed fields")))
     show_title = _l("Entry of the change log")
     label_columns = {
         "at": _l("When"),
@@ -45,9 +54,10 @@ class AuditEntryView(ReadOnlyView):
         "action": _l("Action"),
         "outcome": _l("Outcome"),
         "ip": _l("From address"),
+        "source": _l("Job or command"),
     }
     list_columns = ["at", "actor", "record", "action", "outcome"]
-    show_columns = ["at", "actor", "record", "action", "outcome", "ip"]
+    show_columns = ["at", "actor", "record", "action", "outcome", "ip", "source"]
     search_columns = ["at", "actor", "outcome"]
     order_columns = ["at"]
     base_order = ("at", "desc")
@@ -56,22 +66,24 @@ class AuditEntryView(ReadOnlyView):
 
     def list_page(self) -> dict[str, Any]:
         page = super().list_page()
-        kinds = {kind: str(record_kind(kind)) for kind in sorted(views_by_table())}
-        kind = asked("record")
-        page["search"].controls.append(Control("record", _("Record"), "select", kind, options=list(kinds.items())))
-        if kind:
-            page["search"].active.append(Active(_("Record"), kinds.get(kind, kind), "record"))
+        _ask_for(page["search"], ("record", "row", "field", "move"))
         return page
 
     def extra_criteria(self) -> list[Any]:
-        kind = asked("record")
-        return [AuditEntry.record_type == kind] if kind else []
+        found = [*_of_record(AuditEntry), *([AuditEntry.action == move] if (move := asked("move")) else [])]
+        if field := asked("field"):
+            changed = sa.select(FieldChange.id).where(
+                FieldChange.record_type == AuditEntry.record_type, FieldChange.record_id == AuditEntry.record_id,
+                FieldChange.unit == AuditEntry.unit, _of_field(field),
+            )  # fmt: skip
+            found.append(changed.exists())
+        return found
 
     def cell(self, record: Any, name: str) -> Any:
         if name == "actor" and record.actor is None:
             return _("The system")
         if name == "record":
-            return f"{record_kind(record.record_type)} {record.record_id or ''}".strip()
+            return _record_words(record)
         if name == "action":
             words = ACTIONS.get(f"{record.record_type}.{record.action}") or ACTIONS.get(record.action)
             return words[0] if words else record.action
@@ -80,17 +92,133 @@ class AuditEntryView(ReadOnlyView):
     def show_page(self, record: Any) -> dict[str, Any]:
         page = super().show_page(record)
         page["title"] = _("Entry of the change log")
-        view, about = self._opens(record)
+        view, about = _opens(record)
         page["opens"] = view
-        page["changes"] = changes.told(view, record.changes, about) if view else []
+        page["changes"] = told(view, _changes_of_entry(record), about) if view else []
         page["record_url"] = view.show_url(about) if view else None
         return page
 
-    def _opens(self, entry: Any) -> tuple[Any, Any]:
-        """The screen of the entry's record and the record, if the reader may open that very record, else nothing."""
-        view = views_by_table().get(entry.record_type)
-        record = view.scope.find(entry.record_id) if view is not None and view.allows("show") else None
-        return (view, record) if record is not None else (None, None)
+
+class FieldChangeView(ReadOnlyView):
+    """变更明细: which field of which record was changed. The values are shown only to who may open that record."""
+
+    datamodel = SQLAInterface(FieldChange)
+    scope = scope_for(FieldChange)
+    class_permission_name = "AuditEntry"
+    route_base = "/changes"
+    list_title = _l("Changed fields")
+    note_text = staticmethod(lambda: _elsewhere("AuditEntryView.list", _("Change log")))
+    show_title = _l("Changed field")
+    label_columns = {
+        "at": _l("When"),
+        "actor": _l("Who"),
+        "record": _l("Record"),
+        "field": _l("Field"),
+        "move": _l("Action"),
+        "ip": _l("From address"),
+        "source": _l("Job or command"),
+    }
+    list_columns = ["at", "actor", "record", "field", "move"]
+    show_columns = ["at", "actor", "record", "field", "move", "ip", "source"]
+    search_columns = ["at", "actor"]
+    order_columns = ["at"]
+    base_order = ("at", "desc")
+    choices = {"actor": all_users}
+    show_template = "security/audit_entry.html"
+
+    def list_page(self) -> dict[str, Any]:
+        page = super().list_page()
+        _ask_for(page["search"], ("record", "row", "field", "move"))
+        return page
+
+    def extra_criteria(self) -> list[Any]:
+        found = _of_record(FieldChange)
+        if field := asked("field"):
+            found.append(_of_field(field))
+        if move := asked("move"):
+            found.append(FieldChange.move.endswith(f".{move}", autoescape=True))
+        return found
+
+    def cell(self, record: Any, name: str) -> Any:
+        if name == "actor" and record.actor is None:
+            return _("The system")
+        if name == "record":
+            return _record_words(record)
+        if name == "move":
+            return move_words(record.move, record.record_type)
+        if name == "field":
+            view = views_by_table().get(record.record_type)
+            if record.field is None:
+                return _("The record was made.")
+            return field_label(view, record.field) if view is not None else record.field
+        return super().cell(record, name)
+
+    def show_page(self, record: Any) -> dict[str, Any]:
+        page = super().show_page(record)
+        page["title"] = _("Changed field")
+        view, about = _opens(record)
+        page["opens"] = view
+        page["changes"] = told(view, [record], about) if view and record.field else []
+        page["record_url"] = view.show_url(about) if view else None
+        return page
+
+
+def _elsewhere(endpoint: str, words: str) -> Markup:
+    return Markup('<a href="{}">{}</a>').format(url_for(endpoint), words)
+
+
+def _opens(entry: Any) -> tuple[Any, Any]:
+    """The screen of the entry's record and the record, if the reader may open that very record, else nothing."""
+    view = views_by_table().get(entry.record_type)
+    record = view.scope.find(entry.record_id) if view is not None and view.allows("show") else None
+    return (view, record) if record is not None else (None, None)
+
+
+def _record_words(entry: Any) -> str:
+    return f"{record_kind(entry.record_type)} {entry.record_id or ''}".strip()
+
+
+def _changes_of_entry(entry: Any) -> list[FieldChange]:
+    """What was written together with an entry about its record."""
+    if entry.unit is None:
+        return []
+    its = (FieldChange.record_type == entry.record_type, FieldChange.record_id == entry.record_id)
+    found = sa.select(FieldChange).where(*its, FieldChange.unit == entry.unit, FieldChange.field.is_not(None))
+    return list(db.session.execute(found.order_by(FieldChange.id)).scalars())
+
+
+def _of_record(model: Any) -> list[Any]:
+    kind, row = asked("record"), row_id(asked("row"))
+    found = [model.record_type == kind] if kind else []
+    return found + ([model.record_id == row] if row else [sa.false()] if asked("row") else [])
+
+
+def _of_field(field: str) -> Any:
+    return FieldChange.field.in_((field, f"{field}_id"))
+
+
+def _ask_for(search: Any, names: tuple[str, ...]) -> None:
+    """Filters that are no columns: the kind of record, its number, the field, the move."""
+    kinds = {kind: str(record_kind(kind)) for kind in sorted(views_by_table())}
+    fields = _fields_of(asked("record"))
+    moves = {name.rpartition(".")[2]: str(words) for name, (words, _icon) in ACTIONS.items()}
+    labels = {"record": _("Record"), "row": _("Number of the record"), "field": _("Field"), "move": _("Action")}
+    options = {"record": kinds, "field": fields, "move": dict(sorted(moves.items(), key=lambda pair: pair[1]))}
+    for name in names:
+        given, offered = asked(name), options.get(name)
+        kind = "select" if offered else "text"
+        listed = list(offered.items()) if offered else []
+        search.controls.append(Control(name, labels[name], kind, given, options=listed))
+        if given:
+            search.active.append(Active(labels[name], (offered or {}).get(given, given), name))
+
+
+def _fields_of(kind: str) -> dict[str, str]:
+    """The fields of a kind of record by label; of all kinds while none is chosen."""
+    views = views_by_table()
+    chosen = [views[kind]] if kind in views else [view for view in views.values() if has_changes(view)]
+    named = {name.rpartition(".")[2]: str(view.label_columns[name]) for view in chosen for name in named_columns(view)}
+    return dict(sorted(named.items(), key=lambda pair: pair[1]))
 
 
 class LoginEntryView(ReadOnlyView):
@@ -193,15 +321,3 @@ def who_sees_url(table: str, pk: int | None) -> str | None:
     if pk is None or not may("can_show", "RecordAccess") or table not in views_by_table():
         return None
     return url_for("RecordAccessView.show", table=table, pk=pk)
-
-
-def views_by_table() -> dict[str, Any]:
-    """Table name -> the screen of its records."""
-    views = [view for view in current_app.appbuilder.baseviews if isinstance(view, CrmView)]  # type: ignore[attr-defined]
-    return {view.datamodel.obj.__tablename__: view for view in reversed(views)}
-
-
-def record_kind(table: str) -> Any:
-    """What people call the records of a table."""
-    view = views_by_table().get(table)
-    return (view.show_title or view_label(view.class_permission_name)) if view is not None else table

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from flask_appbuilder import Model
@@ -42,6 +42,8 @@ class Team(Stamped, Model):
 class UserProfile(Model):
     """What a person sets or is given beside FAB's account: phone, team, language, theme."""
 
+    history_as: ClassVar[str] = "ab_user"
+
     __tablename__ = "user_profile"
     __table_args__ = (
         sa.CheckConstraint("language IN ('zh', 'en')", name="language_known"),
@@ -65,6 +67,8 @@ class UserProfile(Model):
 
 class RoleProfile(Model):
     """角色: the readable face of a FAB role; a code marks the seeded five whatever they are renamed to."""
+
+    history_as: ClassVar[str] = "ab_role"
 
     __tablename__ = "role_profile"
     __table_args__ = (sa.UniqueConstraint("code", name="uq_role_profile_code"),)
@@ -96,6 +100,8 @@ Role.__str__ = role_label
 class GrantOffer(Model):
     """A right that was once offered to a seeded role; what an administrator took away is not offered again."""
 
+    without_history: ClassVar[str] = "remembers what was offered"
+
     __tablename__ = "grant_offer"
 
     role_code: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
@@ -106,6 +112,8 @@ class GrantOffer(Model):
 
 class UserSession(Model):
     """One sign-in. The browser holds a random token; here is only its hash."""
+
+    without_history: ClassVar[str] = "is a sign-in, not a record"
 
     __tablename__ = "user_session"
     __table_args__ = (
@@ -153,6 +161,8 @@ class LoginResult(Choice):
 class LoginEntry(Model):
     """登录日志: account, when, from where, with what result. Append-only."""
 
+    without_history: ClassVar[str] = "is itself a history"
+
     __tablename__ = "login_entry"
     __table_args__ = (LoginResult.check("result"), sa.Index("ix_login_entry_at", "at", "id"))
 
@@ -161,6 +171,7 @@ class LoginEntry(Model):
     account: Mapped[str] = mapped_column(sa.String(128), comment="as typed")
     user_id: Mapped[int | None] = user_fk("whose account it is, if any", index=True)
     ip: Mapped[str | None] = mapped_column(sa.String(45))
+    erased: Mapped[bool] = mapped_column(default=False, server_default=sa.false(), comment="account and ip were erased")
     result: Mapped[LoginResult] = mapped_column(LoginResult.column_type())
 
     user: Mapped[User | None] = relationship(User, foreign_keys=[user_id])

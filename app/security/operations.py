@@ -137,7 +137,7 @@ def create_user(
     db.session.flush()
     db.session.add(UserProfile(user_id=user.id, phone=phone, team=team, language=language, password_due=due))
     db.session.flush()
-    note_move(user, "create", actor=actor, changes=_differences({}, _facts(user)))
+    note_move(user, "create", actor=actor)
     return user
 
 
@@ -178,9 +178,8 @@ def change_user(
     user.changed_by_fk = actor.id if actor else None
     db.session.flush()
     sessions.end_without_role()
-    changes = _differences(before, _facts(user))
-    if changes:
-        note_move(user, "edit", actor=actor, changes=changes)
+    if _facts(user) != before:
+        note_move(user, "edit", actor=actor)
 
 
 def disable(user: User, *, actor: User | None) -> None:
@@ -193,9 +192,8 @@ def disable(user: User, *, actor: User | None) -> None:
     before = _facts(user)
     _set_active(user, False)
     db.session.flush()
-    changes = _differences(before, _facts(user))
-    if changes:
-        note_move(user, "edit", actor=actor, changes=changes)
+    if _facts(user) != before:
+        note_move(user, "edit", actor=actor)
 
 
 def _set_active(user: User, active: bool) -> None:
@@ -272,9 +270,8 @@ def change_own_phone(user: User, phone: str | None) -> None:
     before = _facts(user)
     profile_of(user).phone = phone
     db.session.flush()
-    changes = _differences(before, _facts(user))
-    if changes:
-        note_move(user, "edit", actor=user, changes=changes)
+    if _facts(user) != before:
+        note_move(user, "edit", actor=user)
 
 
 def _set_password(user: User, password: str, *, due: bool) -> None:
@@ -355,7 +352,7 @@ def _code(role: Role) -> str | None:
 
 
 def _facts(user: User) -> dict[str, Any]:
-    """What the history keeps of an account; never the password."""
+    """What an account is to people; never the password."""
     profile = db.session.get(UserProfile, user.id)
     return {
         "username": user.username,
@@ -367,10 +364,6 @@ def _facts(user: User) -> dict[str, Any]:
         "phone": profile.phone if profile else None,
         "team": profile.team.name if profile and profile.team else None,
     }
-
-
-def _differences(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any] | None:
-    return {k: [before.get(k), v] for k, v in after.items() if before.get(k) != v} or None
 
 
 def stamp_of_user(user: User) -> str:
@@ -401,9 +394,7 @@ def create_role(
     db.session.flush()
     db.session.add(RoleProfile(role_id=role.id, label_zh=label_zh, label_en=label_en, active=active))
     db.session.flush()
-    changes = {"label_zh": [None, label_zh], "label_en": [None, label_en], "active": [None, active]}
-    changes |= _put_rights(role, rights)
-    note_move(role, "create", actor=actor, changes=changes)
+    note_move(role, "create", actor=actor, changes=_put_rights(role, rights))
     return role
 
 
@@ -419,13 +410,13 @@ def change_role(
     """Change a role's labels, whether it counts, and its rights (None: leave them). Effective at the next request.
 
     Deactivated, it ends the sessions of those who have no other. The super admin role is always active and holds
-    every right. A role one holds oneself is changed by somebody
-    else, so that nobody gives himself rights; super admins hold every right anyway. What is put into a role, `actor`
-    holds himself; a role is activated by who may give it. Raises `BusinessError`, `NotYours`. Flushes.
+    every right. A role one holds oneself is changed by somebody else, so that nobody gives himself rights; super
+    admins hold every right anyway. What is put into a role, `actor` holds himself; a role is activated by who may give
+    it. Raises `BusinessError`, `NotYours`. Flushes.
     """
     _check_labels(label_zh, label_en, role)
     profile = _profile_of_role(role)
-    before = {"label_zh": profile.label_zh, "label_en": profile.label_en, "active": profile.active}
+    before = (profile.label_zh, profile.label_en, profile.active)
     wanted = rights_of_role(role) if rights is None else set(rights)
     if profile.code == SUPER_ADMIN and (not active or wanted != rights_of_role(role)):
         raise BusinessError(_("“%(role)s” is always active and always holds every right.", role=profile.label))
@@ -441,9 +432,7 @@ def change_role(
     db.session.flush()
     if not active:
         sessions.end_without_role()
-    after = {"label_zh": label_zh, "label_en": label_en, "active": active}
-    changes = (_differences(before, after) or {}) | changes
-    if changes:
+    if changes or before != (label_zh, label_en, active):
         note_move(role, "edit", actor=actor, changes=changes)
 
 
@@ -454,8 +443,12 @@ def delete_role(role: Role) -> None:
         raise BusinessError(refusal)
     for table in (assoc_permissionview_role, assoc_group_role):
         db.session.execute(sa.delete(table).where(table.c.role_id == role.id))
-    db.session.execute(sa.delete(RoleProfile).where(RoleProfile.role_id == role.id))
-    db.session.execute(sa.delete(Role).where(Role.id == role.id))
+    profile = db.session.get(RoleProfile, role.id)
+    if profile is not None:
+        db.session.delete(profile)
+        db.session.flush()
+    db.session.expire(role)
+    db.session.delete(role)
     db.session.flush()
 
 

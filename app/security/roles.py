@@ -93,6 +93,7 @@ ROLES: tuple[SeededRole, ...] = (
             "Complaint": _EDIT + " can_close can_reopen can_open_ticket can_edit_any",
             "Activity": _EDIT,
             "Participant": "can_list can_add can_delete",
+            "BulkChange": _SEE + " can_undo",
             "Handover": _SEE + " can_see_all can_hand_over can_undo",
             "HandoverItem": "can_list",
         },

@@ -28,10 +28,19 @@ from app.security import door, fresh, operations, queries, second_factor, thrott
 from app.security.access import SEARCHED_NAMES, AllTeams, AllUsers
 from app.security.account_views import PreferencesView, ProfileSecondFactorView, ProfileView
 from app.security.attempts import STALE, asked, attempt, me
+from app.security.bulk_views import BulkChangeView
 from app.security.forms import AccountForm, NewAccountForm, ResetPasswordForm
-from app.security.log_views import AuditEntryView, LoginEntryView, RecordAccessView, SessionView, who_sees_url
+from app.security.log_views import (
+    AuditEntryView,
+    FieldChangeView,
+    LoginEntryView,
+    RecordAccessView,
+    SessionView,
+    who_sees_url,
+)
 from app.security.login_views import CrmAuthView, PasswordView
 from app.security.models import Team, UserProfile
+from app.security.personal_views import PersonalDataView
 from app.security.role_views import RoleView
 
 
@@ -335,6 +344,9 @@ def register_admin_views(appbuilder: Any) -> None:
     add_to_menu(appbuilder, TeamView, group="system", icon="users-group", label=_l("Teams"))
     add_to_menu(appbuilder, AuditEntryView, group="system", icon="history", label=_l("Change log"))
     add_to_menu(appbuilder, SessionView, group="system", icon="user-check", label=_l("Who is signed in"))
+    appbuilder.add_view_no_menu(FieldChangeView)
+    add_to_menu(appbuilder, BulkChangeView, group="system", icon="list-check", label=_l("Bulk changes"))
+    add_to_menu(appbuilder, PersonalDataView, group="system", icon="user-circle", label=_l("Personal data"))
     add_to_menu(appbuilder, LoginEntryView, group="system", icon="key", label=_l("Login log"))
     appbuilder.add_view_no_menu(RecordAccessView)
     current_app.jinja_env.globals["who_sees_url"] = who_sees_url

@@ -10,7 +10,7 @@ def register(appbuilder: Any) -> None:
     from flask_babel import lazy_gettext as _l
 
     from app.attachments.owners import attachable
-    from app.core import nav
+    from app.core import bulk, nav, personal
     from app.core.history import tell
     from app.core.views import CHOICES
     from app.core.web import COUNTERS
@@ -19,11 +19,14 @@ def register(appbuilder: Any) -> None:
     from app.notices.kinds import Leads
     from app.tickets.access import VisibleTickets, tickets_to_choose
     from app.tickets.level_views import ServiceTargetView
-    from app.tickets.operations import why_files_stay
-    from app.tickets.queries import waiting
+    from app.tickets.operations import note_unassigned, why_files_stay
+    from app.tickets.queries import complaints_of, waiting
     from app.tickets.views import ComplaintView, FeedbackView, TicketStepView, TicketView, note_of_complaint
 
     CHOICES["ticket"] = tickets_to_choose
+    bulk.KINDS["ticket", "assign"] = bulk.Kind(_l("Assign ticket"), "can_assign", "Ticket", note_unassigned)
+    texts = ("content", "remedy", "memo")
+    personal.holds("contact", personal.Holding(_l("Complaints"), complaints_of, ("complainant",), texts))
     ticket = Leads(VisibleTickets, ("can_show", "Ticket"), "TicketView.show")
     for kind, icon, tone, sentence in (
         ("assigned", "headset", "", _l("Ticket %(number)s was assigned to you: %(title)s")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import ClassVar
 
 import sqlalchemy as sa
 from flask_appbuilder import Model
@@ -114,6 +115,8 @@ class Ticket(HasStatus, SoftDeleted, Model):
 class TicketStep(Model):
     """The history of a ticket with its texts. Append-only."""
 
+    without_history: ClassVar[str] = "is itself a history"
+
     __tablename__ = "ticket_step"
     __table_args__ = (sa.Index("ix_ticket_step_ticket", "ticket_id", "id"),)
 
@@ -199,6 +202,8 @@ class Complaint(HasStatus, SoftDeleted, Model):
 class TicketWord(Model):
     """Which words an archived ticket's title and request hold, written when it is archived: so precedents are found."""
 
+    without_history: ClassVar[str] = "is worked out from the ticket"
+
     __tablename__ = "ticket_word"
     __table_args__ = (
         sa.PrimaryKeyConstraint("type_id", "word", "ticket_id", name="pk_ticket_word"),
@@ -237,6 +242,8 @@ class TicketReminder(Model):
     Every move sets a new due time, so a step that comes again is a round of its own. A handover keeps the due time and
     deletes the first rung: whoever has the ticket now was not reminded.
     """
+
+    without_history: ClassVar[str] = "remembers who was reminded"
 
     __tablename__ = "ticket_reminder"
     __table_args__ = (

@@ -245,6 +245,11 @@ def give_feedback(ticket: Ticket, *, actor: User, at: datetime, result: str, sat
     ticket.status = S.assigned
 
 
+def note_unassigned(ticket: Ticket, actor: User, at: datetime) -> None:
+    """Write into a ticket's history that its assignment was taken back."""
+    note_step(ticket, "unassigned", actor=actor, at=at)
+
+
 STEPS: list[Step] = [assign, reassign, handle, give_feedback]
 
 

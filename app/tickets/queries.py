@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from app.customers.models import Contact
 from app.extensions import db
 from app.tickets.access import waits_for_reader
-from app.tickets.models import Ticket
+from app.tickets.models import Complaint, Ticket
 
 MANY = 100  # waiting tickets nobody counts on every page
 
@@ -21,3 +22,9 @@ def waiting() -> int:
         return 0
     counted = sa.select(sa.func.count()).select_from(sa.union_all(*branches).limit(MANY).subquery())
     return int(db.session.execute(counted).scalar_one())
+
+
+def complaints_of(contact: Contact) -> list[Complaint]:
+    """The complaints this person made for the customer, deleted ones too."""
+    its = (Complaint.customer_id == contact.customer_id, Complaint.complainant == contact.name)
+    return list(db.session.execute(sa.select(Complaint).where(*its).order_by(Complaint.id)).scalars())

@@ -49,6 +49,7 @@ STEP_LABELS: dict[str, tuple[Any, str]] = {
     "assigned": (_l("assigned the ticket"), "user-share"),
     "reassigned": (_l("reassigned the ticket"), "user-share"),
     "handed_over": (_l("handed it over"), "arrows-exchange"),
+    "unassigned": (_l("took the assignment back"), "arrow-back-up"),
     "handled": (_l("handled it"), "clipboard-check"),
     "returned": (_l("sent it back: the customer is not satisfied"), "rotate-clockwise"),
     "archived": (_l("asked the customer and archived it"), "archive"),

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from app.churn.models import OPEN, ChurnCase
 from app.churn.operations import ScanResult, scan
+from app.core.changes import TOLD
 from app.core.clock import from_local, utcnow
 from app.core.unit import unit_of_work
 from app.customers.models import Customer
@@ -93,7 +94,7 @@ def store(company: dict[str, Silent]) -> None:
             for n, (at, cancelled) in enumerate(one.orders)
         ]  # fmt: skip
     with unit_of_work():
-        builders.db.session.execute(sa.insert(Customer.__table__), customers)
+        builders.db.session.execute(sa.insert(Customer.__table__).execution_options(**TOLD), customers)
         builders.db.session.execute(sa.insert(Order.__table__), orders)
 
 

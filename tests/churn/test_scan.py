@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from app.churn import operations
 from app.churn.models import ChurnCase, ChurnStatus
 from app.churn.operations import ScanResult, scan
+from app.core.changes import TOLD
 from app.core.clock import from_local, utcnow
 from app.core.errors import BusinessError
 from app.core.models import AuditEntry
@@ -371,7 +372,7 @@ def many(number: int, level_id: int) -> None:
 
     moment = utcnow()
     operations.db.session.execute(
-        sa.insert(Customer.__table__),
+        sa.insert(Customer.__table__).execution_options(**TOLD),
         [
             {"number": f"N{number}-{n}", "name": "客户", "registered_on": LONG_AGO, "level_id": level_id,
              "satisfaction": 3, "credit": 3, "status": "active", "version": 1, "name_key": "", "search_key": "",

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from app.churn.models import OPEN, ChurnCase, ChurnStatus, RetentionMeasure
 from app.churn.operations import STEPS, confirm_lost, defer, may_act
+from app.core.changes import TOLD
 from app.core.errors import BusinessError, NotYours, StepRefused
 from app.core.lifecycle import perform
 from app.core.models import AuditEntry
@@ -164,7 +165,9 @@ def test_who_is_slower_than_another_hears_so(db, wang, step):
     """Another process changed the case after this one had read it."""
     case = builders.churn_case(builders.customer(owner=wang))
     assert case.status == ChurnStatus.warning
-    db.session.execute(sa.update(ChurnCase.__table__).values(version=2, status="recovered", resolved_at=NOW))
+    db.session.execute(
+        sa.update(ChurnCase.__table__).values(version=2, status="recovered", resolved_at=NOW).execution_options(**TOLD)
+    )
     db.session.commit()
     with pytest.raises(StepRefused, match="Somebody else was faster"):
         perform(step, case, actor=wang, at=NOW, **GIVEN[step.name])

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from app.core.changes import TOLD
 from app.core.clock import utcnow
 from app.core.errors import BusinessError, NotYours
 from app.core.models import AuditEntry
@@ -213,7 +214,8 @@ def test_a_record_that_changes_at_that_moment_is_left_alone_and_listed(db, li, w
         write(handover, plan)
         table = Customer.__table__
         for pk, values in ((given.id, {"owner_id": li.id}), (edited.id, {"memo": "新的电话"})):
-            db.session.execute(sa.update(table).where(table.c.id == pk).values(version=table.c.version + 1, **values))
+            change = sa.update(table).where(table.c.id == pk).values(version=table.c.version + 1, **values)
+            db.session.execute(change.execution_options(**TOLD))
 
     write = operations._write_items
     monkeypatch.setattr(operations, "_write_items", meanwhile)

@@ -9,6 +9,7 @@ import time
 import pytest
 import sqlalchemy as sa
 
+from app.core.changes import TOLD
 from app.core.clock import utcnow
 from app.core.models import AuditEntry
 from app.core.unit import unit_of_work
@@ -85,7 +86,7 @@ def test_thousands_of_customers_change_hands_in_seconds(db, li, wang, zhao):
          "changed_at": at}
         for n in range(1, MANY)
     ]  # fmt: skip
-    db.session.execute(sa.insert(Customer), made)
+    db.session.execute(sa.insert(Customer).execution_options(**TOLD), made)
     db.session.commit()
     third = builders.user(role_code="account_manager")
     rule = Rule(RuleKind.evenly, people=(zhao.id, third.id))

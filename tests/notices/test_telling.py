@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from flask_babel import force_locale
 
 from app.churn.models import ChurnStatus
+from app.core.changes import TOLD
 from app.core.clock import company_zone, today, utcnow
 from app.core.lifecycle import perform
 from app.core.unit import unit_of_work
@@ -290,7 +291,9 @@ def test_owners_hear_of_warnings_and_of_who_came_back_once(db, wang, zhao):
 
 def test_old_warnings_are_told_no_more(db, wang):
     case = builders.churn_case(builders.customer(owner=wang))
-    db.session.execute(sa.update(type(case)).values(created_at=utcnow() - timedelta(days=7, minutes=1)))
+    db.session.execute(
+        sa.update(type(case)).values(created_at=utcnow() - timedelta(days=7, minutes=1)).execution_options(**TOLD)
+    )
     db.session.commit()
     assert morning() == []
 

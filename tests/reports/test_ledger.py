@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from app.churn import operations as churn
 from app.churn.models import ChurnCase, ChurnStatus, RetentionMeasure
+from app.core.changes import TOLD
 from app.customers.models import Customer, CustomerStatus
 from app.reports.kinds import ledger
 from app.reports.kinds.ledger import STATES, Ledger
@@ -89,8 +90,10 @@ def kept(db, histories):
                 cases[-1].update(status="lost", lost_at=at, reason="改用竞品")
             else:
                 cases[-1].update(status="recovered" if event == "ordered" else "won_back", resolved_at=at)
-    db.session.execute(sa.insert(ChurnCase), [{**c, "status": ChurnStatus(c["status"])} for c in cases])
-    db.session.execute(sa.insert(RetentionMeasure), measures)
+    db.session.execute(
+        sa.insert(ChurnCase).execution_options(**TOLD), [{**c, "status": ChurnStatus(c["status"])} for c in cases]
+    )
+    db.session.execute(sa.insert(RetentionMeasure).execution_options(**TOLD), measures)
     db.session.commit()
 
 

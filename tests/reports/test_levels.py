@@ -7,8 +7,8 @@ from datetime import date
 import pytest
 
 from app.churn.models import ChurnStatus
-from app.core.lifecycle import note_move
-from app.core.models import AuditEntry, Outcome
+from app.core.changes import moving
+from app.core.models import FieldChange
 from app.customers.models import CustomerStatus
 from app.masterdata.models import DictionaryType
 from app.reports.kinds.levels import Levels
@@ -33,10 +33,9 @@ def customer(db, level):
     def make(first, *changes, owner=None, registered_on=BEFORE, **given):
         made = builders.customer(level=level(first), owner=owner, registered_on=registered_on, **given)
         for code, when in changes:
-            before, made.level = made.level_id, level(code)
-            db.session.flush()
-            told = {"memo": [None, "x"], "level_id": [before, made.level_id]}
-            note_move(made, "edit", actor=None, at=shanghai(*when), changes=told)
+            with moving("customer", "edit", actor=None, at=shanghai(*when)):
+                made.level, made.memo = level(code), f"{made.memo}x"
+                db.session.flush()
         db.session.commit()
         return made
 
@@ -99,15 +98,14 @@ def test_changes_after_the_period_are_undone_at_both_its_ends(db, li, customer, 
 
 def test_other_changes_refusals_and_other_records_change_no_level(db, li, customer, level):
     kept = customer("2")
-    other = {"level_id": [level("1").id, level("2").id]}
-    given = {"record_id": kept.id, "action": "edit", "at": shanghai(2025, 3, 3)}
+    given = {"record_id": kept.id, "move": "customer.edit", "at": shanghai(2025, 3, 3)}
+    other = {"field": "level_id", "before": str(level("1").id), "after": str(level("2").id)}
     db.session.add_all(
         [
-            AuditEntry(record_type="customer", outcome=Outcome.refused, changes=other, **given),
-            AuditEntry(record_type="contact", changes=other, **given),
-            AuditEntry(record_type="customer", changes={"memo": ["level_id", '"level_id"']}, **given),
-            AuditEntry(record_type="customer", changes=None, **given),
-            AuditEntry(record_type="customer", changes={"level_id": [2**31 - 1, level("2").id]}, **given),
+            FieldChange(record_type="contact", **given, **other),
+            FieldChange(record_type="customer", field="memo", before=other["before"], after="level_id", **given),
+            FieldChange(record_type="customer", **given, **{**other, "before": None}),
+            FieldChange(record_type="customer", **given, **{**other, "before": str(2**31 - 1)}),
         ]
     )
     db.session.commit()

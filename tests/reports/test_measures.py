@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.churn.models import ChurnCase, ChurnStatus, RetentionMeasure
+from app.core.changes import TOLD
 from app.customers.models import Customer, CustomerStatus
 from app.masterdata.models import DictionaryType
 from app.mirror.models import Order, OrderStatus
@@ -68,10 +69,10 @@ def test_a_planted_effect_comes_back_exactly(app, db, li, sign_in):
             "rule_cutoff": OPENED, "status": ChurnStatus.deferred if n < 250 else ChurnStatus.warning}
         for n, name in enumerate(names)
     }  # fmt: skip
-    db.session.execute(sa.insert(ChurnCase), list(opened.values()))
+    db.session.execute(sa.insert(ChurnCase).execution_options(**TOLD), list(opened.values()))
     call = kind("call").id
     db.session.execute(
-        sa.insert(RetentionMeasure),
+        sa.insert(RetentionMeasure).execution_options(**TOLD),
         [{"case_id": 1_000_000 + n, "text": "电话", "at": AT, "type_id": call} for n in range(250)],
     )
     orders = []

@@ -157,7 +157,7 @@ def test_choices_are_posted_with_a_token(client, db, path):
 
 
 def test_an_account_without_a_profile_row_gets_one_when_it_is_needed(db, sign_in, wang):
-    db.session.query(UserProfile).filter_by(user_id=wang.id).delete()
+    db.session.delete(db.session.get(UserProfile, wang.id))
     db.session.commit()
     browser = sign_in(wang)
     assert browser.get("/profile/").status_code == 200

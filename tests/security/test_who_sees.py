@@ -11,7 +11,7 @@ from tests.support import text_of
 
 def sights(app, view_name, record, reader):
     """Account -> (sees it, the reasons), as this reader is told."""
-    from app.security.log_views import views_by_table
+    from app.core.history import views_by_table
 
     view = next(v for v in app.appbuilder.baseviews if type(v).__name__ == view_name)
     with app.test_request_context():

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 from flask_appbuilder.security.sqla.models import User
 
+from app.core.changes import TOLD
 from app.core.lifecycle import perform
 from app.core.unit import set_writing
 from app.handover.models import RuleKind
@@ -101,14 +102,18 @@ def test_a_ticket_that_was_not_saved_yet_has_a_due_time(db):
 def test_nothing_is_due_once_it_is_archived_or_without_a_target(db):
     ticket = builders.ticket(status=S.handled)
     assert due_of(ticket, MONDAY, S.archived) is None
-    db.session.execute(sa.delete(ServiceTarget).where(ServiceTarget.step == ServiceStep.feedback))
+    db.session.execute(
+        sa.delete(ServiceTarget).where(ServiceTarget.step == ServiceStep.feedback).execution_options(**TOLD)
+    )
     assert due_of(ticket, MONDAY) is None
 
 
 def test_the_seeded_targets_are_set_once_and_for_all(db):
     assert len(rows(ServiceTarget)) == len(TARGETS) * len(ServiceStep)
     assert seed_targets() == 0
-    db.session.execute(sa.delete(ServiceTarget).where(ServiceTarget.step != ServiceStep.assign))
+    db.session.execute(
+        sa.delete(ServiceTarget).where(ServiceTarget.step != ServiceStep.assign).execution_options(**TOLD)
+    )
     assert seed_targets() == 0
     assert len(rows(ServiceTarget)) == len(TARGETS)
 

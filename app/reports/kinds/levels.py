@@ -10,7 +10,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from app.churn.models import ChurnCase
-from app.core.models import AuditEntry, Outcome
+from app.core.models import FieldChange
 from app.customers.models import Customer
 from app.extensions import db
 from app.masterdata.models import DictionaryItem, DictionaryType
@@ -138,17 +138,16 @@ def _changed(ask: Ask) -> Any:
     """
     known = {item.id for item in _levels()}
     found: dict[int, list[int]] = {}
-    for customer_id, at, changes in db.session.execute(
-        sa.select(AuditEntry.record_id, AuditEntry.at, AuditEntry.changes)
+    for customer_id, at, kept in db.session.execute(
+        sa.select(FieldChange.record_id, FieldChange.at, FieldChange.before)
         .where(
-            AuditEntry.record_type == Customer.__tablename__,
-            AuditEntry.outcome == Outcome.done,
-            AuditEntry.at >= ask.span.start,
-            sa.cast(AuditEntry.changes, sa.Text).like('%"level_id"%'),
+            FieldChange.record_type == Customer.__tablename__,
+            FieldChange.field == "level_id",
+            FieldChange.at >= ask.span.start,
         )
-        .order_by(AuditEntry.at, AuditEntry.id)
+        .order_by(FieldChange.at, FieldChange.id)
     ):
-        before = (changes or {}).get("level_id", [0])[0]
+        before = int(kept or 0)
         if before in known:
             levels = found.setdefault(customer_id, [0, 0])
             levels[0] = levels[0] or before

@@ -1,0 +1,164 @@
+"""个人信息: what is kept about one person, to be shown, taken away as a file, and erased on request.
+
+Each domain says what it holds (`holds`). Erasing empties these columns and takes the person's name, numbers and
+addresses out of texts, in the rows and in the change log: values there are emptied for good (docs/decisions/0022).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from flask_appbuilder.security.sqla.models import User
+
+from app.core.changes import as_text, moving
+from app.core.lifecycle import note_move
+from app.core.models import AuditEntry, FieldChange
+from app.extensions import db
+
+GONE = "***"
+"""What stands where a name was; names cannot be empty."""
+
+SHORTEST = 2  # characters of a name or number that is looked for in texts
+
+
+@dataclass(frozen=True)
+class Holding:
+    """What one table holds about a person: columns that are his, and texts he may be named in."""
+
+    label: Any
+    rows: Callable[[Any], list[Any]]
+    columns: tuple[str, ...]
+    texts: tuple[str, ...] = ()
+    after: Callable[[Any], None] | None = None
+    told: bool = True  # its changes are in the change log
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of person: whose rows they are, by what they are found, and what is looked for in texts."""
+
+    label: Any
+    model: Any
+    found_by: tuple[Any, ...]
+    words: tuple[str, ...]
+    name: Callable[[Any], str]
+    where: Callable[[Any], str]
+    check: Callable[[Any, User], None] | None = None
+
+
+KINDS: dict[str, Kind] = {}
+HOLDINGS: dict[str, list[Holding]] = {}
+
+
+def holds(kind: str, *holdings: Holding) -> None:
+    """Say what more is kept about a kind of person."""
+    HOLDINGS.setdefault(kind, []).extend(holdings)
+
+
+def rows_about(kind: str, person: Any) -> Iterator[tuple[Holding, Any]]:
+    """Every row that holds something about the person."""
+    for holding in HOLDINGS[kind]:
+        for row in holding.rows(person):
+            yield holding, row
+
+
+def words_of(kind: str, person: Any) -> list[str]:
+    """The names, numbers and addresses by which texts may name the person, the longest first."""
+    found = {str(getattr(person, name) or "").strip() for name in KINDS[kind].words} | {KINDS[kind].name(person)}
+    return sorted((word for word in found if len(word) >= SHORTEST and word != GONE), key=len, reverse=True)
+
+
+def changes_about(kind: str, person: Any) -> list[FieldChange]:
+    """The changes that keep values about the person, oldest first."""
+    found: list[FieldChange] = []
+    for where in _told_about(kind, person):
+        found += db.session.execute(sa.select(FieldChange).where(where, ~FieldChange.erased)).scalars()
+    return sorted(found, key=lambda change: change.id)
+
+
+def check(kind: str, person: Any, actor: User) -> None:
+    """Raises `BusinessError` when this person's data cannot be erased now."""
+    rule = KINDS[kind].check
+    if rule is not None:
+        rule(person, actor)
+
+
+def erase(kind: str, person: Any, *, actor: User) -> int:
+    """Anonymise a person: in every row about him, and in what the logs keep of them. Returns how many rows.
+
+    One entry says who did it and when. It cannot be undone. Raises `BusinessError` by the rule of the kind. Flushes.
+    """
+    check(kind, person, actor)
+    words, log = words_of(kind, person), _told_about(kind, person)
+    about, table = list(rows_about(kind, person)), person.__tablename__
+    notes = [_notes_about(row, words) for holding, row in about if holding.told and words]
+    with moving(table, "erase", actor=actor, keeps_values=False):
+        for holding, row in about:
+            for name in holding.columns:
+                setattr(row, name, _empty(row, name))
+            for name in holding.texts:
+                setattr(row, name, without(getattr(row, name), words))
+            if holding.after is not None:
+                holding.after(row)
+        db.session.flush()
+    for where in log:
+        empty = sa.update(FieldChange).where(where, ~FieldChange.erased)
+        db.session.execute(_quietly(empty.values(before=None, after=None, erased=True)))
+    for where in notes:
+        db.session.execute(
+            _quietly(sa.update(AuditEntry).where(where).values(note=None, changes=sa.null(), erased=True))
+        )
+    note_move(person, "erase", actor=actor)
+    db.session.flush()
+    return len(about)
+
+
+def without(text: str | None, words: list[str]) -> str | None:
+    """A text without these words."""
+    for word in words:
+        text = text.replace(word, GONE) if text else text
+    return text
+
+
+def as_kept(row: Any, name: str) -> str | None:
+    """A value as a file has it."""
+    return as_text(getattr(row, name))
+
+
+def _empty(row: Any, name: str) -> Any:
+    """What a column holds of nobody: nothing, or a sign where something must stand."""
+    column = sa.inspect(type(row)).columns[name]
+    if column.nullable:
+        return None
+    return f"erased-{row.id}" if name in ("username", "email") else GONE
+
+
+def _told_about(kind: str, person: Any) -> list[Any]:
+    """WHEREs of the changes that keep something about the person: his columns, and texts that name him."""
+    words, found = words_of(kind, person), []
+    for holding, row in rows_about(kind, person):
+        if not holding.told:
+            continue
+        record_type = getattr(type(row), "history_as", row.__tablename__)
+        key = sa.inspect(row).identity[0]
+        its = (FieldChange.record_type == record_type, FieldChange.record_id == key)
+        if holding.columns:
+            found.append(sa.and_(*its, FieldChange.field.in_(holding.columns)))
+        if holding.texts and words:
+            naming = [c.contains(w, autoescape=True) for w in words for c in (FieldChange.before, FieldChange.after)]
+            found.append(sa.and_(*its, FieldChange.field.in_(holding.texts), sa.or_(*naming)))
+    return found
+
+
+def _notes_about(row: Any, words: list[str]) -> Any:
+    """WHERE an entry about this row names the person in its note."""
+    naming = sa.or_(*(AuditEntry.note.contains(word, autoescape=True) for word in words))
+    its = (AuditEntry.record_type == row.__tablename__, AuditEntry.record_id == sa.inspect(row).identity[0])
+    return sa.and_(*its, naming, ~AuditEntry.erased)
+
+
+def _quietly(statement: Any) -> Any:
+    return statement.execution_options(synchronize_session=False)

@@ -1,0 +1,156 @@
+"""个人信息: shown, taken away and erased on request, by a right of its own, with a log entry, out of the log too."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from flask_appbuilder.security.sqla.models import User
+
+from app.core.changes import moving
+from app.core.models import AuditEntry, FieldChange, Outcome
+from app.core.unit import unit_of_work
+from app.customers.models import Contact, Interaction
+from app.sales.models import Opportunity
+from app.security.models import LoginEntry, LoginResult, UserProfile
+from app.security.sessions import note_login
+from app.tickets.models import Complaint
+from tests import builders
+from tests.support import Browser, rows, text_of
+
+HIS = ("孙小美", "13800138000", "sun@example.com", "010-5555", "杭州路 1 号")
+
+
+@pytest.fixture
+def contact(db, li, wang):
+    """A person who stands in a contact, an interaction, a complaint and an opportunity, and in their changes."""
+    customer = builders.customer(owner=wang)
+    made = builders.contact(customer, name="小孙", office_phone="010-1", mobile="13800138000", email="sun@example.com")
+    talk = builders.interaction(customer, contact=made, title="给孙小美打电话", detail="回拨 13800138000", by=wang)
+    builders.interaction(customer, title="与别人开会")
+    builders.complaint(customer, accepted_by=wang, complainant="孙小美", content="孙小美说坏了")
+    opportunity = builders.opportunity(contact_name="孙小美", contact_phone="13800138000", by=li)
+    with unit_of_work(), moving("contact", "edit", actor=li):
+        made.name, made.office_phone, made.home_address, made.is_primary = "孙小美", "010-5555", "杭州路 1 号", True
+        talk.detail, talk.place = "请回拨 13800138000", "会议室"
+        opportunity.contact_name = "孙小美"
+    return made
+
+
+@pytest.fixture
+def officer(db):
+    """Somebody whose work this is, and nothing else."""
+    rights = [("can_show", "PersonalData"), ("can_export", "PersonalData"), ("can_erase", "PersonalData")]
+    return builders.user(roles=[builders.role(rights=rights)])
+
+
+def test_a_person_is_found_and_shown_with_all_that_is_kept(sign_in, officer, contact):
+    browser = sign_in(officer)
+    for wanted in ("孙小美", "1380013", "sun@EXAMPLE"):
+        assert f"/personal/show/contact-{contact.id}" in browser.get(f"/personal/?q={wanted}").get_data(as_text=True)
+    assert "Nobody was found." in text_of(browser.get("/personal/?q=不存在"))
+    text = text_of(browser.get(f"/personal/show/contact-{contact.id}"))
+    for word in (*HIS, "给孙小美打电话", "孙小美说坏了", "小孙"):
+        assert word in text
+    assert "与别人开会" not in text
+
+
+def test_all_of_it_is_one_file_and_taking_it_is_written_down(sign_in, officer, contact):
+    answer = sign_in(officer).post(f"/personal/export/contact-{contact.id}")
+    assert answer.headers["Content-Disposition"].startswith('attachment; filename="personal-contact-')
+    told = json.loads(answer.get_data(as_text=True))
+    assert told["person"] == "孙小美"
+    assert {row["table"] for row in told["held"]} == {"contact", "interaction", "complaint", "opportunity"}
+    assert {"table": "contact", "field": "name", "from": "小孙", "to": "孙小美"}.items() <= next(
+        change for change in told["changes"] if change["field"] == "name"
+    ).items()
+    (entry,) = rows(AuditEntry, AuditEntry.action == "export_personal")
+    assert (entry.record_type, entry.record_id, entry.actor_id) == ("contact", contact.id, officer.id)
+
+
+def test_erasing_leaves_nothing_of_the_person_in_the_records_or_the_log(sign_in, officer, contact):
+    kept = len(rows(FieldChange))
+    browser = sign_in(officer)
+    question = text_of(browser.get(f"/personal/erase/contact-{contact.id}"))
+    assert "This cannot be undone." in question
+    assert "13800138000" in question
+
+    answer = browser.post(f"/personal/erase/contact-{contact.id}")
+
+    assert answer.location == f"/personal/show/contact-{contact.id}"
+    everything = repr(
+        [
+            [getattr(row, column.key) for column in model.__table__.columns if column.key not in ("search_key",)]
+            for model in (Contact, Interaction, Complaint, Opportunity, FieldChange, AuditEntry)
+            for row in rows(model)
+        ]
+    )
+    for word in (*HIS, "小孙"):
+        assert word not in everything, word
+    (person,) = rows(Contact)
+    assert (person.name, person.office_phone, person.mobile, person.is_primary) == ("***", "***", None, True)
+    assert [talk.title for talk in rows(Interaction)] == ["给***打电话", "与别人开会"]
+    assert rows(Complaint)[0].content == "***说坏了"
+    assert len(rows(FieldChange)) > kept  # nothing was taken from the log
+    places = rows(FieldChange, FieldChange.field == "place")
+    assert [(c.after, c.erased) for c in places] == [("会议室", False)]  # what says nothing about him stays
+    (entry,) = rows(AuditEntry, AuditEntry.action == "erase")
+    assert (entry.record_type, entry.record_id, entry.actor_id) == ("contact", contact.id, officer.id)
+    told = rows(FieldChange, FieldChange.move == "contact.erase")
+    assert told
+    assert {(c.before, c.after, c.erased) for c in told} == {(None, None, True)}
+
+
+def test_the_page_of_the_record_says_that_it_was_erased(sign_in, officer, li, contact):
+    sign_in(officer).post(f"/personal/erase/contact-{contact.id}")
+    assert "Erased on request" in text_of(sign_in(li).get(f"/contacts/show/{contact.id}"))
+
+
+def test_a_user_is_erased_once_the_account_is_disabled(app, sign_in, admin, zhao):
+    with unit_of_work(), moving("ab_user", "edit", actor=admin):
+        builders.db.session.get(UserProfile, zhao.id).phone = "13911112222"
+    note_login("zhao", LoginResult.success, user_id=zhao.id, ip="10.1.2.3")
+    browser = sign_in(admin)
+    address = f"/personal/erase/user-{zhao.id}"
+
+    early = browser.post(address)
+    assert early.status_code == 409
+    assert "disable it first" in text_of(early)
+    assert [e.outcome for e in rows(AuditEntry, AuditEntry.action == "erase")] == [Outcome.refused]
+
+    with unit_of_work():
+        builders.db.session.get(User, zhao.id).active = False
+    assert browser.post(address).status_code == 302
+    person = rows(User, User.id == zhao.id)[0]
+    assert (person.username, person.last_name, person.email) == (f"erased-{zhao.id}", "***", f"erased-{zhao.id}")
+    assert rows(UserProfile, UserProfile.user_id == zhao.id)[0].phone is None
+    assert {(e.account, e.ip) for e in rows(LoginEntry, LoginEntry.user_id == zhao.id)} == {("", None)}
+    log = repr([(c.before, c.after) for c in rows(FieldChange)])
+    assert "13911112222" not in log
+    assert "zhao@" not in log
+    assert Browser(app).login_page("zhao").status_code != 302
+
+
+def test_only_a_super_admin_erases_one(sign_in, officer, admin):
+    other = builders.user(role_code="super_admin", active=False)
+    answer = sign_in(officer).post(f"/personal/erase/user-{other.id}")
+    assert answer.status_code == 403
+    assert rows(User, User.id == other.id)[0].username == other.username
+
+
+@pytest.mark.parametrize("page", ["", "show/contact-1", "erase/contact-1"])
+@pytest.mark.parametrize("who", ["li", "wang", "sysadmin"])
+def test_nobody_else_opens_it(request, sign_in, contact, who, page):
+    browser = sign_in(request.getfixturevalue(who))
+    assert browser.get(f"/personal/{page}").status_code == 403
+    if page.startswith("erase"):
+        assert browser.post(f"/personal/{page}").status_code == 403
+        assert browser.post("/personal/export/contact-1").status_code == 403
+
+
+@pytest.mark.parametrize("nobody", ["contact-0", "contact-99999", "team-1", "user", "contact-x", "-", "1"])
+def test_who_is_nobody_is_not_found(sign_in, officer, nobody):
+    browser = sign_in(officer)
+    for page in ("show", "erase"):
+        assert browser.get(f"/personal/{page}/{nobody}").status_code == 404
+    assert browser.post(f"/personal/export/{nobody}").status_code == 404
