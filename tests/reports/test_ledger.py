@@ -177,8 +177,8 @@ def test_cases_stand_where_scans_people_and_syncs_brought_them(app, db, admin, l
     with reading(app, li):
         ask = Ledger().ask({"period": "2025"})
         waiting = Ledger().columns(ask)[1]
-        rows = Ledger().of_line(ask, waiting, Ledger().rows(ask, waiting), "11")
-        found = [(r.name, r.day) for r in db.session.execute(rows)]
+        behind = Ledger().of_line(ask, waiting, Ledger().rows(ask, waiting), "11")
+        found = [(r.name, r.day) for r in db.session.execute(behind)]
     assert found == [("静", shanghai(2025, 1, 4, 2))]
 
 
