@@ -190,22 +190,23 @@ class Contribution(Report):
         """The customers in the order of their amounts: those with orders, or, by their class, all."""
         ranked = _ranked(ask)
         by_class = column.key == CLASS
-        line = sa.func.coalesce(ranked.c.letter, "C") if by_class else sa.cast(ranked.c.customer_id, sa.String)
-        amount = sa.func.coalesce(ranked.c.amount, sa.literal(Decimal(0), Money()))
-        return (
-            sa.select(
-                line.label("line"),
-                Customer.number.label("number"),
-                Customer.name.label("name"),
-                Customer.owner_id.label("owner_id"),
-                Customer.registered_on.label("day"),
-                amount.label("amount"),
-            )
-            .select_from(Customer)
-            .join(ranked, ranked.c.customer_id == Customer.id, isouter=by_class)
-            .where(*_wanted(ask))
-            .order_by(amount.desc(), Customer.id)
+        who = (
+            Customer.id.label("id"),
+            Customer.number.label("number"),
+            Customer.name.label("name"),
+            Customer.owner_id.label("owner_id"),
+            Customer.registered_on.label("day"),
         )
+        line = ranked.c.letter if by_class else sa.cast(ranked.c.customer_id, sa.String)
+        found: Any = sa.select(line.label("line"), *who, ranked.c.amount.label("amount")).join(
+            ranked, ranked.c.customer_id == Customer.id
+        )
+        if by_class:
+            nothing = sa.literal(Decimal(0), Money()).label("amount")
+            without = Customer.id.not_in(sa.select(ranked.c.customer_id))
+            found = found.union_all(sa.select(sa.literal("C"), *who, nothing).where(*_wanted(ask), without))
+        every = found.subquery()
+        return sa.select(every).order_by(every.c.amount.desc(), every.c.id)
 
     def of_line(self, ask: Ask, column: Column, rows: Any, key: str) -> Any:
         """The orders of a customer; of its cumulative share the customers down to it, of its class all of that."""
@@ -214,7 +215,7 @@ class Contribution(Report):
             return rows.where(Order.customer_id == pk)
         ranked = _ranked(ask)
         own = sa.select(ranked).where(ranked.c.customer_id == pk).subquery()
-        found = rows.add_columns(Customer.id.label("id")).order_by(None).subquery()
+        found = rows.order_by(None).subquery()
         if column.key == CLASS:
             wanted = found.c.line == sa.func.coalesce(sa.select(own.c.letter).scalar_subquery(), "C")
         else:
