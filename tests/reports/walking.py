@@ -42,12 +42,13 @@ def asks(report: Report, *periods: str, chosen: bool = True) -> list[Ask]:
 
 def walk(ask: Ask, *, opened: int = OPENED) -> int:
     """Compare every figure of this report's answer, that of the period before beside it and those in its file with
-    their rows; of `opened` lines, the last and the total each figure is opened one by one. Returns how many; raises
-    `AssertionError`."""
+    their rows; of `opened` lines and the last each figure is opened one by one (without any only the total, and nothing
+    hidden). Returns how many; raises `AssertionError`."""
     report, table = ask.report, ask.report.table(ask, most=None)
     seen = _exported(ask, table)
     earlier = ask.at(ask.period.before) if table.total.before and ask.period is not None else None
-    for column in [column for column in table.columns if column.adds_up and not _is_of_order(column)]:
+    counted = [one for one in (table.columns if opened else table.shown) if one.adds_up and not _is_of_order(one)]
+    for column in counted:
         where = f"{report.id} {ask.args} {column.key}"
         if any(column.key in line.values for line in (*table.lines, table.total)):
             behind = _grouped(report.rows(ask, column), counted=column.kind == "count")
@@ -57,7 +58,7 @@ def walk(ask: Ask, *, opened: int = OPENED) -> int:
                 assert shown is None or shown == found, f"{where} {line.key}: {shown} is {found}"
                 seen += 1
             assert not behind or len(table.lines) < table.count, f"{where}: rows of {behind}"
-            for line in [*table.lines[:opened], table.lines[-1]] if table.lines else []:
+            for line in [*table.lines[:opened], *table.lines[-1:]] if opened else []:
                 if line.values.get(column.key) is not None:
                     _open(ask, column, line.key, line.values[column.key])
             if table.total.values.get(column.key) is not None:

@@ -188,8 +188,8 @@ class Contribution(Report):
 
     def _standing(self, ask: Ask, column: Column) -> Any:
         """The customers in the order of their amounts: those with orders, or, by their class, all."""
-        ranked = _ranked(ask)
         by_class = column.key == CLASS
+        ranked = _ranked(ask) if by_class else _ordered(ask)
         who = (
             Customer.id.label("id"),
             Customer.number.label("number"),
@@ -213,13 +213,14 @@ class Contribution(Report):
         pk = row_id(key) or 0
         if column.key not in (DOWN, CLASS):
             return rows.where(Order.customer_id == pk)
-        ranked = _ranked(ask)
-        own = sa.select(ranked).where(ranked.c.customer_id == pk).subquery()
         found = rows.order_by(None).subquery()
         if column.key == CLASS:
-            wanted = found.c.line == sa.func.coalesce(sa.select(own.c.letter).scalar_subquery(), "C")
+            ranked = _ranked(ask)
+            its = sa.select(ranked.c.letter).where(ranked.c.customer_id == pk).scalar_subquery()
+            wanted = found.c.line == sa.func.coalesce(its, "C")
         else:
-            its = sa.select(own.c.amount).scalar_subquery()
+            ordered = _ordered(ask)
+            its = sa.select(ordered.c.amount).where(ordered.c.customer_id == pk).scalar_subquery()
             wanted = sa.or_(found.c.amount > its, sa.and_(found.c.amount == its, found.c.id <= pk))
         return sa.select(found).where(wanted).order_by(found.c.amount.desc(), found.c.id)
 
