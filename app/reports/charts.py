@@ -310,7 +310,8 @@ def _upright(
     shown = [_Wide(_cut(_clean(text), LABEL_WIDTH)) for text in labels]
     room = (width - 60) / max(1, len(shown))
     every = math.ceil((max(map(len, shown)) + 1) * 0.6 * FONT_SIZE / room)
-    if every == 2 and room >= ROOM:  # words, not a row of dates: all of them, shorter
+    words = not any(character.isdigit() for text in shown for character in text)
+    if every == 2 and room >= ROOM and words:  # not a row of dates: all of them, shorter
         shown, every = [_Wide(_cut(_clean(text), int(room / 0.6 / FONT_SIZE) - 1)) for text in labels], 1
     chart = kind(
         **_HOUSE, width=width, height=height, range=(ticks[0], ticks[-1]), y_labels=ticks,

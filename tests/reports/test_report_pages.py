@@ -183,5 +183,5 @@ def test_the_shares_of_a_composition_add_up_to_exactly_100(db, sign_in, chen):
         builders.customer(credit=credit)
     lines = csv_rows(file_of(sign_in(chen), "composition", "csv", by="credit"))
     assert sum(Decimal(line[2]) for line in lines[1:-1]) == 100
-    assert lines[-1] == ["Total", "6", "100.0"]
+    assert lines[-1][:3] == ["Total", "6", "100.0"]
     assert BY_ID["composition"].filter("by").read("nonsense") == "level"
