@@ -41,10 +41,36 @@ def newest_as_of(job: str, *, after: datetime, until: datetime) -> datetime | No
 
 
 def last_run(job: str) -> JobRun | None:
-    """The run of this job that was begun last."""
+    """The run of this job that was begun last, or that waits to be begun."""
+    newest = (JobRun.started_at.desc().nulls_first(), JobRun.id.desc())
     return db.session.execute(
-        sa.select(JobRun).where(JobRun.job == job).order_by(JobRun.started_at.desc(), JobRun.id.desc()).limit(1)
+        sa.select(JobRun).where(JobRun.job == job).order_by(*newest).limit(1)
     ).scalar_one_or_none()
+
+
+def run_of(job: str, period: str) -> JobRun:
+    """The run of one period that is known. Raises `NoResultFound`."""
+    return db.session.execute(sa.select(JobRun).where(JobRun.job == job, JobRun.period == period)).scalar_one()
+
+
+def failures(caught_up: list[str], *, limit: int = 20) -> list[JobRun]:
+    """The runs that failed or were refused and still matter, newest first: of the jobs in `caught_up` every one, of
+    the others those that no later run of the job made up for."""
+    later = sa.orm.aliased(JobRun)
+    made_up = sa.exists().where(
+        later.job == JobRun.job, later.status == RunStatus.done, later.scheduled_for >= JobRun.scheduled_for
+    )
+    return list(
+        db.session.execute(
+            sa.select(JobRun)
+            .where(
+                JobRun.status.in_((RunStatus.failed, RunStatus.refused)),
+                sa.or_(sa.and_(JobRun.job.in_(caught_up), JobRun.period.not_like(f"{HAND}%")), ~made_up),
+            )
+            .order_by(JobRun.finished_at.desc(), JobRun.id.desc())
+            .limit(limit)
+        ).scalars()
+    )
 
 
 def is_demo() -> bool:
@@ -63,7 +89,8 @@ def is_loading() -> bool:
 
 
 def due_periods(periodic: Periodic, now: datetime, zone: ZoneInfo, *, refused_too: bool) -> list[str]:
-    """The periods of a job that are over and were never run to their end; oldest first, at most 60.
+    """The periods of a job that are over and were never run to their end, oldest first, at most 60; then those that
+    somebody asked for.
 
     The newest one is always looked at; the ones before it only for a job that is caught up (`backfill`): every one
     since the last that was done, and older ones that were begun but not done. `refused_too` says whether what made
@@ -96,4 +123,10 @@ def due_periods(periodic: Periodic, now: datetime, zone: ZoneInfo, *, refused_to
         if row is not None and row.status == RunStatus.refused and not refused_too:
             continue
         due.append(period_of(wall))
-    return due[-BACKFILL:]
+    asked = db.session.execute(
+        sa.select(JobRun.period)
+        .where(JobRun.job == periodic.id, JobRun.status == RunStatus.waiting)
+        .order_by(JobRun.id)
+    ).scalars()
+    due = due[-BACKFILL:]
+    return due + [period for period in asked if period not in due]

@@ -52,7 +52,7 @@ ROLES: tuple[SeededRole, ...] = (
             "User": "can_list can_show can_add can_edit can_reset_password can_end_sessions menu",
             "Role": _EDIT,
             "Team": _EDIT,
-            "JobRun": _SEE + " can_run can_preview",
+            "JobRun": _SEE + " can_run can_retry can_preview",
             "Delivery": _SEE,
             "SyncRun": _SEE,
             "AuditEntry": "can_list can_show menu",
