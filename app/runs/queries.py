@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -88,19 +90,26 @@ def is_loading() -> bool:
     return bool(db.session.execute(sa.select(Installation.loading).where(Installation.id == 1)).scalar_one_or_none())
 
 
-def due_periods(periodic: Periodic, now: datetime, zone: ZoneInfo, *, refused_too: bool) -> list[str]:
-    """The periods of a job that are over and were never run to their end, oldest first, at most 60; then those that
-    somebody asked for.
+def due_periods(
+    periodic: Periodic,
+    now: datetime,
+    zone: ZoneInfo,
+    *,
+    refused_too: bool,
+    dead: Callable[[str], bool] = lambda _: False,
+) -> list[str]:
+    """The periods of a job that are over and were never run to their end, oldest first, at most 60; then the runs
+    by hand of the last day that wait or broke off.
 
     The newest one is always looked at; the ones before it only for a job that is caught up (`backfill`): every one
     since the last that was done, and older ones that were begun but not done. `refused_too` says whether what made
-    a refusal is over.
+    a refusal is over, `dead` whether a run's process is known to be gone.
     """
     newest = periodic.rule.last(now, zone)
     known = {
         row.period: row
         for row in db.session.execute(
-            sa.select(JobRun.period, JobRun.status, JobRun.heartbeat_at, JobRun.finished_at).where(
+            sa.select(JobRun.period, JobRun.status, JobRun.heartbeat_at, JobRun.finished_at, JobRun.owner).where(
                 JobRun.job == periodic.id,
                 JobRun.period.not_like(f"{HAND}%"),
                 sa.true() if periodic.backfill else JobRun.period == period_of(newest),
@@ -118,15 +127,32 @@ def due_periods(periodic: Periodic, now: datetime, zone: ZoneInfo, *, refused_to
         row = known.get(period_of(wall))
         if wall > newest:
             continue
-        if row is not None and not still_open(row.status, row.heartbeat_at, row.finished_at, now):
+        if row is not None and not _open(row, now, dead):
             continue
         if row is not None and row.status == RunStatus.refused and not refused_too:
             continue
         due.append(period_of(wall))
     asked = db.session.execute(
-        sa.select(JobRun.period)
-        .where(JobRun.job == periodic.id, JobRun.status == RunStatus.waiting)
+        sa.select(JobRun.period, JobRun.status, JobRun.heartbeat_at, JobRun.finished_at, JobRun.owner)
+        .where(
+            JobRun.job == periodic.id,
+            sa.or_(
+                JobRun.status == RunStatus.waiting,
+                sa.and_(
+                    JobRun.status.in_((RunStatus.running, RunStatus.failed)),
+                    JobRun.period.like(f"{HAND}%"),
+                    JobRun.scheduled_for > now - timedelta(days=1),
+                ),
+            ),
+        )
         .order_by(JobRun.id)
-    ).scalars()
+    )
     due = due[-BACKFILL:]
-    return due + [period for period in asked if period not in due]
+    return due + [row.period for row in asked if _open(row, now, dead) and row.period not in due]
+
+
+def _open(row: Any, now: datetime, dead: Callable[[str], bool]) -> bool:
+    """Whether a known run is still to be done, as far as anybody can tell."""
+    if row.status == RunStatus.running and row.owner is not None and dead(row.owner):
+        return True
+    return still_open(row.status, row.heartbeat_at, row.finished_at, now)
