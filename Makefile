@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help vendor dev bench test lint fmt types ci translations migration demo
+.PHONY: help vendor dev bench drill cluster nightly test lint fmt types ci translations migration demo
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -19,6 +19,17 @@ test: ## Run the whole suite on both databases (k=name for some of it)
 
 bench: ## Compare the speed with a Django admin and the bare SQL (bench/README.md)
 	python -m bench
+
+drill: ## Save 200,000 customers and 1,000,000 orders under writing, put them back and compare (docs/backup.md)
+	python -m bench.drill --folder var/drill
+	python -m bench.drill --folder var/drill-sqlite --database sqlite
+
+cluster: ## Start two nodes behind nginx and kill every part in turn (docs/cluster.md)
+	python deploy/cluster_drill.py
+
+nightly: ## What takes too long for every change: the drills, every part killed three times
+	python deploy/cluster_drill.py --rounds 3
+	$(MAKE) drill
 
 lint: ## Check style, form and types
 	ruff check .

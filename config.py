@@ -144,6 +144,9 @@ class Config:
     LIUKE_ROBOT_HOSTS = [h.strip().lower() for h in os.environ.get("LIUKE_ROBOT_HOSTS", "").split(",") if h.strip()]
     LIUKE_WEB_WORKERS = number("LIUKE_WEB_WORKERS", 2)
     LIUKE_UPLOADS = Path(os.environ.get("LIUKE_UPLOADS") or LIUKE_VAR / "uploads").resolve()  # attached files
+    LIUKE_BACKUPS = Path(os.environ.get("LIUKE_BACKUPS") or LIUKE_VAR / "backups").resolve()
+    LIUKE_BACKUPS_KEPT = max(1, number("LIUKE_BACKUPS_KEPT", 14))  # the newest, one of every night
+    LIUKE_PG_BIN = os.environ.get("LIUKE_PG_BIN", "")  # folder of pg_dump; none: what is found
     LIUKE_UPLOAD_MB = number("LIUKE_UPLOAD_MB", 10)  # the files of one upload together
 
     SECRET_KEY = secret_key(LIUKE_VAR)

@@ -18,6 +18,8 @@ First start:        python -m flask --app run db upgrade
 A demo company:     python -m flask --app run crm demo
 Read a sales feed:  python -m flask --app run crm sync FOLDER
 Warn about churn:   python -m flask --app run crm churn --preview
+Save everything:    python -m flask --app run crm backup
+Put it back:        python -m flask --app run crm restore FILE
 """,
 )
 

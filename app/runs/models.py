@@ -20,6 +20,7 @@ from app.core.types import UtcDateTime
 class RunStatus(Choice):
     """How a run stands."""
 
+    waiting = "waiting", _l("Waiting"), "hold"
     running = "running", _l("Running"), "brand"
     done = "done", _l("Done"), "ok"
     failed = "failed", _l("Failed"), "bad"

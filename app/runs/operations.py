@@ -30,6 +30,30 @@ def whoami() -> str:
     return f"{socket.gethostname()[:60]}:{os.getpid()}"
 
 
+def ask_for(job: str, period: str, *, scheduled_for: datetime, requested_by: int | None) -> bool:
+    """Write down that somebody wants `period` of `job` run: whatever becomes of the queue, the scheduler knows.
+
+    `scheduled_for` (UTC) will be the run's as-of. False if the period is known already. Flushes; the caller commits.
+    """
+    row = _dialect().insert(JobRun).values(
+        job=job, period=period, scheduled_for=scheduled_for, status=RunStatus.waiting, attempt=0,
+        requested_by_id=requested_by,
+    )  # fmt: skip
+    asked = row.on_conflict_do_nothing(index_elements=["job", "period"]).returning(JobRun.id)
+    return db.session.execute(asked).scalar_one_or_none() is not None
+
+
+def ask_again(run_id: int) -> bool:
+    """Let a run that failed or was refused be taken up at once; False if it is neither. Flushes; the caller commits."""
+    result = db.session.execute(
+        sa.update(JobRun)
+        .where(JobRun.id == run_id, JobRun.status.in_((RunStatus.failed, RunStatus.refused)))
+        .values(status=RunStatus.waiting)
+        .execution_options(synchronize_session=False)
+    )
+    return bool(result.rowcount == 1)
+
+
 def claim(
     job: str,
     period: str,
@@ -42,9 +66,9 @@ def claim(
 ) -> JobRun | None:
     """Become the one who runs `period` of `job`; None if it is done or somebody else is running it.
 
-    A failed or refused run is taken up again, and one whose owner gave no sign of life for ten minutes or is `dead`
-    for certain; such a run keeps the as-of (`scheduled_for`, UTC) it had and what it counted so far. The returned row
-    is detached: it stays what was claimed, which is what later writes are checked against. Flushes; the caller commits
+    A run that waits, failed or was refused is taken up, and one whose owner gave no sign of life for ten minutes or is
+    `dead` for certain; such a run keeps the as-of (`scheduled_for`, UTC) it had and what it counted so far. The row
+    is detached: it stays what was claimed, which later writes are checked against. Flushes; the caller commits
     before the work begins.
     """
     row = (
@@ -67,7 +91,7 @@ def claim(
     ).scalar_one_or_none()
     if claimed is None:
         free = sa.or_(
-            JobRun.status.in_((RunStatus.failed, RunStatus.refused)),
+            JobRun.status.in_((RunStatus.waiting, RunStatus.failed, RunStatus.refused)),
             sa.and_(
                 JobRun.status == RunStatus.running, sa.or_(JobRun.heartbeat_at < now - STALE, JobRun.owner == dead)
             ),
@@ -155,7 +179,7 @@ def still_open(status: RunStatus, heartbeat_at: datetime | None, finished_at: da
         return heartbeat_at is None or heartbeat_at < now - STALE
     if status == RunStatus.failed:
         return finished_at is None or finished_at <= now - RETRY
-    return status == RunStatus.refused
+    return status in (RunStatus.waiting, RunStatus.refused)
 
 
 def beat(part: str, now: datetime) -> None:

@@ -148,6 +148,7 @@ def hand_period(now: datetime) -> str:
     return f"{HAND}{now.astimezone(UTC):%Y%m%dT%H%M%SZ}"
 
 
+BACKUP = Periodic("backup", _l("Backup"), "jobs.backup.run", Rule(EVERY_DAY, time(1, 30)), backfill=False)
 CHURN_SCAN = Periodic(
     "churn-scan", _l("Churn scan"), "jobs.churn_scan.run", Rule(frozenset({SATURDAY}), time(2)), backfill=True
 )
@@ -183,6 +184,6 @@ MONTHLY_MAIL = Periodic(  # the day after the month is closed
 )  # fmt: skip
 
 PERIODIC = (
-    ATTACHMENT_SWEEP, CHURN_ESTIMATE, CHURN_SCAN, MONTH_CLOSE, MONTHLY_MAIL, MORNING, SESSION_SWEEP, TICKET_ESCALATION,
-    WEEKLY_MAIL,
+    ATTACHMENT_SWEEP, BACKUP, CHURN_ESTIMATE, CHURN_SCAN, MONTH_CLOSE, MONTHLY_MAIL, MORNING, SESSION_SWEEP,
+    TICKET_ESCALATION, WEEKLY_MAIL,
 )  # fmt: skip

@@ -146,6 +146,7 @@ RIGHT_LABELS: dict[str, Any] = {
     "can_close": _l("Close case"),
     "can_reopen": _l("Reopen case"),
     "can_run": _l("Run by hand"),
+    "can_retry": _l("Run again"),
     "can_preview": _l("Preview"),
     "can_reset_password": _l("Reset passwords"),
     "can_reset_second_factor": _l("Switch off the second step"),

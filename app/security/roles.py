@@ -54,7 +54,7 @@ ROLES: tuple[SeededRole, ...] = (
             " can_end_sessions can_give_any_role can_see_any_phone menu",
             "Role": _EDIT,
             "Team": _EDIT,
-            "JobRun": _SEE + " can_run can_preview",
+            "JobRun": _SEE + " can_run can_retry can_preview",
             "Delivery": _SEE,
             "SyncRun": _SEE,
             "AuditEntry": "can_list can_show menu",

@@ -17,7 +17,7 @@ from app.runs.models import Installation, RunStatus
 from app.runs.operations import beat, install
 from tests import builders
 
-PARTS = {"database", "redis", "worker", "scheduler", "churn_run", "mirror"}
+PARTS = {"database", "redis", "worker", "scheduler", "churn_run", "mirror", "backup"}
 
 
 @pytest.fixture
@@ -28,6 +28,7 @@ def all_well(db, redis):
         beat("worker", now)
         beat("scheduler", now)
     builders.job_run(status=RunStatus.done, finished_at=now)
+    builders.job_run(job="backup", status=RunStatus.done, finished_at=now)
     builders.sync_run(finished_at=now)
     return now
 
@@ -94,6 +95,28 @@ def test_a_scan_and_a_feed_are_late_after_eight_days(client, db, redis, days, st
     _code, told = asked(client)
 
     assert (told["parts"]["churn_run"]["state"], told["parts"]["mirror"]["state"]) == (state, state)
+
+
+@pytest.mark.parametrize(
+    ("hours", "state"), [(25.9, "ok"), (26.1, "late"), (77.9, "late"), (78.1, "down")], ids=["ok", "1", "3", "4"]
+)
+def test_a_backup_is_late_after_a_night_and_down_after_three(client, db, redis, hours, state):
+    long_ago, age = utcnow() - timedelta(days=9), timedelta(hours=hours)
+    builders.job_run(job="backup", status=RunStatus.done, finished_at=long_ago, period="2026-01-01T01:30")
+    builders.job_run(job="backup", status=RunStatus.done, finished_at=utcnow() - age)
+    builders.job_run(job="backup", status=RunStatus.failed, finished_at=utcnow(), period="2026-01-02T01:30")
+
+    _code, told = asked(client)
+
+    assert told["parts"]["backup"]["state"] == state
+    assert told["parts"]["backup"]["age"] == pytest.approx(age.total_seconds(), abs=3)
+
+
+@pytest.mark.parametrize(("hours", "state"), [(25, "ok"), (27, "late"), (79, "down")])
+def test_a_new_company_has_a_night_for_its_first_backup(client, db, redis, hours, state):
+    db.session.execute(sa.update(Installation).values(created_at=utcnow() - timedelta(hours=hours)))
+
+    assert asked(client)[1]["parts"]["backup"] == {"state": state, "age": None}
 
 
 def test_without_redis_pages_work_and_it_says_so(app, client, all_well, monkeypatch):

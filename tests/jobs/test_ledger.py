@@ -238,3 +238,33 @@ def test_a_demo_database_stays_one(db):
 
 def test_the_newest_period_is_the_rules(db):
     assert period_of(CHURN_SCAN.rule.last(NOW, SHANGHAI)) == PERIOD
+
+
+@pytest.mark.parametrize(
+    ("status", "given", "due"),
+    [
+        (RunStatus.waiting, {}, True),
+        (RunStatus.waiting, {"scheduled_for": timedelta(days=9)}, True),  # Redis was away for long
+        (RunStatus.running, {"heartbeat_at": timedelta(minutes=9), "owner": "elsewhere:1"}, False),
+        (RunStatus.running, {"heartbeat_at": timedelta(minutes=11), "owner": "elsewhere:1"}, True),
+        (RunStatus.running, {"heartbeat_at": timedelta(minutes=1), "owner": "here:1"}, True),  # known to be gone
+        (RunStatus.failed, {"finished_at": timedelta(minutes=59)}, False),  # the queue tries again
+        (RunStatus.failed, {"finished_at": timedelta(minutes=61)}, True),
+        (RunStatus.failed, {"finished_at": timedelta(days=2), "scheduled_for": timedelta(days=2)}, False),
+        (RunStatus.refused, {}, False),  # somebody read why
+        (RunStatus.done, {}, False),
+    ],
+)
+def test_a_run_by_hand_is_due_until_it_is_done(db, status, given, due):
+    now = datetime(2026, 11, 18, 4, tzinfo=UTC)
+    times = {"scheduled_for": timedelta(hours=2), **given}
+    run = builders.job_run(
+        status=status, **{name: now - value if isinstance(value, timedelta) else value for name, value in times.items()}
+    )
+    builders.job_run(period="2026-11-14T02:00")  # the week is done
+
+    found = queries.due_periods(
+        CHURN_SCAN, now, SHANGHAI, refused_too=True, dead=lambda owner: owner.startswith("here:")
+    )
+
+    assert found == ([run.period] if due else [])

@@ -1,0 +1,79 @@
+"""The database or Redis away: a page that says so, or pages that go on; and well again without a restart."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.extensions import db as database
+from tests.support import Browser, text_of
+
+PAGES = ("/customers/list/", "/", "/tickets/list/")
+
+
+def asked(browser, address, **given):
+    """A request without the bookkeeping of tests, which needs the database."""
+    with browser.app.app_context():
+        return browser.flask.open(address, **given)
+
+
+@pytest.fixture
+def database_away(app, world):
+    """`database_away(True)` ends every connection to the database and lets nobody in; `False` lets them in again."""
+    name = database.engine.url.database
+    admin = world._server_engine()
+
+    def switch(away):
+        with admin.connect() as connection:
+            connection.exec_driver_sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS {not away}")
+            if away:
+                others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+                connection.exec_driver_sql(others, (name,))
+
+    yield switch
+    switch(False)
+
+
+@pytest.mark.once("postgresql")
+def test_without_the_database_every_page_says_so_and_it_heals_without_a_restart(app, sign_in, li, database_away):
+    app.config["TESTING"] = False
+    browser = sign_in(li)
+    assert browser.get(PAGES[0]).status_code == 200
+    database.session.remove()
+
+    database_away(True)
+    answers = {page: asked(browser, page) for page in PAGES}
+    sent = asked(browser, "/login/", data={"username": "li", "password": "x"}, method="POST")
+    database_away(False)
+    again = [asked(browser, page).status_code for page in (PAGES[0], PAGES[-1])]
+
+    assert {page: answer.status_code for page, answer in answers.items()} == dict.fromkeys(PAGES, 503)
+    assert "The database is away or busy" in text_of(answers[PAGES[0]])
+    assert "Try again in a minute" in text_of(answers[PAGES[0]])
+    assert sent.status_code == 400  # it had no token; the page that says so needs no database
+    assert again == [200, 200]  # still signed in
+
+
+@pytest.mark.once("postgresql")
+def test_a_connection_that_broke_while_nobody_looked_is_not_noticed(app, sign_in, li, database_away):
+    app.config["TESTING"] = False
+    browser = sign_in(li)
+    assert browser.get(PAGES[0]).status_code == 200
+    database.session.remove()
+
+    database_away(True)
+    database_away(False)
+
+    assert asked(browser, PAGES[0]).status_code == 200
+
+
+@pytest.mark.once
+def test_without_redis_every_page_goes_on(app, sign_in, sysadmin, li, monkeypatch):
+    monkeypatch.setitem(app.config, "REDIS_URL", "redis://127.0.0.1:1/0")
+    lead, admin = sign_in(li), sign_in(sysadmin)
+
+    codes = {page: lead.get(page, follow_redirects=True).status_code for page in PAGES}
+    codes |= {page: admin.get(page).status_code for page in ("/jobs/", "/jobs/runs/list/")}
+    signed_in = Browser(app).login_page("li")
+
+    assert codes == dict.fromkeys(codes, 200)
+    assert signed_in.status_code == 302
