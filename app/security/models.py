@@ -191,6 +191,8 @@ class OneTimeToken(Model):
     a person, so that asking costs the same.
     """
 
+    without_history: ClassVar[str] = "is a key, not a record"
+
     __tablename__ = "one_time_token"
     __table_args__ = (
         Purpose.check("purpose"),
@@ -210,6 +212,8 @@ class OneTimeToken(Model):
 class SecondFactor(Model):
     """两步验证: the secret that a person's phone makes codes from."""
 
+    without_history: ClassVar[str] = "is a key, not a record"
+
     __tablename__ = "second_factor"
 
     user_id: Mapped[int] = mapped_column(sa.ForeignKey("ab_user.id", ondelete="CASCADE"), primary_key=True)
@@ -222,6 +226,8 @@ class SecondFactor(Model):
 
 class RecoveryCode(Model):
     """A code for the day the phone is lost; good once."""
+
+    without_history: ClassVar[str] = "is a key, not a record"
 
     __tablename__ = "recovery_code"
     __table_args__ = (sa.UniqueConstraint("user_id", "code_hash", name="uq_recovery_code_user"),)
