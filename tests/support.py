@@ -16,6 +16,7 @@ from itsdangerous import URLSafeTimedSerializer
 from werkzeug.test import TestResponse
 
 from app.core.database import tune
+from app.core.models import AuditEntry, FieldChange
 from app.core.unit import set_writing
 from app.extensions import db
 from app.security import sessions
@@ -111,6 +112,13 @@ def rows(model: Any, *where: Any) -> list[Any]:
             sa.select(model).where(*where).order_by(*key).execution_options(populate_existing=True)
         ).scalars()
     )
+
+
+def fields_of(entry: AuditEntry) -> dict[str, tuple[str | None, str | None]]:
+    """Field -> (from, to) of what a move changed in its record."""
+    its = (FieldChange.record_type == entry.record_type, FieldChange.record_id == entry.record_id)
+    found = rows(FieldChange, *its, FieldChange.unit == entry.unit, FieldChange.field.is_not(None))
+    return {change.field: (change.before, change.after) for change in found}
 
 
 def text_of(response: TestResponse) -> str:

@@ -178,7 +178,7 @@ def still_theirs(move: Move, handover: Handover) -> list[Any]:
         FieldChange.record_type == move.kind.value,
         FieldChange.record_id == item.c.record_id,
         FieldChange.id > begun,
-        FieldChange.field == move.owner,
+        sa.func.coalesce(FieldChange.field, "") == move.owner,  # found by the record, never by the field
         FieldChange.move.not_in([f"handover.{name}" for name in MADE.values()]),
     )
     other = item.alias("other")

@@ -15,7 +15,7 @@ from app.customers import operations
 from app.customers.models import Customer, CustomerStatus
 from app.masterdata.models import DictionaryType
 from tests import builders
-from tests.support import rows, statements, text_of
+from tests.support import fields_of, rows, statements, text_of
 
 T = DictionaryType
 
@@ -155,7 +155,7 @@ def test_its_account_manager_and_the_lead_edit_a_customer(db, sign_in, li, wang,
         db.session.refresh(customer)
         assert customer.name == name
     assert [(m.action, m.actor_id) for m in moves(customer)] == [("edit", wang.id), ("edit", li.id)]
-    assert moves(customer)[1].changes["name"] == ["王强改的", "李娜改的"]
+    assert fields_of(moves(customer)[1])["name"] == ("王强改的", "李娜改的")
 
 
 def test_colleagues_see_a_customer_but_do_not_edit_it(db, sign_in, wang, zhao, picture, refusals):

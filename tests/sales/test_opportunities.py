@@ -11,7 +11,7 @@ from app.core.models import AuditEntry
 from app.masterdata.models import DictionaryType
 from app.sales.models import Opportunity, OpportunityStatus
 from tests import builders
-from tests.support import rows, text_of
+from tests.support import fields_of, rows, text_of
 
 S = OpportunityStatus
 FACTS = {
@@ -95,7 +95,7 @@ def test_the_facts_are_changed_while_nobody_has_it(db, sign_in, wang, moves):
     assert opportunity.customer_name == FACTS["customer_name"]
     (move,) = moves(opportunity)
     assert move.action == "edit"
-    assert move.changes["probability"] == [50, 70]
+    assert fields_of(move)["probability"] == ("50", "70")
 
 
 @pytest.mark.parametrize("status", [S.assigned, S.won, S.lost])

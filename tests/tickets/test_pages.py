@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import sqlalchemy as sa
 
+from app.core.changes import TOLD
 from app.core.clock import utcnow
 from app.masterdata.models import DictionaryType
 from app.tickets import operations
@@ -24,7 +26,7 @@ def complaint_type(db):
 @pytest.fixture
 def targets(db, complaint_type):
     """Two working hours to assign, eight to handle, sixteen to ask."""
-    db.session.query(ServiceTarget).delete()
+    db.session.execute(sa.delete(ServiceTarget).execution_options(**TOLD))
     for step, hours in ((ServiceStep.assign, 2), (ServiceStep.handle, 8), (ServiceStep.feedback, 16)):
         db.session.add(ServiceTarget(type=complaint_type, step=step, hours=hours))
     db.session.commit()
@@ -68,7 +70,7 @@ def test_another_type_of_a_new_ticket_has_another_due_time(db, sign_in, li, comp
 
 
 def test_without_a_target_nothing_is_due(db, li, complaint_type):
-    db.session.query(ServiceTarget).delete()
+    db.session.execute(sa.delete(ServiceTarget).execution_options(**TOLD))
     assert entered(complaint_type, actor=li).due_at is None
 
 
