@@ -160,13 +160,13 @@ def drill(place: Place) -> int:
     manifest = backups.verify(backup)
     os.environ.update(DATABASE_URL=target, LIUKE_UPLOADS=str(uploads))
     ours._app = create_app(SQLALCHEMY_DATABASE_URI=target, LIUKE_UPLOADS=uploads)
+    wrong = compare(place, manifest, before)
     began = time.monotonic()
     server = Server("the restored product", "run:app", ours.sign_in(), place.folder / "web.log")
     with _stopping(server):
         for address in ("/customers/list/", "/customers/show/1", "/tickets/list/", "/churn/list/"):
             server.page(address)
         starting = time.monotonic() - began
-    wrong = compare(place, manifest, before)
     size = backup.stat().st_size / 1e6
     lines = [
         f"{manifest.rows:,} rows, {manifest.files:,} files, {manifest.kind}; the backup has {size:,.0f} MB",

@@ -6,6 +6,7 @@ import os
 import platform
 import tempfile
 import warnings
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +64,12 @@ class Place:
             for ending in ("", "-wal", "-shm"):
                 file.with_name(file.name + ending).unlink(missing_ok=True)
             return f"sqlite:///{file}"
-        with self.connect() as connection, connection.cursor() as cursor:
-            cursor.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-        with self.connect() as connection, connection.cursor() as cursor:
-            cursor.execute(f"CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0")
+        with closing(self.connect()) as connection:  # `with connection` would begin a transaction
+            for statement in (
+                f"DROP DATABASE IF EXISTS {name} WITH (FORCE)",
+                f"CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0",
+            ):
+                connection.cursor().execute(statement)
         return url.set(database=name, drivername="postgresql+psycopg2").render_as_string(hide_password=False)
 
     def environment(self) -> dict[str, str]:
