@@ -337,7 +337,7 @@ def _guard_rights(actor: User | None, new: set[tuple[str, str]]) -> None:
         words = [f"{view_label(view)}: {right_label(permission, view)}" for permission, view in missing[:3]]
         more = "…" if len(missing) > 3 else ""
         raise NotYours(
-            _("You do not hold this right yourself, so you cannot grant it: %(rights)s", rights="; ".join(words) + more)
+            _("You do not hold “%(rights)s” yourself, so you cannot grant it.", rights="; ".join(words) + more)
         )
 
 

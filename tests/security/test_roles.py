@@ -322,7 +322,7 @@ def test_nobody_puts_into_a_role_what_he_does_not_hold(sign_in, sysadmin):
     answer = browser.post(f"/roles/edit/{lead.id}", form_of(browser, lead, beside={("can_delete", "Customer")}))
 
     assert answer.status_code == 422
-    assert "You do not hold this right yourself, so you cannot grant it: Customers: Delete" in text_of(answer)
+    assert "You do not hold “Customers: Delete” yourself, so you cannot grant it." in text_of(answer)
     assert operations.rights_of_role(lead) == before
 
     wanted = {"without": {("can_assign", "Customer")}, "beside": {("can_add", "Team")}}
@@ -335,7 +335,7 @@ def test_nobody_makes_a_role_with_what_he_does_not_hold(sign_in, sysadmin):
 
     answer = sign_in(sysadmin).post("/roles/add", sent)
 
-    assert "You do not hold this right yourself" in text_of(answer)
+    assert "You do not hold “Customers: List” yourself" in text_of(answer)
     assert len(rows(Role)) == 5
 
 
