@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from flask import Flask
 from flask_appbuilder.security.sqla.models import User
 
+from app.core.changes import TOLD
 from app.core.protected import kind_of
 from app.customers.models import Contact, Customer, Interaction
 from app.extensions import db
@@ -83,11 +84,13 @@ def _fill(mark: str, lead: User, manager: User) -> dict[str, int]:
     for model, columns in TEXTS.items():
         marked = {c: sa.func.coalesce(getattr(model, c), "") + f" {mark}" for c in columns}
         phones = {c.key: PHONE for c in sa.inspect(model).columns if kind_of(model, c.key)} if mark == FOREIGN else {}
-        db.session.execute(sa.update(model).where(model.id > before[model.__tablename__]).values(**marked, **phones))
+        written = sa.update(model).where(model.id > before[model.__tablename__]).values(**marked, **phones)
+        db.session.execute(written.execution_options(**TOLD))
     db.session.execute(
         sa.update(Customer)
         .where(Customer.id > before["customer"])
         .values(search_key=sa.func.lower(Customer.name) + " " + sa.func.coalesce(Customer.phone, ""))
+        .execution_options(**TOLD)
     )
     db.session.commit()
     first = {name: sa.select(sa.func.min(k)).where(k > before[name]) for name, k in key.items()}
