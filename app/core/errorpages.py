@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import secrets
 import time
+from contextlib import suppress
 from typing import Any
 
 from flask import Flask, current_app, g, render_template, request, url_for
+from flask_babel import get_locale
 from flask_login import current_user
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError, StatementError
@@ -50,7 +52,8 @@ def page(code: int, title: str, message: str, reference: str = "") -> tuple[str,
 
 def _as_nobody() -> None:
     """Ask no more who this is: the error page would look him up in the database that is away, and fail in its turn."""
-    g._login_user = current_app.login_manager.anonymous_user()  # type: ignore[attr-defined]
+    g.user = g._login_user = current_app.login_manager.anonymous_user()  # type: ignore[attr-defined]
+    g.pop("profile", None)
 
 
 def _csrf(_error: CSRFError) -> Any:
@@ -124,6 +127,7 @@ def _statement(error: StatementError) -> Any:
 
 def _database(error: Exception) -> Any:
     reference = _log(error)
+    _as_nobody()
     return page(
         503,
         _("The database is away or busy"),
@@ -146,11 +150,11 @@ def _unexpected(error: Exception) -> Any:
 
 def _log(error: Exception) -> str:
     reference = secrets.token_hex(4)
+    with suppress(SQLAlchemyError):
+        get_locale()  # kept for this request: after the rollback the reader's choice would have to be read again
     current_app.logger.error("error %s on %s %s", reference, request.method, request.path, exc_info=error)
     try:
         db.session.rollback()
     except Exception:  # the session is beyond repair; the request ends anyway
         db.session.remove()
-    if "_login_user" not in g:
-        _as_nobody()  # whoever asks was still to be looked up
     return reference

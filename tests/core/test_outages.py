@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from app.customers.views import CustomerView
 from app.extensions import db as database
 from tests.support import Browser, text_of
 
@@ -51,6 +52,25 @@ def test_without_the_database_every_page_says_so_and_it_heals_without_a_restart(
     assert "Try again in a minute" in text_of(answers[PAGES[0]])
     assert sent.status_code == 400  # it had no token; the page that says so needs no database
     assert again == [200, 200]  # still signed in
+
+
+@pytest.mark.once("postgresql")
+def test_a_database_that_goes_in_the_middle_of_a_page_is_said_in_the_readers_language(
+    app, sign_in, li, database_away, monkeypatch
+):
+    app.config["TESTING"] = False
+    browser = sign_in(li).speak("zh")
+    database.session.commit()
+
+    def goes(_view):
+        database_away(True)
+        database.session.execute(database.text("SELECT 1"))
+
+    monkeypatch.setattr(CustomerView, "list_page", goes)
+    answer = asked(browser, PAGES[0])
+
+    assert answer.status_code == 503
+    assert "数据库不可用或繁忙" in text_of(answer)
 
 
 @pytest.mark.once("postgresql")
