@@ -54,6 +54,7 @@ WORDS = {
     "file_id": "1",
     "step_id": "1",
     "table": "customer",
+    "person": "contact-1",
 }
 POSTED = {"format": "csv"}  # lets an export happen
 
