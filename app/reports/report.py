@@ -226,6 +226,10 @@ class Report:
         added = [column.key for column in columns if column.adds_up]
         return {key: sum((line.values[key] or 0 for line in lines), start=zero(columns, key)) for key in added}
 
+    def total_before(self, ask: Ask, lines: Sequence[Line]) -> dict[str, Any]:
+        """What of the total of the period before stands beside this one's. Here: all of it."""
+        return self.total(ask, lines)
+
     def count(self, ask: Ask) -> int | None:
         """How many lines there are; None: few enough to be shown whole."""
         return None
@@ -272,7 +276,7 @@ class Report:
             past = self.lines(earlier, keys=[line.key for line in lines]) if paged else self.lines(earlier)
             by_key = {line.key: line.values for line in past}
             lines = [replace(line, before=by_key.get(line.key, {})) for line in lines]
-            before = self.total(earlier, past)
+            before = self.total_before(earlier, past)
         else:
             before = {}
         return complete(columns, lines, Line(TOTAL, "", total, before), len(lines) if count is None else count)

@@ -142,6 +142,14 @@ class Contribution(Report):
             "customers": sum(r[2] for r in found),
         }  # fmt: skip
 
+    def total_before(self, ask: Ask, lines: Sequence[Line]) -> dict[str, Any]:
+        """Without the curve, which takes twice as long as everything else together."""
+        ordered = _ordered(ask)
+        orders, amount = db.session.execute(
+            sa.select(sa.func.sum(ordered.c.orders), sa.func.sum(ordered.c.amount))
+        ).one()
+        return {"orders": int(orders or 0), "amount": amount if amount is not None else Decimal("0.00")}
+
     def table(self, ask: Ask, **how: Any) -> Table:
         """Shares are the steps of the cumulative share, so that they add up to what it says."""
         table = super().table(ask, **how)
