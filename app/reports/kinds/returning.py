@@ -50,37 +50,32 @@ class Returning(Report):
     def lines(
         self, ask: Ask, *, keys: Sequence[str] | None = None, first: int = 0, most: int | None = None
     ) -> list[Line]:
-        ordered = _ordered(ask)
-        line = groups.key_of(Customer.level_id).label("line")
-        each = (
-            sa.select(line, ordered).join(ordered, ordered.c.customer_id == Customer.id).where(ask.customers).subquery()
-        )
-        sums = {key: sa.func.sum(sa.case((_counts(each, key), 1), else_=0)) for key in COUNTED}
-        amount = sa.func.sum(sa.case((_counts(each, "again"), each.c.amount), else_=sa.literal(Decimal(0), Money())))
-        counted = sa.select(
-            each.c.line, *(what.label(key) for key, what in sums.items()), amount.label("amount")
-        ).group_by(each.c.line)
-        found = {
-            row.line: {**{key: int(getattr(row, key)) for key in COUNTED}, "amount": row.amount}
+        found, nothing = _customers(ask, Customer.level_id.label("level")), sa.literal(Decimal(0), Money())
+        sums = [sa.func.sum(sa.case((_counts(found, key), 1), else_=0)).label(key) for key in COUNTED]
+        amount = sa.func.sum(sa.case((_counts(found, "again"), found.c.amount), else_=nothing)).label("amount")
+        counted = sa.select(found.c.level, *sums, amount).group_by(found.c.level)
+        found_of = {
+            groups.NONE if row.level is None else str(row.level): {
+                **{key: int(getattr(row, key)) for key in COUNTED}, "amount": row.amount,
+            }
             for row in db.session.execute(counted)
-        }
-        nothing = {**dict.fromkeys(COUNTED, 0), "amount": Decimal("0.00")}
-        return groups.filled(groups.items(DictionaryType.level, found), found, nothing)
+        }  # fmt: skip
+        zeros = {**dict.fromkeys(COUNTED, 0), "amount": Decimal("0.00")}
+        return groups.filled(groups.items(DictionaryType.level, found_of), found_of, zeros)
 
     def rows(self, ask: Ask, column: Column) -> Any:
-        ordered = _ordered(ask)
+        found = _customers(
+            ask, groups.key_of(Customer.level_id).label("line"), Customer.number.label("number"),
+            Customer.name.label("name"), Customer.owner_id.label("owner_id"), Customer.registered_on.label("day"),
+            Customer.id.label("id"),
+        )  # fmt: skip
+        c, money = found.c, column.key == "amount"
         return (
             sa.select(
-                groups.key_of(Customer.level_id).label("line"),
-                Customer.number.label("number"),
-                Customer.name.label("name"),
-                Customer.owner_id.label("owner_id"),
-                Customer.registered_on.label("day"),
-                (ordered.c.amount if column.key == "amount" else sa.literal(1)).label("amount"),
+                c.line, c.number, c.name, c.owner_id, c.day, (c.amount if money else sa.literal(1)).label("amount")
             )
-            .join(ordered, ordered.c.customer_id == Customer.id)
-            .where(ask.customers, _counts(ordered, "again" if column.key == "amount" else column.key))
-            .order_by(Customer.name, Customer.id)
+            .where(_counts(found, "again" if money else column.key))
+            .order_by(c.name, c.id)
         )
 
     def charts(self, ask: Ask, table: Table, rows_url: Callable[[str, str], str | None]) -> list[Drawing]:
@@ -97,37 +92,39 @@ class Returning(Report):
         return [Drawing(_l("Customers who ordered"), *columns, names)]
 
 
-def _counts(ordered: Any, key: str) -> Any:
+def _counts(found: Any, key: str) -> Any:
     """WHERE a customer counts in this column."""
-    past, now = ordered.c.past == 1, ordered.c.now == 1
+    past, now = found.c.past.is_not(None), found.c.now.is_not(None)
     return {"past": past, "again": sa.and_(past, now), "new": sa.and_(~past, now)}[key]
 
 
-def _ordered(ask: Ask) -> sa.Subquery:
-    """customer_id, past and now (1 or 0), amount in this period; of every customer with orders in one of the two."""
-    nothing = sa.literal(Decimal(0), Money())
-    both = sa.union_all(
-        _in(ask.span, lambda kept: (sa.literal(0), sa.literal(1), kept.order_total)),
-        _in(ask.span.before, lambda kept: (sa.literal(1), sa.literal(0), nothing)),
-    ).subquery()
+def _customers(ask: Ask, *columns: Any) -> sa.Subquery:
+    """These columns, past and now (NULL: no order), amount in this period; of customers with orders in one of the two.
+
+    A customer has at most one row on either side, so both are joined to him: nothing has to be put together first.
+    """
+    now, past = _in(ask.span), _in(ask.span.before)
     return (
         sa.select(
-            both.c.customer_id,
-            sa.func.max(both.c.past).label("past"),
-            sa.func.max(both.c.now).label("now"),
-            sa.func.sum(both.c.amount).label("amount"),
+            *columns, past.c.customer_id.label("past"), now.c.customer_id.label("now"), now.c.amount.label("amount")
         )
-        .group_by(both.c.customer_id)
+        .select_from(Customer)
+        .outerjoin(now, now.c.customer_id == Customer.id)
+        .outerjoin(past, past.c.customer_id == Customer.id)
+        .where(ask.customers, sa.or_(now.c.customer_id.is_not(None), past.c.customer_id.is_not(None)))
         .subquery()
     )
 
 
-def _in(period: Period, what: Callable[[Any], tuple[Any, Any, Any]]) -> sa.Select[Any]:
-    """What the rollup keeps of the customers who ordered in a period."""
+def _in(period: Period) -> sa.Subquery:
+    """customer_id and amount of the customers who ordered in a period, from the rollups."""
     kept: Any = CustomerMonth
     when = [CustomerMonth.month >= period.first, CustomerMonth.month < period.until]
     if period.months == 12:
         kept, when = CustomerYear, [CustomerYear.year == period.first.year]
-    past, now, amount = what(kept)
-    found = sa.select(kept.customer_id, past.label("past"), now.label("now"), amount.label("amount"))
-    return found.where(*when, kept.order_count > 0)
+    elif period.months == 1:
+        when = [CustomerMonth.month == period.first]
+    found = sa.select(kept.customer_id, kept.order_total.label("amount"))
+    if period.months == 3:
+        found = sa.select(kept.customer_id, sa.func.sum(kept.order_total).label("amount")).group_by(kept.customer_id)
+    return found.where(*when, kept.order_count > 0).subquery()
