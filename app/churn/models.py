@@ -96,6 +96,7 @@ class RetentionMeasure(Model):
     __table_args__ = (
         sa.CheckConstraint("length(trim(text)) > 0", name="text_filled"),
         sa.Index("ix_retention_measure_case", "case_id", "id"),
+        sa.Index("ix_retention_measure_at", "at", "case_id"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
