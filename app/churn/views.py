@@ -221,7 +221,8 @@ def _checks() -> Checks:
     """How the warnings came about; several places of the list's page tell of it."""
     if "checks" not in g:
         g.checks = checks(utcnow())
-    return g.checks  # type: ignore[no-any-return]
+    found: Checks = g.checks
+    return found
 
 
 def _scanned() -> str:

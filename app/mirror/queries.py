@@ -57,7 +57,7 @@ def freshness(now: datetime | None = None) -> Freshness:
 
 
 @cache
-def last_read() -> sa.Select[Any]:
+def last_read() -> sa.Select[datetime | None, str, datetime]:
     """SELECT of the last sync that brought orders, if any: finished_at, source, newest (order before `ahead`).
 
     For `seen`, also as a part of other statements; made once.
