@@ -220,6 +220,10 @@ class Report:
         """The lines in order with the values of the columns that add up: those of `keys`, or `most` from `first` on."""
         raise NotImplementedError
 
+    def both(self, ask: Ask, earlier: Ask) -> tuple[list[Line], list[Line]]:
+        """All lines, and those of the same question about the period before. Here: one after the other."""
+        return self.lines(ask), self.lines(earlier)
+
     def total(self, ask: Ask, lines: Sequence[Line]) -> dict[str, Any]:
         """What all lines come to. Here: the sum of `lines`, which are all; reports with more lines or whose lines
         overlap ask the database."""
@@ -270,12 +274,18 @@ class Report:
         """The answer: lines, total, and what they were in the period before."""
         read_much()
         columns, count = list(ask.columns.values()), self.count(ask)
-        paged = count is not None
-        lines = self.lines(ask, first=first, most=most) if paged else self.lines(ask)
+        earlier = ask.at(ask.period.before) if compare and self.compares and ask.period is not None else None
+        past: list[Line] = []
+        if count is not None:
+            lines = self.lines(ask, first=first, most=most)
+            if earlier is not None:
+                past = self.lines(earlier, keys=[line.key for line in lines])
+        elif earlier is not None:
+            lines, past = self.both(ask, earlier)
+        else:
+            lines = self.lines(ask)
         total = self.total(ask, lines)
-        if compare and self.compares and ask.period is not None:
-            earlier = ask.at(ask.period.before)
-            past = self.lines(earlier, keys=[line.key for line in lines]) if paged else self.lines(earlier)
+        if earlier is not None:
             by_key = {line.key: line.values for line in past}
             lines = [replace(line, before=by_key.get(line.key, {})) for line in lines]
             before = self.total_before(earlier, past)

@@ -192,7 +192,7 @@ def _outcomes(ask: Ask) -> sa.Select[Any]:
         .select_from(cases)
         .outerjoin(CustomerStats, came)
         .outerjoin(Order, order)
-        .group_by(cases.c.line, cases.c.case_id, cases.c.since)
+        .group_by(cases.c.case_id, cases.c.since, cases.c.line)  # numbers sort faster than texts
     )
 
 

@@ -50,18 +50,12 @@ class Returning(Report):
     def lines(
         self, ask: Ask, *, keys: Sequence[str] | None = None, first: int = 0, most: int | None = None
     ) -> list[Line]:
-        found, nothing = _customers(ask, Customer.level_id.label("level")), sa.literal(Decimal(0), Money())
-        sums = [sa.func.sum(sa.case((_counts(found, key), 1), else_=0)).label(key) for key in COUNTED]
-        amount = sa.func.sum(sa.case((_counts(found, "again"), found.c.amount), else_=nothing)).label("amount")
-        counted = sa.select(found.c.level, *sums, amount).group_by(found.c.level)
-        found_of = {
-            groups.NONE if row.level is None else str(row.level): {
-                **{key: int(getattr(row, key)) for key in COUNTED}, "amount": row.amount,
-            }
-            for row in db.session.execute(counted)
-        }  # fmt: skip
-        zeros = {**dict.fromkeys(COUNTED, 0), "amount": Decimal("0.00")}
-        return groups.filled(groups.items(DictionaryType.level, found_of), found_of, zeros)
+        return _compared(ask, 1)[0]
+
+    def both(self, ask: Ask, earlier: Ask) -> tuple[list[Line], list[Line]]:
+        """In one statement: the period in the middle would be read twice, and all customers, too."""
+        lines, past = _compared(ask, 2)
+        return lines, past
 
     def rows(self, ask: Ask, column: Column) -> Any:
         found = _customers(
@@ -72,7 +66,7 @@ class Returning(Report):
         c, money = found.c, column.key == "amount"
         return (
             sa.select(
-                c.line, c.number, c.name, c.owner_id, c.day, (c.amount if money else sa.literal(1)).label("amount")
+                c.line, c.number, c.name, c.owner_id, c.day, (c.amount_0 if money else sa.literal(1)).label("amount")
             )
             .where(_counts(found, "again" if money else column.key))
             .order_by(c.name, c.id)
@@ -92,26 +86,58 @@ class Returning(Report):
         return [Drawing(_l("Customers who ordered"), *columns, names)]
 
 
-def _counts(found: Any, key: str) -> Any:
-    """WHERE a customer counts in this column."""
-    past, now = found.c.past.is_not(None), found.c.now.is_not(None)
+def _compared(ask: Ask, times: int) -> list[list[Line]]:
+    """The lines of the period and, `times` in all, of those before it. One statement."""
+    found, nothing = _customers(ask, Customer.level_id.label("level"), back=times), sa.literal(Decimal(0), Money())
+    figures = {}
+    for n in range(times):
+        for key in COUNTED:
+            figures[f"{key}_{n}"] = sa.func.sum(sa.case((_counts(found, key, n), 1), else_=0))
+        figures[f"amount_{n}"] = sa.func.sum(
+            sa.case((_counts(found, "again", n), found.c[f"amount_{n}"]), else_=nothing)
+        )
+    asked = sa.select(found.c.level, *(sums.label(name) for name, sums in figures.items())).group_by(found.c.level)
+    rows = db.session.execute(asked).mappings().all()
+    zeros = {**dict.fromkeys(COUNTED, 0), "amount": Decimal("0.00")}
+    answers = []
+    for n in range(times):
+        values = {
+            groups.NONE if row["level"] is None else str(row["level"]): {
+                **{key: int(row[f"{key}_{n}"]) for key in COUNTED}, "amount": row[f"amount_{n}"],
+            }
+            for row in rows
+            if any(row[f"{key}_{n}"] for key in COUNTED)
+        }  # fmt: skip
+        answers.append(groups.filled(groups.items(DictionaryType.level, values), values, zeros))
+    return answers
+
+
+def _counts(found: Any, key: str, n: int = 0) -> Any:
+    """WHERE a customer counts in this column, in the period `n` before the one that is asked about."""
+    past, now = found.c[f"ordered_{n + 1}"].is_not(None), found.c[f"ordered_{n}"].is_not(None)
     return {"past": past, "again": sa.and_(past, now), "new": sa.and_(~past, now)}[key]
 
 
-def _customers(ask: Ask, *columns: Any) -> sa.Subquery:
-    """These columns, past and now (NULL: no order), amount in this period; of customers with orders in one of the two.
+def _customers(ask: Ask, *columns: Any, back: int = 1) -> sa.Subquery:
+    """These columns, and of the period (0) and `back` periods before it ordered_0 (NULL: no order), amount_0 and so on.
 
-    A customer has at most one row on either side, so both are joined to him: nothing has to be put together first.
+    Of customers with an order in one of them. Each has at most one row in a period, so all are joined to him: nothing
+    has to be put together first.
     """
-    now, past = _in(ask.span), _in(ask.span.before)
+    periods = [ask.span]
+    while len(periods) <= back:
+        periods.append(periods[-1].before)
+    parts = [_in(period) for period in periods]
+    joined: Any = Customer
+    for part in parts:
+        joined = sa.outerjoin(joined, part, part.c.customer_id == Customer.id)
+    kept = [
+        (part.c.customer_id.label(f"ordered_{n}"), part.c.amount.label(f"amount_{n}")) for n, part in enumerate(parts)
+    ]
     return (
-        sa.select(
-            *columns, past.c.customer_id.label("past"), now.c.customer_id.label("now"), now.c.amount.label("amount")
-        )
-        .select_from(Customer)
-        .outerjoin(now, now.c.customer_id == Customer.id)
-        .outerjoin(past, past.c.customer_id == Customer.id)
-        .where(ask.customers, sa.or_(now.c.customer_id.is_not(None), past.c.customer_id.is_not(None)))
+        sa.select(*columns, *(column for pair in kept for column in pair))
+        .select_from(joined)
+        .where(ask.customers, sa.or_(*(part.c.customer_id.is_not(None) for part in parts)))
         .subquery()
     )
 
