@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
+from sqlalchemy.orm import aliased
 
 from app.extensions import db
 from app.runs.models import Heartbeat, Installation, JobRun, RunStatus
@@ -44,10 +45,14 @@ def newest_as_of(job: str, *, after: datetime, until: datetime) -> datetime | No
 
 def last_run(job: str) -> JobRun | None:
     """The run of this job that was begun last, or that waits to be begun."""
-    newest = (JobRun.started_at.desc().nulls_first(), JobRun.id.desc())
-    return db.session.execute(
-        sa.select(JobRun).where(JobRun.job == job).order_by(*newest).limit(1)
-    ).scalar_one_or_none()
+    return db.session.execute(sa.select(JobRun).where(is_last_run(job))).scalar_one_or_none()
+
+
+def is_last_run(job: Any) -> sa.ColumnElement[bool]:
+    """WHERE a run is the one of this job that was begun last, or that waits to be begun."""
+    begun = aliased(JobRun)
+    newest = (begun.started_at.desc().nulls_first(), begun.id.desc())
+    return JobRun.id == sa.select(begun.id).where(begun.job == job).order_by(*newest).limit(1).scalar_subquery()
 
 
 def run_of(job: str, period: str) -> JobRun:
