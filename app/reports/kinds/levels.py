@@ -178,5 +178,7 @@ def _changed(ask: Ask) -> Any:
     rows = ", ".join(f"({int(pk)}, {levels[0]}, {levels[1]})" for pk, levels in found.items())
     none = "(0, 0, 0)"
     columns = (sa.column("id", sa.Integer()), sa.column("at_start", sa.Integer()), sa.column("at_end", sa.Integer()))
-    values = f"SELECT column1 AS id, column2 AS at_start, column3 AS at_end FROM (VALUES {rows or none}) AS v"  # noqa: S608
-    return sa.text(values).columns(*columns).cte("changed")
+    # SQLite: only what is kept and known to be numbers gets an index; else all is looked at for every customer.
+    kept = "CAST(column1 AS INTEGER) AS id, column2 AS at_start, column3 AS at_end"
+    values = sa.text(f"SELECT {kept} FROM (VALUES {rows or none}) AS v").columns(*columns)  # noqa: S608
+    return values.cte("changed").prefix_with("MATERIALIZED", dialect="sqlite")
