@@ -255,6 +255,7 @@ def measure(pages: Pages) -> list[Line]:
         )
         took, statements, rows = figures(report, {}, times=pages.requests)
         lines.append(Line(pages.read(work), took, len(statements), rows))
+        pages.say(table(lines)[-1])  # a long run that is stopped has told this much
     return lines
 
 

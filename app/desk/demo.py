@@ -43,9 +43,11 @@ from app.masterdata.models import DictionaryItem, DictionaryType
 from app.mirror.models import Order, OrderLine, Product, Stock, SyncStatus
 from app.mirror.sync import sync
 from app.notices.models import Notification
+from app.reports import closing
+from app.reports.period import Period
 from app.runs.models import Installation, JobRun
 from app.runs.operations import claim, finish, install, whoami
-from app.runs.periodic import CHURN_ESTIMATE, CHURN_SCAN, instant, period_of
+from app.runs.periodic import CHURN_ESTIMATE, CHURN_SCAN, MONTH_CLOSE, Periodic, instant, period_of
 from app.sales import operations as sales
 from app.sales.models import Opportunity
 from app.security import operations as security
@@ -59,6 +61,8 @@ DIRECT, BY_FEED, WON = 175, 8, 17  # where the 200 customers come from; won ones
 FOLLOWED_UP = timedelta(days=45)  # a talk that long ago leaves nothing to be done
 UNREAD = timedelta(days=3)  # notifications nobody has read yet
 WEEKS = 60  # Saturdays that were scanned
+MONTHS = 3  # whose reports were closed
+LATE = 3  # orders of the newest of them that the sales system told afterwards
 # How far the newest tickets are today; the others are archived.
 TICKET_ENDS = ["created"] * 5 + ["assigned"] * 6 + ["returned"] * 2 + ["handled"] * 4
 
@@ -253,6 +257,13 @@ class Scene:
     def any_item(self, kind: DictionaryType, rng: Random) -> DictionaryItem:
         """One of the items of a list."""
         return rng.choice([item for (type_, _code), item in self.items.items() if type_ == kind])
+
+    def closings(self) -> list[datetime]:
+        """The instants at which the last months were closed, oldest first."""
+        zone, found = company_zone(), [self.now]
+        for _n in range(MONTHS):
+            found.append(instant(MONTH_CLOSE.rule.last(found[-1] - timedelta(minutes=1), zone), zone))
+        return found[:0:-1]
 
     def saturdays(self) -> list[datetime]:
         """The instants of the weekly scans so far, oldest first."""
@@ -712,7 +723,12 @@ def _orders(scene: Scene) -> list[Move]:
     scanned = scene.saturdays()
     latest = [order for order in planned if order.at > scanned[-1]]
     planned = planned[: len(planned) - len(latest)]
-    now = [order for order in planned if not (order.returning and order.buyer.number in late)]
+    closings = scene.closings()
+    told_late = _told_late(planned, closing.month_to_close(closings[-1]), rng)
+    now = [
+        order for order in planned
+        if not (order.returning and order.buyer.number in late) and not any(order is one for one in told_late)
+    ]  # fmt: skip
     _read(system, now, at=scanned[0] - timedelta(days=7), customers=unowned)
     _give_out(scene, [row["customer_no"] for row in unowned[: BY_FEED // 2]])
     moves = []
@@ -721,7 +737,25 @@ def _orders(scene: Scene) -> list[Move]:
         if orders:
             at = min(orders[0].at + timedelta(hours=rng.randint(10, 16)), scene.now)
             moves.append(Move(at, partial(_read, system, orders, at=at)))
+    moves += [Move(at, partial(_close, at)) for at in closings]
+    at = min(closings[-1] + timedelta(days=2, hours=rng.randint(1, 4)), scene.now)
+    moves.append(Move(at, partial(_read, system, told_late, at=at)))
     return [*moves, Move(scene.now, partial(_read, system, latest, at=scene.now, customers=()))]
+
+
+def _told_late(planned: list[Bought], month: Period, rng: Random) -> list[Bought]:
+    """Some orders of a month that the sales system told only after its reports were closed."""
+    found = [o for o in planned if o.buyer.steady and not o.returning and month.start <= o.at < month.end]
+    return rng.sample(found, min(len(found), LATE))
+
+
+def _close(at: datetime) -> None:
+    """Close the month before, as the job did it then."""
+    with unit_of_work():
+        run = _claimed(MONTH_CLOSE, at)
+    closed = closing.close(closing.month_to_close(at), at=at)
+    with unit_of_work():
+        finish(run, {"closed": closed}, at + timedelta(seconds=9))
 
 
 def _read(
@@ -760,19 +794,19 @@ def _weeks(scene: Scene, returns: list[Move]) -> None:
         while todo and todo[0].at < as_of:
             todo.popleft().do()
         with unit_of_work():
-            run = _claimed(as_of)
+            run = _claimed(CHURN_SCAN, as_of)
             at = as_of + timedelta(seconds=2)
             finish(run, asdict(churn.scan(as_of=as_of, run=run, at=at)), at)
     for move in todo:
         move.do()
 
 
-def _claimed(as_of: datetime) -> JobRun:
-    """The ledger's row of a weekly scan."""
+def _claimed(job: Periodic, as_of: datetime) -> JobRun:
+    """The ledger's row of a job's run."""
     period = period_of(as_of.astimezone(company_zone()).replace(tzinfo=None))
-    run = claim(CHURN_SCAN.id, period, scheduled_for=as_of, owner=whoami(), now=as_of)
+    run = claim(job.id, period, scheduled_for=as_of, owner=whoami(), now=as_of)
     if run is None:
-        raise RuntimeError(f"the week {period} was scanned already")
+        raise RuntimeError(f"{job.id} {period} was done already")
     return run
 
 

@@ -89,12 +89,11 @@ class Scopes:
     tickets: sa.ColumnElement[bool]
 
 
-def scopes_in(report: str, team_id: int | None = None) -> Scopes:
-    """What `report` may show the reader; of one team, what `*_in` would show to one of its members.
+def scopes(*, everybody: bool, team_id: int | None = None) -> Scopes:
+    """What a report shows: of everybody, or the reader's own; of one team, what it would show to one of its members.
 
     A team is its members, so its customers are those they own.
     """
-    everybody = sees_all(report)
     everything = Scopes(
         customers_in(everybody=everybody),
         opportunities_in(everybody=everybody),

@@ -30,6 +30,7 @@ Links = Sequence[Sequence[str | None]] | None
 COLOURS = 6
 FONT_SIZE = 11
 ROOM = 60  # pixels in which a shortened label still says something
+SLANT, SLANTED_WIDTH = 325, 14  # degrees, and Latin characters
 LABEL_WIDTH = 24  # of a bar's label, in Latin characters; 14 Chinese ones
 
 _STYLE = Style(
@@ -310,8 +311,13 @@ def _upright(
     shown = [_Wide(_cut(_clean(text), LABEL_WIDTH)) for text in labels]
     room = (width - 60) / max(1, len(shown))
     every = math.ceil((max(map(len, shown)) + 1) * 0.6 * FONT_SIZE / room)
-    if every == 2 and room >= ROOM:  # words, not a row of dates: all of them, shorter
+    words = not any(character.isdigit() for text in shown for character in text)
+    if every == 2 and room >= ROOM and words:  # not a row of dates: all of them, shorter
         shown, every = [_Wide(_cut(_clean(text), int(room / 0.6 / FONT_SIZE) - 1)) for text in labels], 1
+    elif every > 1 and words:  # no room for that either: all of them, aslant
+        shown, every = [_Wide(_cut(_clean(text), SLANTED_WIDTH)) for text in labels], 1
+        options["x_label_rotation"] = SLANT
+        height += int(max(map(len, shown)) * 0.35 * FONT_SIZE)
     chart = kind(
         **_HOUSE, width=width, height=height, range=(ticks[0], ticks[-1]), y_labels=ticks,
         y_labels_major=[], show_minor_y_labels=True, x_labels_major_every=every, show_minor_x_labels=every == 1,

@@ -31,13 +31,15 @@ KEPT = 500  # lines of a long report; its total is of all lines
 # -- closing ------------------------------------------------------------------------------------------------------
 
 
-def close(month: Period, *, by: User | None = None) -> int:
+def close(month: Period, *, by: User | None = None, at: datetime | None = None) -> int:
     """Keep every report's figures of a month as they are now; `by` is nobody when the schedule does it.
+
+    `at` is when it is closed (default: now).
 
     A report that is closed for this month already stays as it is. Returns how many were closed now. Commits report by
     report, so that reading does not hold up others. Raises `ValueError` for anything but a month that is over.
     """
-    now = utcnow()
+    now = at or utcnow()
     if month.months != 1 or not month.is_over(local(now).date()):
         raise ValueError(f"not a month that is over: {month.code}")
     closed = 0
@@ -81,7 +83,7 @@ def packed(report: Report, month: Period) -> dict[str, Any]:
 
 def _counts(columns: Sequence[Column], line: Line) -> bool:
     """Whether a line is more than nothing."""
-    return any(line.values.get(column.key) for column in columns if column.adds_up)
+    return any(line.values.get(column.key) for column in columns if column.adds_up and not column.hidden)
 
 
 def _packed(value: Any) -> Any:
@@ -166,6 +168,8 @@ def reported(ask: Ask, column: Column, key: str, *, today: Any) -> tuple[Any, da
     if kept is None or (key != TOTAL and key not in kept.lines and not kept.whole):
         return None
     line = kept.total if key == TOTAL else kept.lines.get(key)
+    if column.hidden and (line is None or column.key not in line.values):
+        return None  # only what readers saw was reported
     was = line.values.get(column.key) if line is not None else None
     was = zero([column], column.key) if was is None else was
     return (was, kept.at) if was != today else None
@@ -209,7 +213,8 @@ def _as_reported(ask: Ask, kept: Kept, first: int, most: int | None) -> Table:
 def _beside(columns: Sequence[Column], kept: Line, today: Line | None) -> Line:
     """A kept line with what is counted today where that differs; a line without today's is gone: nothing is counted.
 
-    What was not kept (the line or the column is new since) was reported as nothing.
+    What was not kept (the line or the column is new since) was reported as nothing. A line whose own figures are
+    as they were keeps its shares alone, too: not it changed but the whole, and the total says so.
     """
     live = today.values if today is not None else {}
     there_is = [column for column in columns if column.key in live or (today is None and column.adds_up)]
@@ -222,6 +227,9 @@ def _beside(columns: Sequence[Column], kept: Line, today: Line | None) -> Line:
             there = zero(columns, key)
         if values[key] != there:
             now[key] = there
+    if not any(column.key in now for column in columns if column.adds_up and not column.hidden):
+        of_others = {c.key for c in columns if c.hidden or c.kind in ("share", "percent", "text")}
+        now = {key: there for key, there in now.items() if key not in of_others}
     label = today.label if today is not None and str(today.label) else kept.label
     return Line(kept.key, label, values, today.before if today is not None else {}, now, kept.sub)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -23,6 +23,7 @@ from app.reports.catalogue import BY_ID
 from app.reports.drawing import drawn
 from app.reports.figures import money_parts, shares, short_money
 from app.reports.kinds.funnel import STAGES
+from app.reports.period import twelve_months
 from app.reports.queries import Chances, Contribution, Figure, Group, Happened, Service
 from app.reports.span import Span
 from app.reports.tiles import BY_KEY, Tile
@@ -39,8 +40,9 @@ HOW = {
     "satisfaction": _l("Mean of the final satisfaction, 1 to 5, of the tickets archived in the span so far."),
     "warnings": _l("Churn warnings opened in the span so far, whatever became of them."),
     "retention": _l(
-        "Of the customers who ordered in the 12 whole months before the last 12 whole months: the per cent who ordered"
-        " in the last 12 as well. It is compared with the same figure one month, quarter or year earlier."
+        "The retention rate of the report “Customer retention” for the last 12 whole months: of the customers who"
+        " ordered in the 12 months before them, the per cent who ordered again; not shown of fewer than ten. It is"
+        " compared with the same figure one month, quarter or year earlier."
     ),
     "open": _l("Opportunities that are unassigned or in development now, and that were at the moment compared with."),
     "churn-trend": _l(
@@ -102,8 +104,11 @@ class Card:
         return self.tile.key
 
 
-def tiles(shown: Sequence[Tile], *, span: Span, scopes: Scopes) -> tuple[list[Kpi], list[Card]]:
-    """The strip and the charts of these tiles, in their order. Only what is shown is asked for."""
+def tiles(
+    shown: Sequence[Tile], *, span: Span, scopes: Scopes, team: int | None = None
+) -> tuple[list[Kpi], list[Card]]:
+    """The strip and the charts of these tiles, in their order, each with the address of its report about the same
+    `team`. Only what is shown is asked for."""
     asked = _Asked(span, scopes)
 
     def happened() -> Happened:
@@ -123,10 +128,8 @@ def tiles(shown: Sequence[Tile], *, span: Span, scopes: Scopes) -> tuple[list[Kp
         "composition": lambda: composition_card(queries.composition(customers=scopes.customers), span),
         "answers": lambda: service_card(asked(queries.service, "tickets"), span),
     }
-    return (
-        [makers[tile.key]() for tile in shown if not tile.chart],
-        [makers[tile.key]() for tile in shown if tile.chart],
-    )
+    made = {tile.key: replace(makers[tile.key](), url=report_url(tile, span, team)) for tile in shown}
+    return ([made[tile.key] for tile in shown if not tile.chart], [made[tile.key] for tile in shown if tile.chart])
 
 
 class _Asked:
@@ -189,7 +192,7 @@ def _kpi(
     return Kpi(
         tile, value, unit=unit, change="±0" if change and rises is None else change, rises=rises,
         good=None if rises is None or good is None else rises == good,
-        against=_AGAINST[span.code] if change else "", line=line, url=report_url(tile, span),
+        against=_AGAINST[span.code] if change else "", line=line,
     )  # fmt: skip
 
 
@@ -218,7 +221,6 @@ def churn_card(found: Happened, span: Span) -> Card:
         head=[_("Month"), *names],
         numeric=frozenset({1, 2, 3}),
         rows=[[f"{m:%Y-%m}", *numbers] for m, *numbers in zip(found.months, *found.trend, strict=True)],
-        url=report_url(BY_KEY["churn-trend"], span),
     )
 
 
@@ -242,7 +244,6 @@ def funnel_card(found: Chances, span: Span) -> Card:
         head=[_("Stage"), _("Opportunities"), _("Share")],
         numeric=frozenset({1, 2}),
         rows=[[name, f"{number:,}", part] for name, number, part in stages],
-        url=report_url(BY_KEY["funnel"], span),
     )
 
 
@@ -275,7 +276,6 @@ def contribution_card(best: Sequence[Contribution], span: Span, *, openable: set
             [rank, _link(c.customer, url), fmt.money(c.total)]
             for rank, (c, url) in enumerate(zip(best, urls, strict=True), start=1)
         ],
-        url=report_url(BY_KEY["best"], span),
     )
 
 
@@ -305,7 +305,6 @@ def composition_card(found: dict[DictionaryType, list[Group]], span: Span) -> Ca
                 for group, share in zip(regions, shares([g.customers for g in regions]), strict=True)
             ),
         ],
-        url=report_url(BY_KEY["composition"], span),
     )
 
 
@@ -329,20 +328,19 @@ def service_card(found: Service, span: Span) -> Card:
         head=[_("Month"), *names],
         numeric=frozenset({1, 2, 3, 4}),
         rows=[[f"{m:%Y-%m}", *numbers] for m, *numbers in zip(found.months, *found.answers, strict=True)],
-        url=report_url(BY_KEY["answers"], span),
     )
 
 
 # -- words --------------------------------------------------------------------------------------------------------
 
 
-def report_url(tile: Tile, span: Span) -> str | None:
-    """Where the report of a tile is, about the same period; None if there is none the reader may open."""
+def report_url(tile: Tile, span: Span, team: int | None) -> str | None:
+    """Where the report of a tile is, about the same team and period; None if there is none the reader may open."""
     report = BY_ID.get(tile.report)
     if report is None or not may("can_show", report.right):
         return None
-    view = f"{report.right}View.show"
-    return url_for(view, period=span.period.code) if report.timed else url_for(view)
+    about = twelve_months(span.today) if tile.key == "retention" else span.period
+    return url_for(f"{report.right}View.show", period=about.code if report.timed else None, team=team)
 
 
 def short_month(month: date) -> str:

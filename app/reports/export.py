@@ -10,6 +10,7 @@ from flask_babel import gettext as _
 
 from app.core.clock import local, utcnow
 from app.core.sheets import csv_bytes, xlsx_into
+from app.reports import queries
 from app.reports.report import Ask, Line, Rows, Table
 
 MOST = 100_000  # lines of a file; Excel itself ends at a million
@@ -68,7 +69,7 @@ def facts_of(ask: Ask) -> list[str]:
 
 def filters_of(ask: Ask) -> list[str]:
     """The filters that are set, in words."""
-    told = []
+    told = [] if ask.team is None else [f"{_('Team')}: {queries.teams()[ask.team]}"]
     for one in ask.report.filters:
         value = ask.values[one.key]
         if value:

@@ -7,6 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from app.core.web import language
 
+HIDDEN = 10  # a rate of fewer is an accident, not a rate
 CHINESE = ((Decimal(1), "", 2), (Decimal(10_000), "万", 1))
 ENGLISH = ((Decimal(1), "", 2), (Decimal(1_000), "K", 1), (Decimal(1_000_000), "M", 2))
 

@@ -12,12 +12,13 @@ from app.core.clock import day_start
 from app.core.web import language
 
 FIRST_YEAR, LAST_YEAR = 1970, 2100
-_CODE = re.compile(r"(\d{4})(?:-(?:Q([1-4])|(0[1-9]|1[0-2])))?\Z", re.ASCII)
+_CODE = re.compile(r"(\d{4})(?:-(?:Q([1-4])|(0[1-9]|1[0-2])(-12m)?))?\Z", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Period:
-    """Whole company-local months: [first, until). Its code is what an address says: 2026, 2026-Q3, 2026-10."""
+    """Whole company-local months: [first, until). Its code is what an address says: 2026, 2026-Q3, 2026-10, or
+    2026-10-12m for the twelve months that end with October."""
 
     first: date
     until: date
@@ -28,10 +29,22 @@ class Period:
         return (self.until.year - self.first.year) * 12 + self.until.month - self.first.month
 
     @property
+    def is_year(self) -> bool:
+        """Whether it is a calendar year, not just twelve months."""
+        return self.months == 12 and self.first.month == 1
+
+    @property
+    def last(self) -> Period:
+        """Its last month."""
+        return Period(_months_on(self.until, -1), self.until)
+
+    @property
     def code(self) -> str:
         """What an address says."""
-        if self.months == 12:
+        if self.is_year:
             return f"{self.first.year}"
+        if self.months == 12:
+            return f"{self.last.code}-12m"
         if self.months == 3:
             return f"{self.first.year}-Q{(self.first.month + 2) // 3}"
         return f"{self.first:%Y-%m}"
@@ -39,8 +52,10 @@ class Period:
     @property
     def label(self) -> str:
         """What a person says: 2026年10月, Oct 2026."""
-        if self.months == 12:
+        if self.is_year:
             return f"{self.first.year}年" if language() == "zh" else f"{self.first.year}"
+        if self.months == 12:
+            return _("12 months to %(month)s", month=self.last.label)
         if self.months == 3:
             return _("Q%(quarter)s %(year)s", quarter=(self.first.month + 2) // 3, year=self.first.year)
         return month_label(self.first)
@@ -76,6 +91,8 @@ def parse(code: str) -> Period | None:
     if found is None or not FIRST_YEAR <= int(found[1]) <= LAST_YEAR:
         return None
     year, quarter, month = int(found[1]), found[2], found[3]
+    if found[4]:
+        return twelve_months(_months_on(date(year, int(month), 1), 1))
     if quarter:
         return _from(date(year, int(quarter) * 3 - 2, 1), 3)
     return _from(date(year, int(month), 1), 1) if month else _from(date(year, 1, 1), 12)
@@ -86,18 +103,26 @@ def year_of(day: date) -> Period:
     return _from(day.replace(month=1, day=1), 12)
 
 
+def twelve_months(today: date) -> Period:
+    """The last twelve whole months before the one a day lies in."""
+    until = today.replace(day=1)
+    return Period(_months_on(until, -12), until)
+
+
 def month_of(day: date) -> Period:
     """The month a day lies in."""
     return _from(day.replace(day=1), 1)
 
 
 def offered(today: date) -> list[Period]:
-    """What a reader may choose: years, and quarters and months of this year and the last, newest first."""
+    """What a reader may choose: years, the last twelve months, and quarters and months of this year and the last,
+    newest first."""
     years = [year_of(date(year, 1, 1)) for year in range(today.year, today.year - 5, -1)]
     recent = [_months_on(today.replace(month=1, day=1), -12 + n) for n in range(24)]
     begun = [day for day in recent if day <= today]
     quarters = [_from(day, 3) for day in begun if day.month % 3 == 1]
-    return [*years, *quarters[::-1], *[_from(day, 1) for day in begun[::-1]]]
+    twelve = [twelve_months(today)] if today.month != 1 else []  # else they are the last year
+    return [*years, *twelve, *quarters[::-1], *[_from(day, 1) for day in begun[::-1]]]
 
 
 def month_label(first: date) -> str:

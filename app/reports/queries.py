@@ -23,6 +23,7 @@ from app.extensions import db
 from app.masterdata.models import DictionaryItem, DictionaryType
 from app.mirror.bulk import on_postgresql
 from app.mirror.models import CustomerMonth, Order, OrderStatus
+from app.reports.figures import HIDDEN
 from app.reports.models import DashboardTile, ReportMail
 from app.reports.period import Period
 from app.reports.span import RECENT, Span, month_ends, months_on
@@ -256,7 +257,8 @@ def retention(*, span: Span, customers: Scope) -> Figure:
     """Per cent of the customers with an order in one year who had one in the year after, too, to one decimal.
 
     Both years are twelve whole months; the second one ends with the last whole month, `before` with the one as many
-    months earlier as the span has, and those of `recent` with each of the recent months. None of no customers.
+    months earlier as the span has, and those of `recent` with each of the recent months: the rate of the report
+    “Customer retention” about those twelve months, hidden like there of fewer than ten customers (None).
     Customers lost since count, deleted ones do not; cancelled orders do not count.
     """
     this_month = span.today.replace(day=1)
@@ -283,7 +285,10 @@ def retention(*, span: Span, customers: Scope) -> Figure:
         old, kept = each.c[f"old{place}"], each.c[f"kept{place}"]
         sums += [sa.func.sum(old), sa.func.sum(old * kept)]
     found = db.session.execute(sa.select(*sums)).one()
-    rates = [_mean((kept or 0) * 100, old) for old, kept in zip(found[::2], found[1::2], strict=True)]
+    rates = [
+        _mean((kept or 0) * 100, old) if old is not None and old >= HIDDEN else None
+        for old, kept in zip(found[::2], found[1::2], strict=True)
+    ]
     return Figure(rates[RECENT - 1], rates[-1], tuple(rates[:RECENT]))
 
 

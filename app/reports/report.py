@@ -17,25 +17,25 @@ import sqlalchemy as sa
 from flask_appbuilder.security.sqla.models import User
 
 from app.core.clock import today
+from app.core.scope import row_id
 from app.extensions import db
-from app.reports import access, period
+from app.reports import access, period, queries
 from app.reports.figures import shares
 from app.reports.period import Period
 
 LINES = 100  # of one page; a report of fewer lines is shown whole
 TOTAL = "total"  # the key of the line that sums the others up
-HIDDEN = 10  # a rate of fewer is an accident, not a rate
 
 
 @dataclass(frozen=True)
 class Column:
     """One figure of every line.
 
-    `kind`: count, money, days, number (which add up); text, percent (shown as they are, without rows); share, rate,
-    mean (worked out from two others, `of` = what and of what). Rows behind a figure: as many as a count says; amounts
-    that add up to money, days or a number. `how` is the sentence that says how it is counted. `hidden` columns only
-    feed others. `least`: below so many a rate is not shown. `good`: whether more is better (True), worse (False) or
-    neither (None).
+    `kind`: count, money, days, number (which add up); text, percent (shown as they are); share, rate, mean (worked out
+    from two others). `of` is what and of what it is worked out; the rows of the first are its own. Rows behind a
+    figure: as many as a count says; amounts that add up to money, days or a number. `how` is the sentence that says how
+    it is counted. `hidden` columns only feed others. `least`: below so many a rate is not shown. `good`: whether more
+    is better (True), worse (False) or neither (None).
     """
 
     key: str
@@ -118,6 +118,8 @@ class Ask:
     values: Mapping[str, str]
     period: Period | None = None
     company: bool = False
+    team: int | None = None
+    """The team whose figures they are, of those of everybody."""
 
     def at(self, other: Period) -> Ask:
         """The same question about another period."""
@@ -134,7 +136,7 @@ class Ask:
     def everybody(self) -> bool:
         """Whether the whole company's figures are asked for, without any filter but the period."""
         default = {f.key: f.default for f in self.report.filters}
-        return self.sees_all and all(self.values[k] == v for k, v in default.items())
+        return self.whole_company and all(self.values[k] == v for k, v in default.items())
 
     @property
     def sees_all(self) -> bool:
@@ -142,24 +144,33 @@ class Ask:
         return self.company or access.sees_all(self.report.right)
 
     @property
+    def whole_company(self) -> bool:
+        """Whether nobody's records are left out."""
+        return self.sees_all and self.team is None
+
+    @cached_property
+    def _scopes(self) -> access.Scopes:
+        return access.scopes(everybody=self.sees_all, team_id=self.team)
+
+    @property
     def customers(self) -> sa.ColumnElement[bool]:
         """WHERE over customers."""
-        return access.customers_in(everybody=self.sees_all)
+        return self._scopes.customers
 
     @property
     def opportunities(self) -> sa.ColumnElement[bool]:
         """WHERE over opportunities."""
-        return access.opportunities_in(everybody=self.sees_all)
+        return self._scopes.opportunities
 
     @property
     def cases(self) -> sa.ColumnElement[bool]:
         """WHERE over churn cases."""
-        return access.cases_in(everybody=self.sees_all)
+        return self._scopes.cases
 
     @property
     def tickets(self) -> sa.ColumnElement[bool]:
         """WHERE over tickets."""
-        return access.tickets_in(everybody=self.sees_all)
+        return self._scopes.tickets
 
     @cached_property
     def columns(self) -> dict[str, Column]:
@@ -172,6 +183,8 @@ class Ask:
         given = {k: v for k, v in self.values.items() if v != self.report.filter(k).default}
         if self.report.timed:
             given["period"] = self.period.code if self.period else "all"
+        if self.team is not None:
+            given["team"] = str(self.team)
         return given
 
 
@@ -189,6 +202,7 @@ class Report:
     whole: ClassVar[bool] = False  # "all years" may be asked for
     closes: ClassVar[bool] = True  # its months are kept as they were reported
     compares: ClassVar[bool] = True  # beside it stands the period before
+    at_end: ClassVar[bool] = False  # its figures are those of the period's last day, or of now if it is not over
 
     def default_period(self) -> Period | None:
         """What is shown when nothing is asked for: this year."""
@@ -201,11 +215,13 @@ class Report:
     def ask(self, given: Mapping[str, str]) -> Ask:
         """The question an address asks; what it says wrong is left at its default."""
         values = {f.key: f.read(given.get(f.key, f.default)) for f in self.filters}
-        if not self.timed:
-            return Ask(self, values)
-        if self.whole and given.get("period") == "all":
-            return Ask(self, values, None)
-        return Ask(self, values, period.parse(given.get("period", "")) or self.default_period())
+        team = row_id(given.get("team"))
+        if team is not None and not (access.sees_all(self.right) and team in queries.teams()):
+            team = None
+        when = None
+        if self.timed and not (self.whole and given.get("period") == "all"):
+            when = period.parse(given.get("period", "")) or self.default_period()
+        return Ask(self, values, when, team=team)
 
     # -- what a report says of itself -------------------------------------------------------------------------
 
@@ -226,6 +242,10 @@ class Report:
         added = [column.key for column in columns if column.adds_up]
         return {key: sum((line.values[key] or 0 for line in lines), start=zero(columns, key)) for key in added}
 
+    def total_before(self, ask: Ask, lines: Sequence[Line]) -> dict[str, Any]:
+        """What of the total of the period before stands beside this one's. Here: all of it."""
+        return self.total(ask, lines)
+
     def count(self, ask: Ask) -> int | None:
         """How many lines there are; None: few enough to be shown whole."""
         return None
@@ -238,12 +258,12 @@ class Report:
         """
         raise NotImplementedError
 
-    def of_line(self, ask: Ask, rows: Any, key: str) -> Any:
-        """Only the rows of one line."""
+    def of_line(self, ask: Ask, column: Column, rows: Any, key: str) -> Any:
+        """Only the rows of one line's figure in this column."""
         found = rows.subquery()
         return sa.select(found).where(found.c.line == key).order_by(found.c.day.desc(), found.c.number)
 
-    def of_total(self, ask: Ask, rows: Any) -> Any:
+    def of_total(self, ask: Ask, column: Column, rows: Any) -> Any:
         """The rows of the total. Here: of all lines; reports whose lines overlap say which."""
         return rows
 
@@ -272,7 +292,7 @@ class Report:
             past = self.lines(earlier, keys=[line.key for line in lines]) if paged else self.lines(earlier)
             by_key = {line.key: line.values for line in past}
             lines = [replace(line, before=by_key.get(line.key, {})) for line in lines]
-            before = self.total(earlier, past)
+            before = self.total_before(earlier, past)
         else:
             before = {}
         return complete(columns, lines, Line(TOTAL, "", total, before), len(lines) if count is None else count)
@@ -286,7 +306,7 @@ def complete(columns: list[Column], lines: list[Line], total: Line, count: int) 
     lines = [replace(line, values=dict(line.values), before=dict(line.before)) for line in lines]
     total = replace(total, values=dict(total.values), before=dict(total.before))
     for column in columns:
-        if column.of is None or column.kind == "percent" or column.key in total.values:
+        if column.of is None or column.kind in ("text", "percent") or column.key in total.values:
             continue
         what, whole = column.of
         for which in ("values", "before"):
@@ -352,7 +372,7 @@ class Rows:
 def rows_behind(ask: Ask, column: Column, key: str, *, first: int = 0, most: int | None = None) -> Rows:
     """The rows of one figure. `column` adds up; `key` is a line's or TOTAL. Two statements."""
     found = ask.report.rows(ask, column)
-    found = ask.report.of_total(ask, found) if key == TOTAL else ask.report.of_line(ask, found, key)
+    found = ask.report.of_total(ask, column, found) if key == TOTAL else ask.report.of_line(ask, column, found, key)
     inner = found.order_by(None).subquery()
     count, amount = db.session.execute(sa.select(sa.func.count(), sa.func.sum(inner.c.amount))).one()
     page = db.session.execute(found.offset(first).limit(most)).all()

@@ -21,7 +21,7 @@ class Tile:
 
 TILES: tuple[Tile, ...] = (
     Tile("amount", _l("Order amount"), "contribution"),
-    Tile("new", _l("New customers"), "composition"),
+    Tile("new", _l("New customers"), "levels"),
     Tile("satisfaction", _l("Service satisfaction"), "service"),
     Tile("warnings", _l("Churn warnings"), "churn-analysis"),
     Tile("retention", _l("Retention of old customers"), "retention-rate"),

@@ -49,7 +49,8 @@ class DashboardView(BaseView):
         team = team if team in teams else None
         span = running(request.args.get("span", ""), now)
         shown = arranged(queries.tiles_of(g.user.id))
-        kpis, cards = dashboard.tiles(shown, span=span, scopes=access.scopes_in(report, team))
+        scopes = access.scopes(everybody=everybody, team_id=team)
+        kpis, cards = dashboard.tiles(shown, span=span, scopes=scopes, team=team)
         chosen = {"team": team} if team else {}
         return self._page(
             "reports/dashboard.html",
@@ -248,7 +249,9 @@ class ReportView(BaseView):
             "rows_url": rows_url,
             "periods": period.offered(today()) if self.report.timed else [],
             "running": ask.period is not None and not ask.period.is_over(today()),
-            "everybody": access.sees_all(self.report.right),
+            "everybody": ask.sees_all,
+            "teams": queries.teams() if ask.sees_all else {},
+            "before_url": self.rows_url(ask.at(ask.period.before)) if ask.period is not None else None,
             "exports": may("can_export", self.report.right),
             "print_url": self.url("print", ask),
             "fresh": freshness(utcnow()),

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from datetime import timedelta
+from decimal import Decimal
 from itertools import pairwise
 from random import Random
 from typing import Any, NamedTuple
@@ -28,12 +29,14 @@ from app.desk.demo_orders import Buyer, plan_orders
 from app.extensions import db as extension
 from app.marketing.models import Activity, Participant
 from app.masterdata.models import DictionaryItem, DictionaryType
-from app.mirror.models import Order, OrderLine, OrderStatus, Product, Stock, SyncRun, SyncStatus
+from app.mirror.models import CustomerMonth, Order, OrderLine, OrderStatus, Product, Stock, SyncRun, SyncStatus
 from app.notices.models import Notification
 from app.notices.reading import reading_as
 from app.reports.catalogue import REPORTS
+from app.reports.models import ReportClose
 from app.runs.models import Installation, JobRun, RunStatus
 from app.runs.operations import install
+from app.runs.periodic import CHURN_SCAN, MONTH_CLOSE
 from app.sales.models import CloseKind, Opportunity, OpportunityStatus, PlanStep
 from app.security.models import RoleProfile, Team, UserProfile
 from app.tickets.models import Complaint, Feedback, RecordStatus, Ticket, TicketStatus
@@ -326,7 +329,7 @@ def test_lost_customers_are_those_with_a_lost_case(rows):
 
 
 def test_about_35_customers_have_been_silent_for_half_a_year(rows):
-    newest = rows(JobRun)[-1].scheduled_for
+    newest = rows(JobRun, JobRun.job == CHURN_SCAN.id)[-1].scheduled_for
     cutoff = months_before(newest, 6)
     orders = {s.customer_id: s.last_order_at for s in rows(CustomerStats)}
     silent = [c for c in rows(Customer) if orders.get(c.id) is not None and orders[c.id] < cutoff]
@@ -341,12 +344,29 @@ def test_somebody_who_left_still_owns_customers_with_warnings_or_not(rows):
 
 
 def test_every_saturday_has_one_run_and_none_is_left_to_catch_up(rows):
-    runs = rows(JobRun)
+    runs = rows(JobRun, JobRun.job == CHURN_SCAN.id)
     assert {run.status for run in runs} == {RunStatus.done}
     days = [local(run.scheduled_for) for run in runs]
     assert {(day.weekday(), day.hour) for day in days} == {(5, 2)}
     assert utcnow() - runs[-1].scheduled_for < timedelta(days=7)
     assert all(later - earlier == timedelta(days=7) for earlier, later in pairwise(days))
+
+
+def test_three_months_are_closed_and_orders_of_the_newest_came_late(company, rows):
+    closes = [close for close in rows(ReportClose) if close.report == "contribution"]
+    assert len(closes) == 3
+    runs = rows(JobRun, JobRun.job == MONTH_CLOSE.id)
+    assert [close.closed_at for close in closes] == [run.scheduled_for for run in runs]
+    assert {local(close.closed_at).hour for close in closes} == {5}
+    assert len({close.report for close in rows(ReportClose)}) * 3 == len(rows(ReportClose))
+    differing = []
+    for close in closes:
+        kept = Decimal(close.table["total"]["amount"]["$"])
+        with Session(company[0]) as session:
+            month = sa.select(sa.func.sum(CustomerMonth.order_total)).where(CustomerMonth.month == close.month)
+            if session.execute(month).scalar_one() != kept:
+                differing.append(close.month)
+    assert differing == [closes[-1].month]
 
 
 def test_service_and_marketing_have_something_to_show(rows):

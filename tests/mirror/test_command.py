@@ -16,9 +16,12 @@ from app.core.errors import BusinessError
 from app.customers.models import Customer, CustomerStats, CustomerStatus
 from app.mirror.models import Order, OrderLine, SyncRun, SyncStatus
 from app.mirror.queries import wrong_totals
+from app.notices.reading import reading_as
+from app.reports.catalogue import BY_ID, REPORTS
 from jobs import sales_sync
 from tests import builders
 from tests.mirror.conftest import SMALL, counts
+from tests.reports.walking import walk
 from tests.support import rows
 from tests.world import ROOT
 
@@ -107,7 +110,36 @@ def totals_in_the_file():
     return found
 
 
-def the_orders_of_cdnow_are_read_to_the_cent_and_reading_them_again_changes_nothing(db):
+def every_figure_of_cdnow_is_its_rows():
+    """The known answers, and every figure of every report; as whoever reads."""
+    contribution = BY_ID["contribution"]
+    year, ever = (contribution.ask({"period": period}) for period in ("1997", "all"))
+    table = contribution.table(year, most=3)
+    assert (table.total.values["amount"], table.total.values["orders"]) == (Decimal("2024161.26"), 56_902)
+    assert [(line.sub, line.values["amount"]) for line in table.lines] == [
+        ("CD07592", Decimal("10417.05")), ("CD19339", Decimal("6552.70")), ("CD14048", Decimal("5813.18")),
+    ]  # fmt: skip
+    assert contribution.total(ever, [])["classes"]["A"][0] == 7_695
+    compared = {report.id: walk(report.ask({"period": "1997"}), opened=0) for report in REPORTS}
+    assert compared["contribution"] > 5 * 23_570
+    assert all(compared.values())
+
+
+def a_file_of_cdnow_says_what_the_page_says(browser, best):
+    """`best` is the id of the customer who ordered most."""
+    report = "/reports/contribution"
+    assert "¥2,024,161.26" in browser.get(f"{report}/?period=1997").get_data(as_text=True)
+    file = browser.post(f"{report}/export", {"format": "csv", "period": "1997"}).data.decode("utf-8-sig")
+    first, *others, total = list(csv.reader(file.splitlines()))[1:]
+    assert (first[0], *first[3:7]) == ("CD07592", "10417.05", "0.51", "0.51", "A")
+    assert len(others) == 23_570 - 1
+    assert sum(Decimal(line[3]) for line in (first, *others)) == Decimal(total[3]) == Decimal("2024161.26")
+    assert sum(Decimal(line[4]) for line in (first, *others)) == Decimal(100)
+    rows_url = f"{report}/rows?period=1997&line={best}&column=amount"
+    assert "¥10,417.05" in browser.get(rows_url).get_data(as_text=True)
+
+
+def the_orders_of_cdnow_are_read_to_the_cent_and_reading_them_again_changes_nothing(db, sign_in, chen):
     told = sales_sync.run(str(CDNOW))
 
     assert (told["created"], told["updated"], told["unchanged"], told["rejected"]) == (1 + 23_570 + 2 * 69_659, 0, 0, 0)
@@ -119,6 +151,11 @@ def the_orders_of_cdnow_are_read_to_the_cent_and_reading_them_again_changes_noth
     kept = sa.select(Customer.number, CustomerStats.order_count, CustomerStats.order_total).join(CustomerStats)
     assert {number: (count, total) for number, count, total in db.session.execute(kept)} == totals_in_the_file()
     assert wrong_totals() == []
+
+    with reading_as(chen.id):
+        every_figure_of_cdnow_is_its_rows()
+    best = db.session.execute(sa.select(Customer.id).where(Customer.number == "CD07592")).scalar_one()
+    a_file_of_cdnow_says_what_the_page_says(sign_in(chen), best)
 
     again = sales_sync.run(str(CDNOW))
 

@@ -232,3 +232,17 @@ def test_a_small_line_reaches_from_the_lowest_to_the_highest(values, points):
     assert root.find(f".//{SVG}polyline").get("points") == points
     assert (root.get("aria-label"), root.get("class")) == (NASTY, "lk-chart spark")
     assert len(svg) < 600
+
+
+@pytest.mark.once
+def test_of_months_every_second_is_named_whole_and_of_words_all_are_named_shorter():
+    def named(labels):
+        found = tree(charts.lines(labels, [("s", [1] * len(labels))], label="x", width=760))
+        return [
+            text.text for text in found.iter(f"{SVG}text") if text.text in labels or (text.text or "").endswith("…")
+        ]
+
+    months = [f"2026年{n}月" for n in range(1, 12)]
+    assert named(months) == months[::2]
+    words = [f"{name}有限公司销售部" for name in "甲乙丙丁戊己庚"]
+    assert len(named(words)) == len(words)

@@ -12,12 +12,14 @@ from app.churn.models import ChurnStatus
 from app.core.clock import utcnow
 from app.customers.models import Customer, CustomerStatus
 from app.mirror.operations import refresh_totals
-from app.reports import dashboard, views
+from app.reports import dashboard, queries, views
+from app.reports.catalogue import BY_ID
 from app.reports.queries import Figure
 from app.reports.span import running
 from app.sales.models import Opportunity, OpportunityStatus
 from app.tickets.models import Ticket, TicketStatus
 from tests import builders
+from tests.reports.reading import reading
 from tests.support import rows, statements, text_of
 
 NOW = datetime(2026, 5, 20, 7, 30, tzinfo=UTC)  # 15:30 on 20 May in Shanghai
@@ -26,8 +28,9 @@ CARDS = ("churn-trend", "funnel", "best", "composition", "answers")
 
 @pytest.fixture
 def at_noon(monkeypatch):
-    """It is 20 May 2026."""
+    """It is 20 May 2026, and rates of one customer are rates."""
     monkeypatch.setattr(views, "utcnow", lambda: NOW)
+    monkeypatch.setattr(queries, "HIDDEN", 1)
 
 
 @pytest.fixture
@@ -226,8 +229,45 @@ def test_whoever_sees_only_his_own_has_no_teams_to_choose(teams, wang, sign_in):
 def test_figures_lead_to_their_reports_about_the_same_period(company, li, sign_in):
     html = page_of(sign_in(li), "?span=quarter").get_data(as_text=True)
     assert '<a class="stretched-link" href="/reports/contribution/?period=2026-Q2">Order amount</a>' in html
-    assert '<a class="stretched-link" href="/reports/composition/">New customers</a>' in html
+    assert '<a class="stretched-link" href="/reports/levels/?period=2026-Q2">New customers</a>' in html
+    retained = "/reports/retention-rate/?period=2026-04-12m"
+    assert f'<a class="stretched-link" href="{retained}">Retention of old customers</a>' in html
     assert html.count('href="/reports/contribution/?period=2026-Q2"') == 2  # the figure and the chart
+
+
+def test_a_team_goes_with_its_figures_into_every_report(teams, li, sign_in):
+    _east, south = teams
+    browser = sign_in(li)
+    html = page_of(browser, f"?team={south.id}").get_data(as_text=True)
+    links = set(re.findall(r'href="(/reports/[^"]*\?[^"]*)"', html))
+    assert len(links) == 7  # six figures and five charts, some of the same report
+    assert all(link.endswith(f"&amp;team={south.id}") for link in links)
+    page = browser.get(next(link for link in links if "contribution" in link).replace("&amp;", "&"))
+    assert "华南组" in text_of(page)
+    assert "秦岭航空" in text_of(page)
+    assert "恒锐精密" not in text_of(page)
+    rows = browser.get(f"/reports/contribution/rows?period=2026-05&team={south.id}&line=total&column=amount")
+    assert "秦岭航空" in text_of(rows)
+    assert "恒锐精密" not in text_of(rows)
+    assert "Team: 华南组" in text_of(rows)
+
+
+def test_who_sees_only_his_own_sees_no_other_team_in_a_report_either(teams, wang, sign_in):
+    _east, south = teams
+    text = text_of(sign_in(wang).get(f"/reports/contribution/?period=2026-05&team={south.id}"))
+    assert "Your own customers" in text
+    assert "恒锐精密" in text
+    assert "秦岭航空" not in text
+    assert "华南组" not in text
+
+
+def test_the_retention_of_the_dashboard_is_the_report_s(app, company, li, sign_in):
+    tile = values_on(page_of(sign_in(li)))["Retention of old customers"]
+    with reading(app, li):
+        ask = BY_ID["retention-rate"].ask({"period": "2026-04-12m"})
+        total = ask.report.table(ask).total.values
+    assert (total["past"], total["again"]) == (2, 2)
+    assert tile == f"{total['again'] * 100 / total['past']:.1f}%"
 
 
 def test_a_report_one_may_not_open_is_no_link(company, sign_in):

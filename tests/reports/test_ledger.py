@@ -176,8 +176,9 @@ def test_cases_stand_where_scans_people_and_syncs_brought_them(app, db, admin, l
     }
     with reading(app, li):
         ask = Ledger().ask({"period": "2025"})
-        found = [(r.name, r.day) for r in db.session.execute(
-            Ledger().of_line(ask, Ledger().rows(ask, Ledger().columns(ask)[1]), "11"))]  # fmt: skip
+        waiting = Ledger().columns(ask)[1]
+        behind = Ledger().of_line(ask, waiting, Ledger().rows(ask, waiting), "11")
+        found = [(r.name, r.day) for r in db.session.execute(behind)]
     assert found == [("静", shanghai(2025, 1, 4, 2))]
 
 

@@ -97,6 +97,19 @@ def test_changes_after_the_period_are_undone_at_both_its_ends(db, li, customer, 
     assert cells(walk(asked(LEVELS, li, period="2026-Q1")), level) == {"Major": {"4": 1}}
 
 
+def test_beside_the_moves_stand_those_of_the_period_before(db, li, customer, level):
+    customer("1", ("2", (2024, 5, 5)), ("3", (2025, 5, 5)), registered_on=date(2023, 12, 31))
+    customer("1", ("2", (2025, 6, 6)), registered_on=date(2023, 12, 31))
+
+    table = walk(asked(LEVELS, li, period="2025"))
+
+    regular = next(line for line in table.lines if str(line.label) == "Regular")
+    to_two, to_one = (f"to-{level(code).id}" for code in "21")
+    assert (regular.values[to_two], regular.before[to_two]) == (1, 1)
+    assert (regular.values[to_one], regular.before[to_one]) == (0, 1)
+    assert (table.total.values["all"], table.total.before["all"]) == (2, 2)
+
+
 def test_other_changes_refusals_and_other_records_change_no_level(db, li, customer, level):
     kept = customer("2")
     other = {"level_id": [level("1").id, level("2").id]}

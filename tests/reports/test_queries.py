@@ -398,7 +398,26 @@ def retention(code="month", now=NOW, customers=EVERYTHING):
     return queries.retention(span=running(code, now), customers=customers)
 
 
-def test_retention_is_who_ordered_in_both_years(db):
+@pytest.fixture
+def rates_of_few(monkeypatch):
+    """Rates of fewer than ten are shown."""
+    monkeypatch.setattr(queries, "HIDDEN", 1)
+
+
+def test_retention_of_fewer_than_ten_is_not_told(db):
+    for number in range(10):
+        customer = builders.customer()
+        ordered(customer, "1", at=shanghai(2025, 1, 1))
+        if number < 3:
+            ordered(customer, "1", at=shanghai(2026, 1, 1))
+        if number == 8:
+            refreshed(db)
+            assert retention().now is None  # 3 of 9
+    refreshed(db)
+    assert retention().now == Decimal("30.0")
+
+
+def test_retention_is_who_ordered_in_both_years(db, rates_of_few):
     # Until the end of April 2026: May 2024 to April 2025, and May 2025 to April 2026.
     def orders(*days, **given):
         customer = builders.customer()
@@ -415,7 +434,7 @@ def test_retention_is_who_ordered_in_both_years(db):
     assert retention().now == Decimal("66.7")  # 2 of 3
 
 
-def test_retention_is_compared_with_as_many_months_ago_as_the_span_has(db):
+def test_retention_is_compared_with_as_many_months_ago_as_the_span_has(db, rates_of_few):
     kept, gone = builders.customer(), builders.customer(status=CustomerStatus.lost)
     for customer in (kept, gone):
         ordered(customer, "1", at=shanghai(2024, 12, 15))
@@ -430,7 +449,7 @@ def test_retention_is_compared_with_as_many_months_ago_as_the_span_has(db):
     assert retention("year").before is None  # until the end of April 2025: nobody is old
 
 
-def test_retention_stays_in_the_scope(db, wang, zhao):
+def test_retention_stays_in_the_scope(db, rates_of_few, wang, zhao):
     for owner, days in ((wang, ((2025, 1, 1), (2026, 1, 1))), (zhao, ((2025, 1, 1),))):
         customer = builders.customer(owner=owner)
         for day in days:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -112,6 +113,25 @@ def test_the_rows_of_a_figure_add_up_to_it_and_name_no_links(ordered, sign_in, c
     assert 'href="/customers/' not in answer.text
 
 
+def test_the_cumulative_share_and_the_class_lead_to_their_customers(ordered, sign_in, chen):
+    first, second, third = ordered
+    browser = sign_in(chen)
+    page = browser.get("/reports/contribution/?period=2026").get_data(as_text=True)
+    rows = "/reports/contribution/rows?period=2026"
+    behind, whole = {}, ["恒锐精密", "HYPERLINK", "东海贸易"]
+    for customer in ordered:
+        for column in ("down", "in_class"):
+            assert f"{rows}&line={customer.id}&column={column}".replace("&", "&amp;") in page
+            text = text_of(browser.get(f"{rows}&line={customer.id}&column={column}"))
+            found = [name for name in (*whole, "从未下单") if name in text.partition("Number")[2]]
+            behind[customer.id, column] = (found, re.search(r"(?:customer|class) (¥[\d,.]+)", text)[1])
+    assert behind == {
+        (first.id, "down"): (whole[:1], "¥750.30"), (second.id, "down"): (whole[:2], "¥950.30"),
+        (third.id, "down"): (whole, "¥1,000.00"), (first.id, "in_class"): (whole[:2], "¥950.30"),
+        (second.id, "in_class"): (whole[:2], "¥950.30"), (third.id, "in_class"): (["东海贸易", "从未下单"], "¥49.70"),
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("query", ["column=share&line=total", "column=nothing&line=total", "line=total",
                                    "column=amount&line=x", "column=amount&line=99999999999"])  # fmt: skip
 def test_a_figure_that_is_none_is_not_found(ordered, sign_in, chen, query):
@@ -183,5 +203,5 @@ def test_the_shares_of_a_composition_add_up_to_exactly_100(db, sign_in, chen):
         builders.customer(credit=credit)
     lines = csv_rows(file_of(sign_in(chen), "composition", "csv", by="credit"))
     assert sum(Decimal(line[2]) for line in lines[1:-1]) == 100
-    assert lines[-1] == ["Total", "6", "100.0"]
+    assert lines[-1][:3] == ["Total", "6", "100.0"]
     assert BY_ID["composition"].filter("by").read("nonsense") == "level"

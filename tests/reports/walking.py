@@ -14,50 +14,124 @@ import sqlalchemy as sa
 
 from app.core.clock import today
 from app.extensions import db
-from app.reports import period
-from app.reports.report import TOTAL, Ask, Report, rows_behind
+from app.reports import export, period, queries
+from app.reports.kinds.contribution import CENT, CLASS, DOWN
+from app.reports.report import TOTAL, Ask, Report, Table, rows_behind
 
-OPENED = 4  # lines of which every figure is opened one by one
+OPENED = 1  # lines, besides the last, of which every figure is opened one by one
 
 
-def asks(report: Report, *periods: str) -> list[Ask]:
-    """Every choice of every filter, one at a time, for the first period; each other period (and all years) as it is."""
+def asks(report: Report, *periods: str, chosen: bool = True) -> list[Ask]:
+    """Every choice of every filter (unless not `chosen`), one at a time, for the first period; each other period (and
+    all years) as it is, and the first one of one team."""
     plain = {one.key: one.default for one in report.filters}
-    chosen = [
+    others: list[dict[str, str]] = [
         {**plain, one.key: code}
         for one in report.filters
         for code, _label in (one.options() if one.options is not None else ())
-        if code != one.default
+        if chosen and code != one.default
     ]
+    others += [{**plain, "team": str(team)} for team in list(queries.teams())[:1] if chosen]
     if not report.timed:
-        return [report.ask(given) for given in (plain, *chosen)]
+        return [report.ask(given) for given in (plain, *others)]
     spans = [*periods, *(["all"] if report.whole else [])]
-    others = [report.ask({**plain, "period": span}) for span in spans]
-    return [*others, *(report.ask({**given, "period": spans[0]}) for given in chosen)]
+    return [
+        *(report.ask({**plain, "period": span}) for span in spans),
+        *(report.ask({**given, "period": spans[0]}) for given in others),
+    ]
 
 
-def walk(ask: Ask) -> int:
-    """Compare every figure of this report's answer with its rows. Returns how many; raises `AssertionError`."""
+def walk(ask: Ask, *, opened: int = OPENED) -> int:
+    """Compare every figure of this report's answer, that of the period before beside it and those in its file with
+    their rows; of `opened` lines and the last each figure is opened one by one (without any only the total, and nothing
+    hidden). Returns how many; raises `AssertionError`."""
     report, table = ask.report, ask.report.table(ask, most=None)
-    seen = 0
-    for column in [column for column in table.shown if column.adds_up]:
+    seen = _exported(ask, table)
+    earlier = ask.at(ask.period.before) if table.total.before and ask.period is not None else None
+    counted = [one for one in (table.columns if opened else table.shown) if one.adds_up and not _is_of_order(one)]
+    for column in counted:
         where = f"{report.id} {ask.args} {column.key}"
-        behind = _grouped(report.rows(ask, column), counted=column.kind == "count")
-        for line in table.lines:
-            found = behind.pop(line.key, 0)
-            shown = line.values.get(column.key)
-            assert shown is None or shown == found, f"{where} {line.key}: {shown} is {found}"
-            seen += 1
-        assert not behind or len(table.lines) < table.count, f"{where}: rows of {behind}"
-        for line in [*table.lines[:OPENED], table.lines[-1]] if table.lines else []:
-            if line.values.get(column.key) is not None:
-                _open(ask, column, line.key, line.values[column.key])
-        if table.total.values.get(column.key) is not None:
-            _open(ask, column, TOTAL, table.total.values[column.key])
-            seen += 1
-    for column in [column for column in table.shown if column.of is not None and column.kind != "percent"]:
+        if any(column.key in line.values for line in (*table.lines, table.total)):
+            behind = _grouped(report.rows(ask, column), counted=column.kind == "count")
+            for line in table.lines:
+                found = behind.pop(line.key, 0)
+                shown = line.values.get(column.key)
+                assert shown is None or shown == found, f"{where} {line.key}: {shown} is {found}"
+                seen += 1
+            assert not behind or len(table.lines) < table.count, f"{where}: rows of {behind}"
+            for line in [*table.lines[:opened], *table.lines[-1:]] if opened else []:
+                if line.values.get(column.key) is not None:
+                    _open(ask, column, line.key, line.values[column.key])
+            if table.total.values.get(column.key) is not None:
+                _open(ask, column, TOTAL, table.total.values[column.key])
+                seen += 1
+        if earlier is not None and not column.hidden:
+            seen += _walk_before(earlier, table, column)
+    if report.id == "contribution":
+        seen += _walk_order(ask, table, opened)
+    for column in [one for one in table.shown if one.of is not None and one.kind not in ("text", "percent")]:
         seen += _divided(table, column, f"{report.id} {ask.args} {column.key}")
     return seen
+
+
+def _is_of_order(column: Any) -> bool:
+    """Whether the rows of a figure are those of other lines, too."""
+    return column.key in (DOWN, CLASS)
+
+
+def _walk_before(earlier: Ask, table: Table, column: Any) -> int:
+    """The figures of the period before, which lead to the rows of then."""
+    behind = _grouped(earlier.report.rows(earlier, column), counted=column.kind == "count")
+    lines = [line for line in table.lines if line.before.get(column.key) is not None]
+    for line in lines:
+        shown, found = line.before[column.key], behind.get(line.key, 0)
+        assert shown == found, f"{earlier.report.id} {earlier.args} {column.key} {line.key}: {shown} was {found}"
+    if table.total.before.get(column.key) is not None:
+        _open(earlier, column, TOTAL, table.total.before[column.key])
+    return len(lines) + 1
+
+
+def _walk_order(ask: Ask, table: Table, opened: int) -> int:
+    """The cumulative shares and the classes of the contribution: the customers in the order of their amounts, added up
+    one after the other, and by their class."""
+    report, values = ask.report, table.total.values
+    whole, reached, letters = values["amount"], Decimal(0), dict[str, Decimal]()
+    behind = db.session.execute(report.rows(ask, ask.columns[DOWN])).all()
+    classes = {row.number: row for row in db.session.execute(report.rows(ask, ask.columns[CLASS]))}
+    assert len(classes) == len(table.lines)
+    for row in classes.values():
+        letters[row.line] = letters.get(row.line, Decimal(0)) + row.amount
+    for n, line in enumerate(table.lines):
+        own = classes[line.sub]
+        assert (own.line, own.amount) == (line.values["class"], line.values["amount"]), line
+        assert line.values[CLASS] == letters[own.line], line
+        if n >= len(behind):
+            assert (line.values[DOWN], line.values["cumulative"]) == (None, None)
+            continue
+        reached += behind[n].amount
+        assert (behind[n].line, line.values[DOWN]) == (line.key, reached), line
+        if whole:
+            assert line.values["cumulative"] == (reached * 100 / whole).quantize(CENT, ROUND_HALF_UP), line
+    if whole:
+        assert sum(line.values["share"] for line in table.lines) == 100
+    middle = len(behind) // 2
+    for line in [*table.lines[:opened], *table.lines[middle : middle + 1]]:
+        for key in (DOWN, CLASS):
+            if line.values[key] is not None:
+                _open(ask, ask.columns[key], line.key, line.values[key])
+    return 2 * len(table.lines)
+
+
+def _exported(ask: Ask, table: Table) -> int:
+    """What a file would hold of this table: the same lines, figures and total as the page."""
+    sheet, shown = export.sheet_of(ask, table), table.shown
+    numbered = any(line.sub for line in table.lines)
+    compared = [c for c in shown if c.kind not in ("text", "percent")] if table.total.before else []
+    assert len(sheet.rows) == len(table.lines) + bool(table.total.values)
+    for line, row in zip((*table.lines, table.total), sheet.rows, strict=False):
+        figures = [line.values.get(c.key) for c in shown] + [line.before.get(c.key) for c in compared]
+        assert row[1 + numbered :] == figures, f"{ask.report.id} {ask.args} {line.key}"
+    return 0
 
 
 def _grouped(rows: Any, *, counted: bool) -> dict[str, Any]:
@@ -89,11 +163,13 @@ def _divided(table: Any, column: Any, where: str) -> int:
     return len(table.lines) + 1
 
 
-def everything(*periods: str) -> dict[str, int]:
+def everything(*periods: str, chosen: bool = True, opened: int = OPENED) -> dict[str, int]:
     """How many figures of each report were compared."""
     from app.reports.catalogue import REPORTS
 
-    return {report.id: sum(walk(ask) for ask in asks(report, *periods)) for report in REPORTS}
+    return {
+        report.id: sum(walk(ask, opened=opened) for ask in asks(report, *periods, chosen=chosen)) for report in REPORTS
+    }
 
 
 def spans() -> list[str]:

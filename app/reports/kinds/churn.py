@@ -17,8 +17,9 @@ from app.extensions import db
 from app.masterdata.models import DictionaryType
 from app.reports import charts, groups
 from app.reports.drawing import Drawing, alone
+from app.reports.figures import HIDDEN
 from app.reports.period import Period
-from app.reports.report import HIDDEN, Ask, Column, Filter, Line, Report, Table
+from app.reports.report import Ask, Column, Filter, Line, Report, Table
 
 KINDS = ("warned", "deferred", "recovered", "retained", "lost", "won_back")
 DRAWN = ("warned", "recovered", "lost")

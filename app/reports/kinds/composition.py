@@ -9,15 +9,17 @@ import sqlalchemy as sa
 from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 
-from app.core.scope import row_id
+from app.churn.models import ChurnCase
+from app.core.clock import today
 from app.customers.models import Customer, CustomerStatus
 from app.extensions import db
 from app.masterdata.models import DictionaryItem, DictionaryType
-from app.reports import charts
+from app.reports import charts, groups
 from app.reports.drawing import Drawing, alone, drawn
+from app.reports.kinds.churn import lost_at
+from app.reports.past import value_at, values_at
 from app.reports.report import Ask, Column, Filter, Line, Report, Table
 
-NONE = "none"  # the key of the customers of whom it is not known
 RING = 6  # parts a ring can tell apart
 
 DIMENSIONS: dict[str, tuple[Any, Any, DictionaryType | None]] = {
@@ -31,7 +33,7 @@ DIMENSIONS: dict[str, tuple[Any, Any, DictionaryType | None]] = {
 
 
 class Composition(Report):
-    """Active customers as they are now."""
+    """Customers that were active at the end of the period, or are now if it is not over."""
 
     id = "composition"
     right = "CompositionReport"
@@ -39,8 +41,7 @@ class Composition(Report):
     title = _l("Customer composition")
     about = _l("Active customers by what they are.")
     line_label = _l("Group")
-    timed = False
-    compares = False
+    at_end = True
     filters = (
         Filter(
             "by", _l("Group by"), lambda: [(key, label) for key, (label, _c, _t) in DIMENSIONS.items()], default="level"
@@ -50,7 +51,8 @@ class Composition(Report):
     def columns(self, ask: Ask) -> list[Column]:
         return [
             Column("customers", _l("Customers"), "count", how=_l(
-                "Active customers; lost and deleted ones are left out.")),
+                "Customers active now; of a period that is over, those active when it ended, by what they were then. "
+                "Lost and deleted ones are left out.")),
             Column("share", _l("Share"), "share", of=("customers", "customers"), how=_l(
                 "Of all active customers; the shares add up to 100 per cent.")),
         ]  # fmt: skip
@@ -58,43 +60,25 @@ class Composition(Report):
     def lines(
         self, ask: Ask, *, keys: Sequence[str] | None = None, first: int = 0, most: int | None = None
     ) -> list[Line]:
-        _label, column, kind = DIMENSIONS[ask.values["by"]]
-        counted = sa.select(column, sa.func.count()).where(ask.customers, Customer.status == CustomerStatus.active)
-        found = {row[0]: row[1] for row in db.session.execute(counted.group_by(column))}
-        lines = []
+        kind = DIMENSIONS[ask.values["by"]][2]
+        facts = _active(ask).subquery()
+        counted = sa.select(facts.c.line, sa.func.count()).group_by(facts.c.line)
+        found = {key: {"customers": number} for key, number in db.session.execute(counted)}
         if kind is None:
-            lines = [Line(str(n), _l("%(n)s stars", n=n), {"customers": found.get(n, 0)}) for n in range(5, 0, -1)]
+            wanted = [(str(n), _l("%(n)s stars", n=n)) for n in range(5, 0, -1)]
         else:
-            items = db.session.execute(
-                sa.select(DictionaryItem)
-                .where(DictionaryItem.type == kind)
-                .order_by(DictionaryItem.sort_order, DictionaryItem.id)
-            ).scalars()
-            for item in items:
-                if item.active or found.get(item.id):
-                    lines.append(Line(str(item.id), item.label, {"customers": found.get(item.id, 0)}))
-        if found.get(None):
-            lines.append(Line(NONE, _l("Not known"), {"customers": found[None]}))
-        return lines
+            wanted = groups.items(kind, found)
+        return groups.filled(wanted, found, {"customers": 0})
 
     def rows(self, ask: Ask, column: Column) -> Any:
-        by = DIMENSIONS[ask.values["by"]][1]
-        return (
-            sa.select(
-                sa.func.coalesce(sa.cast(by, sa.String), NONE).label("line"),
-                Customer.number.label("number"),
-                Customer.name.label("name"),
-                Customer.owner_id.label("owner_id"),
-                Customer.registered_on.label("day"),
-                sa.literal(1).label("amount"),
-            )
-            .where(ask.customers, Customer.status == CustomerStatus.active)
-            .order_by(Customer.name, Customer.id)
-        )
-
-    def of_line(self, ask: Ask, rows: Any, key: str) -> Any:
-        by = DIMENSIONS[ask.values["by"]][1]
-        return rows.where(by.is_(None) if key == NONE else by == (row_id(key) or 0))
+        return _active(
+            ask,
+            Customer.number.label("number"),
+            Customer.name.label("name"),
+            Customer.owner_id.label("owner_id"),
+            Customer.registered_on.label("day"),
+            sa.literal(1).label("amount"),
+        ).order_by(Customer.name, Customer.id)
 
     def charts(self, ask: Ask, table: Table, rows_url: Callable[[str, str], str | None]) -> list[Drawing]:
         lines = [line for line in table.lines if line.values["customers"]]
@@ -117,3 +101,34 @@ class Composition(Report):
             label=label, hrefs=tuple(rows_url(line.key, "customers") for line in lines),
         )  # fmt: skip
         return [Drawing(self.title, *bars)]
+
+
+def _active(ask: Ask, *columns: Any) -> sa.Select[Any]:
+    """`line` of every customer in the report, and these columns.
+
+    Of an instant that is past: whoever was registered and not lost then, with the values of then. Who is lost without a
+    churn case was so ever since.
+    """
+    by, kind = DIMENSIONS[ask.values["by"]][1:]
+    if not ask.span.is_over(today()):
+        line = groups.key_of(by).label("line")
+        return sa.select(line, *columns).where(ask.customers, Customer.status == CustomerStatus.active)
+    known = None if kind is None else set(db.session.execute(_items(kind)).scalars())
+    changed = values_at(by, (ask.span.end,), known)
+    lost_later = sa.select(ChurnCase.customer_id).where(ChurnCase.lost_at >= ask.span.end)
+    was_lost = sa.select(ChurnCase.customer_id).where(lost_at(ask.span, end=True))
+    return (
+        sa.select(groups.key_of(value_at(by, changed.c.at_0)).label("line"), *columns)
+        .select_from(Customer)
+        .outerjoin(changed, changed.c.id == Customer.id)
+        .where(
+            ask.customers,
+            Customer.registered_on < ask.span.until,
+            Customer.id.not_in(was_lost),
+            sa.or_(Customer.status == CustomerStatus.active, Customer.id.in_(lost_later)),
+        )
+    )
+
+
+def _items(kind: DictionaryType) -> sa.Select[Any]:
+    return sa.select(DictionaryItem.id).where(DictionaryItem.type == kind)

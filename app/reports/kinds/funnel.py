@@ -129,8 +129,8 @@ class Funnel(Report):
             c.line, c.number, c.name, c.owner_id, c.created_at.label("day"), amount.label("amount")
         ).order_by(c.created_at.desc(), c.id.desc())
 
-    def of_total(self, ask: Ask, rows: Any) -> Any:
-        return self.of_line(ask, rows, "created")
+    def of_total(self, ask: Ask, column: Column, rows: Any) -> Any:
+        return self.of_line(ask, column, rows, "created")
 
     def note(self, ask: Ask, table: Table) -> str:
         number = table.total.values["open"]

@@ -100,10 +100,10 @@ class Ledger(Report):
             .order_by(ChurnCase.opened_at.desc(), Customer.number)
         )
 
-    def of_total(self, ask: Ask, rows: Any) -> Any:
+    def of_total(self, ask: Ask, column: Column, rows: Any) -> Any:
         """Those of the last line, as the total."""
         ends = _ends(ask)
-        return self.of_line(ask, rows, ends[-1].key if ends else "")
+        return self.of_line(ask, column, rows, ends[-1].key if ends else "")
 
     def label_of(self, ask: Ask, key: str) -> str | None:
         return next((end.label for end in _ends(ask) if end.key == key), None)

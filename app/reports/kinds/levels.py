@@ -10,7 +10,6 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from app.churn.models import ChurnCase
-from app.core.models import AuditEntry, Outcome
 from app.customers.models import Customer
 from app.extensions import db
 from app.masterdata.models import DictionaryItem, DictionaryType
@@ -18,6 +17,7 @@ from app.reports import charts, groups
 from app.reports.drawing import Drawing, alone
 from app.reports.figures import shares
 from app.reports.kinds.churn import lost_at
+from app.reports.past import value_at, values_at
 from app.reports.report import Ask, Column, Line, Report, Table
 
 NEW, BACK, LOST = "new", "back", "lost"
@@ -33,7 +33,6 @@ class Levels(Report):
     title = _l("Level migration")
     about = _l("From which level to which customers moved.")
     line_label = _l("Level at the beginning")
-    compares = False
 
     def columns(self, ask: Ask) -> list[Column]:
         return [
@@ -109,9 +108,8 @@ def _levels() -> list[DictionaryItem]:
 
 def _facts(ask: Ask, *columns: Any) -> sa.Subquery:
     """`line` and `to` (column key) of every customer in the report, and these columns."""
-    changed = _changed(ask)
-    at_start = sa.func.coalesce(sa.func.nullif(changed.c.at_start, 0), Customer.level_id)
-    at_end = sa.func.coalesce(sa.func.nullif(changed.c.at_end, 0), Customer.level_id)
+    changed = values_at(Customer.level_id, (ask.span.start, ask.span.end), {item.id for item in _levels()})
+    at_start, at_end = (value_at(Customer.level_id, at) for at in (changed.c.at_0, changed.c.at_1))
     was_lost, is_lost = (
         Customer.id.in_(sa.select(ChurnCase.customer_id).where(lost_at(ask.span, end=end))) for end in (False, True)
     )
@@ -129,32 +127,3 @@ def _facts(ask: Ask, *columns: Any) -> sa.Subquery:
         )
         .subquery()
     )
-
-
-def _changed(ask: Ask) -> Any:
-    """id, at_start, at_end: the levels of the customers whose level changed since the period began; 0: as it is now.
-
-    A level is what the first change after the instant says it was before. One that was deleted since says nothing.
-    """
-    known = {item.id for item in _levels()}
-    found: dict[int, list[int]] = {}
-    for customer_id, at, changes in db.session.execute(
-        sa.select(AuditEntry.record_id, AuditEntry.at, AuditEntry.changes)
-        .where(
-            AuditEntry.record_type == Customer.__tablename__,
-            AuditEntry.outcome == Outcome.done,
-            AuditEntry.at >= ask.span.start,
-            sa.cast(AuditEntry.changes, sa.Text).like('%"level_id"%'),
-        )
-        .order_by(AuditEntry.at, AuditEntry.id)
-    ):
-        before = (changes or {}).get("level_id", [0])[0]
-        if before in known:
-            levels = found.setdefault(customer_id, [0, 0])
-            levels[0] = levels[0] or before
-            if at >= ask.span.end:
-                levels[1] = levels[1] or before
-    columns = (sa.column("id", sa.Integer()), sa.column("at_start", sa.Integer()), sa.column("at_end", sa.Integer()))
-    rows = [(pk, *levels) for pk, levels in found.items()]
-    # Numbers in the text of the statement: there may be more than a database takes as parameters.
-    return sa.values(*columns, name="changed", literal_binds=True).data(rows or [(0, 0, 0)]).cte("changed")

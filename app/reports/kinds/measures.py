@@ -21,7 +21,8 @@ from app.masterdata.models import DictionaryItem, DictionaryType
 from app.mirror.models import Order, OrderStatus
 from app.reports import charts
 from app.reports.drawing import Drawing, alone
-from app.reports.report import HIDDEN, Ask, Column, Filter, Line, Report, Table, people
+from app.reports.figures import HIDDEN
+from app.reports.report import Ask, Column, Filter, Line, Report, Table, people
 
 WINDOWS = (30, 60, 90, 180)  # days of 24 hours after the measure
 LONGEST = WINDOWS[-1]
@@ -111,7 +112,7 @@ class Retention(Report):
             .order_by(case.c.since.desc(), Customer.number)
         )
 
-    def of_total(self, ask: Ask, rows: Any) -> Any:
+    def of_total(self, ask: Ask, column: Column, rows: Any) -> Any:
         """Those of cases with a measure, as the total."""
         found = rows.subquery()
         return sa.select(found).where(found.c.line != NOBODY).order_by(found.c.day.desc(), found.c.number)

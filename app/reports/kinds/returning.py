@@ -16,8 +16,9 @@ from app.masterdata.models import DictionaryType
 from app.mirror.models import CustomerMonth, CustomerYear
 from app.reports import charts, groups
 from app.reports.drawing import Drawing, alone
+from app.reports.figures import HIDDEN
 from app.reports.period import Period
-from app.reports.report import HIDDEN, Ask, Column, Line, Report, Table
+from app.reports.report import Ask, Column, Line, Report, Table
 
 COUNTED = ("past", "again", "new")
 
@@ -126,7 +127,7 @@ def _in(period: Period, what: Callable[[Any], tuple[Any, Any, Any]]) -> sa.Selec
     """What the rollup keeps of the customers who ordered in a period."""
     kept: Any = CustomerMonth
     when = [CustomerMonth.month >= period.first, CustomerMonth.month < period.until]
-    if period.months == 12:
+    if period.is_year:
         kept, when = CustomerYear, [CustomerYear.year == period.first.year]
     past, now, amount = what(kept)
     found = sa.select(kept.customer_id, past.label("past"), now.label("now"), amount.label("amount"))
