@@ -1,13 +1,14 @@
 """`python -m bench.sizes`: how long the figures of the reports take over many customers and orders, on either database.
 
-The database makes the rows itself: customers, orders over eight years of which a few customers place most, and from
-them the sums the product's sync keeps. PostgreSQL gets what the other reports read, too (`bench.data.more`).
+PostgreSQL makes the rows itself: customers, orders over eight years of which a few customers place most, from them the
+sums the product's sync keeps, a churn scan, and what the other reports read (`bench.data.more`). SQLite gets a copy.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import sqlite3
 import sys
 from contextlib import closing
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bench import data, ours, reports
+from bench import batch, data, ours, reports
 from bench.place import Place
 
 TABLES = ("customer", "sales_order", "customer_month", "customer_year")
@@ -35,13 +36,12 @@ def main() -> int:
     parser.add_argument("--customers", type=int, default=1_000_000)
     parser.add_argument("--orders", type=int, default=10_000_000)
     given = parser.parse_args()
-    if given.database == "sqlite":
-        os.environ["BENCH_DATABASE_URL"] = f"sqlite:///{given.folder.resolve() / 'sizes.db'}"
     place = Place(given.folder)
     try:
-        make(given.customers, given.orders)
-        if given.database == "postgresql":
-            data.more(place, say)
+        if given.database == "sqlite":
+            copy(place, place.folder / "sizes.db")
+        else:
+            make(place, given.customers, given.orders)
         print(f"# {given.customers:,} customers, {given.orders:,} orders, {given.database}\n")
         measure()
     finally:
@@ -54,7 +54,7 @@ def say(text: str) -> None:
     print(f"{datetime.now(UTC):%H:%M:%S} {text}", file=sys.stderr, flush=True)
 
 
-def make(customers: int, orders: int) -> None:
+def make(place: Place, customers: int, orders: int) -> None:
     """Make tables and rows, or do nothing when they are there.
 
     Raises `SystemExit` for a database that holds anything else.
@@ -92,15 +92,13 @@ def make(customers: int, orders: int) -> None:
                 f" rows_unchanged, rows_rejected) SELECT 'sizes', 'done', max(ordered_at), max(ordered_at), 0,"
                 f" {orders}, 0, {customers}, 0 FROM sales_order",
             )
-            if not _on_sqlite():
-                raw.commit()
-                raw.driver_connection.autocommit = True
-            _run(raw, "ANALYZE" if _on_sqlite() else "VACUUM ANALYZE")
+            raw.commit()
+            raw.driver_connection.autocommit = True
+            _run(raw, "VACUUM ANALYZE")
         db.engine.dispose()  # its connections checked no foreign keys
-
-
-def _on_sqlite() -> bool:
-    return os.environ["DATABASE_URL"].startswith("sqlite")
+    say("Looking who may leave.")
+    ours.scan(batch.last_saturday())
+    data.more(place, say)
 
 
 def _run(raw: Any, statement: str) -> list[tuple[Any, ...]]:
@@ -114,17 +112,13 @@ def _run(raw: Any, statement: str) -> list[tuple[Any, ...]]:
 
 def _without_indexes(raw: Any) -> list[str]:
     """Drop the indexes, which are cheaper made at once, and check no foreign keys. Returns how to make them again."""
+    for setting in (
+        "session_replication_role = replica", "synchronous_commit = off", "work_mem = '512MB'",
+        "maintenance_work_mem = '1GB'", "max_parallel_maintenance_workers = 2",
+    ):  # fmt: skip
+        _run(raw, f"SET {setting}")
     tables = ", ".join(f"'{table}'" for table in TABLES)
-    if _on_sqlite():
-        _run(raw, "PRAGMA foreign_keys = OFF")
-        kept = _run(raw, f"SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name IN ({tables})")
-    else:
-        for setting in (
-            "session_replication_role = replica", "synchronous_commit = off", "work_mem = '512MB'",
-            "maintenance_work_mem = '1GB'",
-        ):  # fmt: skip
-            _run(raw, f"SET {setting}")
-        kept = _run(raw, f"SELECT indexname, indexdef FROM pg_indexes WHERE tablename IN ({tables})")
+    kept = _run(raw, f"SELECT indexname, indexdef FROM pg_indexes WHERE tablename IN ({tables})")
     ours_only = [(name, made) for name, made in kept if name.startswith("ix_")]
     for name, _made in ours_only:
         _run(raw, f"DROP INDEX {name}")
@@ -133,34 +127,34 @@ def _without_indexes(raw: Any) -> list[str]:
 
 def rows(raw: Any, customers: int, orders: int) -> dict[str, str]:
     """The statement that fills each table, in order."""
-    (now,) = _run(raw, "SELECT max(created_at) FROM dictionary_item")[0]
-    if isinstance(now, str):
-        now = datetime.fromisoformat(now)
-    end = int(now.replace(tzinfo=UTC).timestamp())
+    end = int(datetime.now(UTC).timestamp())
     level, levels = _run(raw, "SELECT min(id), count(*) FROM dictionary_item WHERE type = 'level'")[0]
     owner = _run(raw, "SELECT min(id) FROM ab_user WHERE username LIKE 'bench._%'")[0][0]
-    cents = _chance(3) + " % 4000000 + 10000"
-    amount = cents if _on_sqlite() else f"({cents}) / 100.0"
     registered = _instant(f"{end - YEARS} + n * {YEARS - 86400} / {customers}")
     return {
         "customer": f"""
             INSERT INTO customer (number, name, name_key, search_key, registered_on, level_id, owner_id, satisfaction,
-                                  credit, status, version, created_at, changed_at)
-            {_series(customers)}
-            SELECT 'KH' || (10000000 + n), '客户' || n, '客户' || n, '', {_day(registered)},
+                                  credit, province, city, address, postcode, phone, fax, website, licence_no,
+                                  social_credit_code, legal_representative, registered_capital, annual_turnover,
+                                  bank_account, status, version, created_at, changed_at)
+            SELECT 'KH' || (10000000 + n), '华东机械客户' || n || '有限公司', '华东机械客户' || n, '',
+                   ({registered})::date,
                    {level} + {_chance(1)} % {levels}, {owner} + {_chance(2)} % {data.MANAGERS}, 1 + n % 5, 5 - n % 5,
-                   'active', 1, {registered}, {registered} FROM s
+                   '江苏', '南京', '南京市工业大道' || n % 900 || '号', '210000', '025-' || (20000000 + n),
+                   '025-' || (20000000 + n), 'https://www.example.com/' || n, lpad(n::text, 15, '0'),
+                   '91' || lpad(n::text, 16, '0'), '王伟', n % 90000, n % 70000, '62' || lpad(n::text, 17, '0'),
+                   'active', 1, {registered}, {registered}
+            FROM generate_series(1::bigint, {customers}) n
         """,
         "sales_order": f"""
             INSERT INTO sales_order (external_id, customer_id, ordered_at, amount, amount_derived, paid, status)
-            {_series(orders)}
-            SELECT 'SO' || (100000000 + n), customer_id, {_instant("at")}, {amount}, 1 = 0, {_chance(4)} % 10 > 1,
-                   CASE WHEN {_chance(5)} % 8 = 0 THEN 'cancelled' ELSE 'shipped' END
+            SELECT 'SO' || (100000000 + n), 1 + floor(u * u * u * {customers})::bigint,
+                   {_instant(f"floor({end} - {YEARS} * ago * ago)")}, ({_chance(3)} % 4000000 + 10000) / 100.0, false,
+                   {_chance(4)} % 10 > 1, CASE WHEN {_chance(5)} % 8 = 0 THEN 'cancelled' ELSE 'shipped' END
             FROM (
-                SELECT n, 1 + {_whole(f"u * u * u * {customers}")} AS customer_id,
-                       {_whole(f"{end} - {YEARS} * ago * ago")} AS at
-                FROM (SELECT n, {_chance(6)} / 4294967296.0 AS u, 1 - n * 1.0 / {orders} AS ago FROM s) drawn
-            ) dated
+                SELECT n, {_chance(6)} / 4294967296.0::float8 AS u, 1 - n / {orders}::float8 AS ago
+                FROM generate_series(1::bigint, {orders}) n
+            ) drawn
         """,
     }
 
@@ -173,26 +167,69 @@ def _chance(which: int) -> str:
     return f"(n * {PRIMES[which]} % 4294967296)"
 
 
-def _whole(number: str) -> str:
-    """Cut off: PostgreSQL would round."""
-    return f"CAST({number} AS integer)" if _on_sqlite() else f"CAST(floor({number}) AS bigint)"
-
-
-def _series(most: int) -> str:
-    if _on_sqlite():
-        return f"WITH RECURSIVE s (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < {most})"
-    return f"WITH s (n) AS (SELECT generate_series(1::bigint, {most}))"
-
-
 def _instant(seconds: str) -> str:
     """The instant so many seconds after 1970, as it is stored."""
-    if _on_sqlite():
-        return f"strftime('%Y-%m-%d %H:%M:%S.000000', {seconds}, 'unixepoch')"
     return f"to_timestamp({seconds}) AT TIME ZONE 'UTC'"
 
 
-def _day(instant: str) -> str:
-    return f"substr({instant}, 1, 10)" if _on_sqlite() else f"CAST({instant} AS date)"
+def copy(place: Place, into: Path) -> None:
+    """From here on the product's database is this SQLite file: made with every row of the PostgreSQL one, or as it is.
+
+    Raises `SystemExit` if there is nothing to copy.
+    """
+    with place.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('ticket') IS NOT NULL")
+        if not cursor.fetchone()[0]:
+            raise SystemExit("Make the rows first: --database postgresql with the same folder.")
+    os.environ["DATABASE_URL"] = f"sqlite:///{into}"
+    if into.exists():
+        say("The rows are there.")
+        return
+    data.make_tables()
+    from flask_appbuilder import Model
+
+    ours.app()  # so that every table is known
+    raw = sqlite3.connect(into)
+    for setting in ("synchronous = OFF", "journal_mode = OFF", "cache_size = -1000000"):
+        raw.execute(f"PRAGMA {setting}")
+    kept = list(raw.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND name LIKE 'ix%'"))
+    for name, _made in kept:
+        raw.execute(f"DROP INDEX {name}")
+    with place.connect(autocommit=False) as connection:
+        for table in Model.metadata.sorted_tables:
+            say(f"Copying {table.name}.")
+            raw.execute(f"DELETE FROM {table.name}")
+            columns = ", ".join(f'"{column.name}"' for column in table.columns)
+            texts = ", ".join(_as_sqlite(column) for column in table.columns)
+            cursor = connection.cursor(name="rows")
+            cursor.itersize = 20_000
+            cursor.execute(f"SELECT {texts} FROM {table.name}")
+            marks = ", ".join("?" * len(table.columns))
+            raw.executemany(f"INSERT INTO {table.name} ({columns}) VALUES ({marks})", cursor)
+            cursor.close()
+            raw.commit()
+    say("Making the indexes.")
+    for _name, made in kept:
+        raw.execute(made)
+    raw.execute("ANALYZE")
+    raw.commit()
+    raw.close()
+
+
+def _as_sqlite(column: Any) -> str:
+    """SQL: a column of PostgreSQL as the product keeps it in SQLite."""
+    from app.core.types import Money
+
+    kind, name = column.type, f'"{column.name}"'
+    if isinstance(kind, Money):
+        return f"({name} * 100)::bigint"
+    if isinstance(getattr(kind, "impl_instance", kind), sa.DateTime):
+        return f"to_char({name}, 'YYYY-MM-DD HH24:MI:SS.US')"
+    if isinstance(kind, sa.Boolean):
+        return f"{name}::int"
+    if isinstance(kind, (sa.Date, sa.JSON)):
+        return f"{name}::text"
+    return name
 
 
 def measure() -> None:

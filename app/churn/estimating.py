@@ -150,8 +150,3 @@ def hits_of(as_of: datetime) -> dict[str, Any]:
 def run_at(as_of: datetime) -> EstimateRun:
     """The run of this as-of."""
     return db.session.execute(sa.select(EstimateRun).where(EstimateRun.as_of == as_of)).scalar_one()
-
-
-def last_estimated() -> EstimateRun | None:
-    """The run with the newest as-of: the one whose estimates are shown."""
-    return db.session.execute(sa.select(EstimateRun).order_by(EstimateRun.as_of.desc()).limit(1)).scalar_one_or_none()

@@ -49,7 +49,7 @@ class ChurnCase(HasStatus, Model):
         sa.CheckConstraint(
             "(status IN ('recovered', 'won_back')) = (resolved_at IS NOT NULL)", name="resolved_iff_ordered"
         ),
-        sa.Index("ix_churn_case_status", "status", "opened_at", "id"),
+        sa.Index("ix_churn_case_status", "status", "opened_at", "id", postgresql_include=["customer_id"]),
         sa.Index("ix_churn_case_opened", "opened_at", "id"),
         sa.Index("ix_churn_case_last_order", "last_order_at", "id"),
         sa.Index("ix_churn_case_owner", "owner_id", "status", "id"),
@@ -96,6 +96,7 @@ class RetentionMeasure(Model):
     __table_args__ = (
         sa.CheckConstraint("length(trim(text)) > 0", name="text_filled"),
         sa.Index("ix_retention_measure_case", "case_id", "id"),
+        sa.Index("ix_retention_measure_at", "at", "case_id"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

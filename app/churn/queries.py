@@ -9,15 +9,20 @@ from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.orm import aliased
 
 from app.churn.access import VisibleChurnCases, absences
-from app.churn.models import OPEN, ChurnCase, ChurnStatus
+from app.churn.models import OPEN, ChurnCase, ChurnStatus, EstimateRun
 from app.core.clock import local, months_before
 from app.core.scope import may, reader_id
 from app.customers.access import VisibleInteractions
 from app.customers.models import Customer, CustomerStatus, Interaction
 from app.extensions import db
-from app.mirror.models import Order, OrderStatus
+from app.mirror.models import AHEAD, Order, OrderStatus
+from app.mirror.queries import Freshness, last_read, seen
+from app.runs.models import JobRun
+from app.runs.periodic import CHURN_SCAN
+from app.runs.queries import is_last_run
 
 MANY = 100  # waiting warnings nobody counts on every page
 LOOKED_BACK = 24  # months of orders a case's page sums up
@@ -42,13 +47,42 @@ def _waiting(*, absent: bool) -> sa.Select[Any]:
     """
     own = Customer.owner_id == sa.bindparam("reader", type_=sa.Integer())
     branches = (
-        sa.select(ChurnCase.id)
+        sa.select(ChurnCase.customer_id)
         .join(Customer, Customer.id == ChurnCase.customer_id)
         .where(whose, ChurnCase.status.in_(OPEN), ChurnCase.status == ChurnStatus.warning)
         .where(Customer.status != CustomerStatus.deleted)
         for whose in (own, *(absences() if absent else ()))
     )
     return sa.select(sa.func.count()).select_from(sa.union_all(*branches).limit(MANY).subquery())
+
+
+@dataclass(frozen=True)
+class Checks:
+    """What the list of warnings says of itself: the last scan, the run of the estimates shown, how fresh orders are."""
+
+    scan: JobRun | None
+    estimates: EstimateRun | None
+    mirror: Freshness
+
+
+def checks(now: datetime) -> Checks:
+    """How the warnings came about, seen from `now`. One statement."""
+    found = db.session.execute(_checks(), {"ahead": now + AHEAD}).one()
+    return Checks(found.JobRun, found.EstimateRun, seen(found, now))
+
+
+@cache
+def _checks() -> sa.Select[Any]:
+    """SELECT of one row with those three, each of which may be missing; made once."""
+    read, newest = last_read().subquery(), aliased(EstimateRun)
+    shown = EstimateRun.as_of == sa.select(sa.func.max(newest.as_of)).scalar_subquery()
+    return (
+        sa.select(JobRun, EstimateRun, read)
+        .select_from(sa.select(sa.literal(1)).subquery())
+        .outerjoin(JobRun, is_last_run(CHURN_SCAN.id))
+        .outerjoin(EstimateRun, shown)
+        .outerjoin(read, sa.true())
+    )
 
 
 def open_case_of(customer_id: int) -> ChurnCase | None:

@@ -18,10 +18,10 @@ from sqlalchemy.orm import joinedload
 
 from app.churn import operations
 from app.churn.access import VisibleChurnCases, VisibleMeasures, customers_to_choose, owners_to_choose
-from app.churn.estimating import FEWEST, last_estimated
+from app.churn.estimating import FEWEST
 from app.churn.forms import ConfirmLostForm, DeferForm
 from app.churn.models import OPEN, ChurnCase, ChurnStatus, RetentionMeasure
-from app.churn.queries import buying, last_contact, open_case_of, silent_days
+from app.churn.queries import Checks, buying, checks, last_contact, open_case_of, silent_days
 from app.core.clock import company_zone, local, utcnow
 from app.core.format import amount, beside, chance, day_of, explained, person, when
 from app.core.history import history_of
@@ -32,10 +32,8 @@ from app.core.views import CrmView, ReadOnlyView
 from app.customers.models import Customer
 from app.customers.queries import likeliest
 from app.customers.views import NOTES
-from app.mirror.queries import freshness
 from app.runs.models import RunStatus
 from app.runs.periodic import CHURN_SCAN
-from app.runs.queries import last_run
 
 
 def _owned_by(owner: Any) -> sa.ColumnElement[bool]:
@@ -112,7 +110,7 @@ class ChurnCaseView(CrmView):
 
     def note_text(self) -> str:
         """When it was checked last and is checked next, and of when the estimates are."""
-        return f"{_checks()} · {_estimates()}"
+        return f"{_scanned()} · {_estimates()}"
 
     def list_page(self) -> dict[str, Any]:
         page = super().list_page()
@@ -219,8 +217,17 @@ CELLS: dict[str, Any] = {
 }
 
 
-def _checks() -> str:
-    run = last_run(CHURN_SCAN.id)
+def _checks() -> Checks:
+    """How the warnings came about; several places of the list's page tell of it."""
+    if "checks" not in g:
+        g.checks = checks(utcnow())
+    found: Checks = g.checks
+    return found
+
+
+def _scanned() -> str:
+    """When it was checked last and is checked next."""
+    run = _checks().scan
     coming = CHURN_SCAN.rule.next(utcnow(), company_zone())
     next_check = _("Next check %(time)s", time=f"{coming:%Y-%m-%d %H:%M}")
     if run is None or run.status != RunStatus.done or run.scheduled_for is None:
@@ -237,7 +244,7 @@ def _checks() -> str:
 
 def _estimates() -> str:
     """Of when the estimates are, or why there are none."""
-    run = last_estimated()
+    run = _checks().estimates
     if run is None:
         return _("No estimates yet: they are made every Saturday at 03:30")
     if run.parameters is None:
@@ -252,7 +259,7 @@ def _estimates() -> str:
 
 def _alert() -> str | None:
     """Why nobody is warned at present, if the mirror is stale."""
-    mirror = freshness()
+    mirror = _checks().mirror
     if mirror.days is None:
         return _("The sales system was never synced. Until it is, nobody is warned.")
     if mirror.stale:

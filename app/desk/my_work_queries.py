@@ -223,7 +223,7 @@ def _counted(holds: tuple[bool, ...], absent: bool) -> sa.Select[Any]:
         looked_after += absences()
     # Each kind of customer is a branch of its own and comes from an index; joined by OR they would all be read.
     warned = [
-        sa.select(ChurnCase.id)
+        sa.select(ChurnCase.customer_id)
         .join(Customer, Customer.id == ChurnCase.customer_id)
         .where(whose, ChurnCase.status.in_(OPEN), ChurnCase.status == ChurnStatus.warning)
         .where(Customer.status != CustomerStatus.deleted)

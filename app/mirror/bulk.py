@@ -80,7 +80,7 @@ def _local(moment: Any, unit: str) -> sa.ColumnElement[Any]:
     zone = company_zone()
     if on_postgresql():
         wall = sa.func.timezone(zone.key, sa.func.timezone("UTC", moment))
-        return sa.cast(sa.func.date_trunc(unit, wall), sa.Date)
+        return sa.cast(wall if unit == "day" else sa.func.date_trunc(unit, wall), sa.Date)
     shape = "%Y-%m-01" if unit == "month" else "%Y-%m-%d"
 
     def begin(stored: str | None) -> str | None:

@@ -142,8 +142,8 @@ class CustomerMonth(Ordered, Model):
 
     __tablename__ = "customer_month"
     __table_args__ = (
-        sa.Index("ix_customer_month_best", "month", "order_total", "customer_id"),
-        sa.Index("ix_customer_month_paid", "month", "paid_total", "customer_id"),
+        sa.Index("ix_customer_month_best", "month", "order_total", "customer_id", "order_count"),
+        sa.Index("ix_customer_month_paid", "month", "paid_total", "customer_id", "paid_count"),
     )
 
     customer_id: Mapped[int] = mapped_column(sa.ForeignKey("customer.id", ondelete="RESTRICT"), primary_key=True)
@@ -155,8 +155,8 @@ class CustomerYear(Ordered, Model):
 
     __tablename__ = "customer_year"
     __table_args__ = (
-        sa.Index("ix_customer_year_best", "year", "order_total", "customer_id"),
-        sa.Index("ix_customer_year_paid", "year", "paid_total", "customer_id"),
+        sa.Index("ix_customer_year_best", "year", "order_total", "customer_id", "order_count"),
+        sa.Index("ix_customer_year_paid", "year", "paid_total", "customer_id", "paid_count"),
     )
 
     customer_id: Mapped[int] = mapped_column(sa.ForeignKey("customer.id", ondelete="RESTRICT"), primary_key=True)

@@ -6,6 +6,7 @@ import csv
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from itertools import islice
 from pathlib import Path, PurePath
 from typing import Any
@@ -14,7 +15,7 @@ import sqlalchemy as sa
 from flask import current_app
 
 from app.core.clock import utcnow
-from app.core.types import Money
+from app.core.types import Money, UtcDateTime
 from app.customers.models import Customer, CustomerStats
 from app.extensions import db
 from app.mirror.models import (
@@ -52,16 +53,30 @@ def freshness(now: datetime | None = None) -> Freshness:
     Source: domain.md section 4.
     """
     now = now or utcnow()
-    newest = sa.select(sa.func.max(Order.ordered_at)).where(Order.ordered_at <= now + AHEAD).scalar_subquery()
+    return seen(db.session.execute(last_read(), {"ahead": now + AHEAD}).one_or_none(), now)
+
+
+@cache
+def last_read() -> sa.Select[datetime | None, str, datetime]:
+    """SELECT of the last sync that brought orders, if any: finished_at, source, newest (order before `ahead`).
+
+    For `seen`, also as a part of other statements; made once.
+    """
+    ahead = sa.bindparam("ahead", type_=UtcDateTime())
+    newest = sa.select(sa.func.max(Order.ordered_at)).where(Order.ordered_at <= ahead).scalar_subquery()
     rows, rejected = (SyncRun.counts["orders"][count].as_integer() for count in ("rows", "rejected"))
-    last = db.session.execute(
+    return (
         sa.select(SyncRun.finished_at, SyncRun.source, newest.label("newest"))
         .where(SyncRun.status == SyncStatus.done, SyncRun.finished_at.is_not(None))
         .where(sa.or_(rows == 0, rejected < rows))  # no order at all is fine: nobody ordered
         .order_by(SyncRun.finished_at.desc(), SyncRun.id.desc())
         .limit(1)
-    ).one_or_none()
-    if last is None:
+    )
+
+
+def seen(last: Any, now: datetime) -> Freshness:
+    """What a row of `last_read` says; None: there was no such sync."""
+    if last is None or last.finished_at is None:
         return Freshness(None, None, None, None, stale=True)
     age = now - last.finished_at
     return Freshness(

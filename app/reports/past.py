@@ -42,11 +42,15 @@ def values_at(column: Any, instants: Sequence[datetime], known: Collection[int] 
         for n, instant in enumerate(instants):
             if at >= instant:
                 values[n] = values[n] or before
-    names = [f"at_{n}" for n in range(len(instants))]
-    columns = [sa.column(name, sa.Integer()) for name in ("id", *names)]
+    names = ["id", *(f"at_{n}" for n in range(len(instants)))]
     rows = [(pk, *values) for pk, values in found.items()] or [(0, *[AS_NOW] * len(instants))]
     # Numbers in the text of the statement: there may be more than a database takes as parameters.
-    return sa.values(*columns, name="changed", literal_binds=True).data(rows).cte("changed")
+    listed = ", ".join(f"({', '.join(str(int(value)) for value in row)})" for row in rows)
+    # SQLite: only what is kept and known to be numbers gets an index; else all is looked at for every customer.
+    shown = ", ".join(f"CAST(column{place} AS INTEGER) AS {name}" for place, name in enumerate(names, 1))
+    text = sa.text(f"SELECT {shown} FROM (VALUES {listed}) AS v")  # noqa: S608 - numbers and our own names
+    kept = text.columns(*(sa.column(name, sa.Integer()) for name in names)).cte("changed")
+    return kept.prefix_with("MATERIALIZED", dialect="sqlite")
 
 
 def value_at(column: Any, at: Any) -> sa.ColumnElement[Any]:

@@ -19,6 +19,7 @@ from flask_appbuilder.security.sqla.models import User
 from app.core.clock import today
 from app.core.scope import row_id
 from app.extensions import db
+from app.mirror.bulk import on_postgresql
 from app.reports import access, period, queries
 from app.reports.figures import shares
 from app.reports.period import Period
@@ -235,6 +236,10 @@ class Report:
         """The lines in order with the values of the columns that add up: those of `keys`, or `most` from `first` on."""
         raise NotImplementedError
 
+    def both(self, ask: Ask, earlier: Ask) -> tuple[list[Line], list[Line]]:
+        """All lines, and those of the same question about the period before. Here: one after the other."""
+        return self.lines(ask), self.lines(earlier)
+
     def total(self, ask: Ask, lines: Sequence[Line]) -> dict[str, Any]:
         """What all lines come to. Here: the sum of `lines`, which are all; reports with more lines or whose lines
         overlap ask the database."""
@@ -283,19 +288,34 @@ class Report:
 
     def table(self, ask: Ask, *, first: int = 0, most: int | None = LINES, compare: bool = True) -> Table:
         """The answer: lines, total, and what they were in the period before."""
+        read_much()
         columns, count = list(ask.columns.values()), self.count(ask)
-        paged = count is not None
-        lines = self.lines(ask, first=first, most=most) if paged else self.lines(ask)
+        earlier = ask.at(ask.period.before) if compare and self.compares and ask.period is not None else None
+        past: list[Line] = []
+        if count is not None:
+            lines = self.lines(ask, first=first, most=most)
+            if earlier is not None:
+                past = self.lines(earlier, keys=[line.key for line in lines])
+        elif earlier is not None:
+            lines, past = self.both(ask, earlier)
+        else:
+            lines = self.lines(ask)
         total = self.total(ask, lines)
-        if compare and self.compares and ask.period is not None:
-            earlier = ask.at(ask.period.before)
-            past = self.lines(earlier, keys=[line.key for line in lines]) if paged else self.lines(earlier)
+        if earlier is not None:
             by_key = {line.key: line.values for line in past}
             lines = [replace(line, before=by_key.get(line.key, {})) for line in lines]
             before = self.total_before(earlier, past)
         else:
             before = {}
         return complete(columns, lines, Line(TOTAL, "", total, before), len(lines) if count is None else count)
+
+
+def read_much() -> None:
+    """Until this transaction ends, let PostgreSQL use a second core and more memory: the statements of a report read
+    whole tables, while those of other pages are short and have both turned off. Nothing to do for SQLite."""
+    if on_postgresql():
+        settings = {"work_mem": "64MB", "max_parallel_workers_per_gather": "2", "random_page_cost": "1.1"}
+        db.session.execute(sa.select(*(sa.func.set_config(name, value, True) for name, value in settings.items())))
 
 
 def complete(columns: list[Column], lines: list[Line], total: Line, count: int) -> Table:
@@ -371,6 +391,7 @@ class Rows:
 
 def rows_behind(ask: Ask, column: Column, key: str, *, first: int = 0, most: int | None = None) -> Rows:
     """The rows of one figure. `column` adds up; `key` is a line's or TOTAL. Two statements."""
+    read_much()
     found = ask.report.rows(ask, column)
     found = ask.report.of_total(ask, column, found) if key == TOTAL else ask.report.of_line(ask, column, found, key)
     inner = found.order_by(None).subquery()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
+from sqlalchemy.orm import aliased
 
 from app.extensions import db
 from app.runs.models import Heartbeat, Installation, JobRun, RunStatus
@@ -42,9 +44,14 @@ def newest_as_of(job: str, *, after: datetime, until: datetime) -> datetime | No
 
 def last_run(job: str) -> JobRun | None:
     """The run of this job that was begun last."""
-    return db.session.execute(
-        sa.select(JobRun).where(JobRun.job == job).order_by(JobRun.started_at.desc(), JobRun.id.desc()).limit(1)
-    ).scalar_one_or_none()
+    return db.session.execute(sa.select(JobRun).where(is_last_run(job))).scalar_one_or_none()
+
+
+def is_last_run(job: Any) -> sa.ColumnElement[bool]:
+    """WHERE a run is the one of this job that was begun last."""
+    begun = aliased(JobRun)
+    last = sa.select(begun.id).where(begun.job == job).order_by(begun.started_at.desc(), begun.id.desc()).limit(1)
+    return JobRun.id == last.scalar_subquery()
 
 
 def is_demo() -> bool:

@@ -65,6 +65,7 @@ class Ticket(HasStatus, SoftDeleted, Model):
         sa.Index("ix_ticket_status", "status", "id"),
         sa.Index("ix_ticket_assignee", "assignee_id", "status", "id"),
         sa.Index("ix_ticket_created", "created_at", "id"),
+        sa.Index("ix_ticket_archived", "archived_at", "id"),
         partial_index("ix_ticket_due", "due_at", "id", where="due_at IS NOT NULL", unique=False),
     )
     STATUS = TicketStatus
@@ -115,7 +116,7 @@ class TicketStep(Model):
     """The history of a ticket with its texts. Append-only."""
 
     __tablename__ = "ticket_step"
-    __table_args__ = (sa.Index("ix_ticket_step_ticket", "ticket_id", "id"),)
+    __table_args__ = (sa.Index("ix_ticket_step_ticket", "ticket_id", "id"), sa.Index("ix_ticket_step_at", "at", "id"))
 
     id: Mapped[int] = mapped_column(primary_key=True)
     ticket_id: Mapped[int] = mapped_column(sa.ForeignKey("ticket.id", ondelete="RESTRICT"))

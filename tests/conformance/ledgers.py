@@ -3,11 +3,13 @@
 `python -m tests.conformance.ledgers` writes them again; look at the diff before you commit it.
 routes.json: every address, the right it needs, the seeded roles that hold it. A new open door is a new line.
 lists.json: SQL statements and kilobytes of HTML of the first page of every list.
+reports.json: SQL statements of every report's page, and the rollups and records of the sales system that they read.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,11 +18,13 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
+from app.reports import catalogue
 from tests.conformance.house import routes, screens
 from tests.support import Browser, statements
 
 FOLDER = Path(__file__).parent
-ROUTES, LISTS = FOLDER / "routes.json", FOLDER / "lists.json"
+ROUTES, LISTS, REPORTS = (FOLDER / f"{name}.json" for name in ("routes", "lists", "reports"))
+SALES = ("customer_month", "customer_stats", "customer_year", "order_line", "sales_order")
 
 
 def roles_by_right() -> dict[tuple[str, str], list[str]]:
@@ -72,6 +76,27 @@ def list_ledger(app: Flask, browser: Browser, *, query: str = "") -> dict[str, d
             answer = browser.get(asked)
         if answer.status_code == 200:
             ledger[url] = {"statements": len(seen), "kilobytes": len(answer.get_data()) // 1024}
+    return ledger
+
+
+def report_ledger(app: Flask, browser: Browser) -> dict[str, dict[str, Any]]:
+    """Of every report: the SQL statements of its page, without the settings of PostgreSQL, and which SALES they read.
+
+    The newest order, of which every page tells how fresh it is, comes from an index and is not counted as reading.
+    """
+    ledger = {}
+    for report in catalogue.REPORTS:
+        url = f"/reports/{report.id}/"
+        browser.get(url)
+        with statements(app) as seen:
+            answer = browser.get(url)
+        assert answer.status_code == 200
+        asked = [statement for statement in seen if "set_config" not in statement]
+        text = "\n".join(statement for statement in asked if "sync_run" not in statement)
+        ledger[url] = {
+            "statements": len(asked),
+            "reads": [table for table in SALES if re.search(rf"\b(FROM|JOIN) {table}\b", text)],
+        }
     return ledger
 
 

@@ -44,6 +44,17 @@ def test_every_list_costs_what_it_did(cost, writing):
     assert {url: now for url, now in cost.items() if now["kilobytes"] > MOST_KILOBYTES} == {}
 
 
+def test_every_report_costs_what_it_did_and_reads_no_order_lines(app, db, li, wang, admin, sign_in, writing):
+    company.fill(lead=li, manager=wang, size=2)
+    now = ledgers.report_ledger(app, sign_in(admin))
+    if writing:
+        ledgers.write(ledgers.REPORTS, now)
+    assert now == ledgers.read(ledgers.REPORTS), "see tests/conformance/ledgers.py"
+    assert [url for url, cost in now.items() if "order_line" in cost["reads"]] == []
+    # An order within so many days of a measure is no sum of a month; only there orders are looked up, by customer.
+    assert [url for url, cost in now.items() if "sales_order" in cost["reads"]] == ["/reports/measures/"]
+
+
 def test_a_list_needs_no_statement_per_row(app, db, li, wang, admin, sign_in):
     company.fill(lead=li, manager=wang, size=26)
     browser = sign_in(admin)

@@ -8,12 +8,15 @@ import sqlalchemy as sa
 from flask import g
 
 from app.extensions import db
+from app.mirror.operations import refresh_totals
 from app.reports.report import TOTAL, rows_behind
 
 
 @contextmanager
 def reading(app, person):
-    """As that person, in a request of his."""
+    """As that person, in a request of his, with the totals as a sync leaves them."""
+    refresh_totals()
+    db.session.commit()
     with app.test_request_context():
         g.user = person
         yield

@@ -112,6 +112,7 @@ class Churn(Report):
             ChurnCase.owner_id.label("owner_id"),
             day.label("day"),
             sa.literal(1).label("amount"),
+            named=True,
         ).order_by(day.desc(), ChurnCase.id.desc())
 
     def charts(self, ask: Ask, table: Table, rows_url: Callable[[str, str], str | None]) -> list[Drawing]:
@@ -184,10 +185,12 @@ def _kind(kind: str) -> Any:
     return sa.literal_column(f"'{kind}'", sa.String()).label("kind")
 
 
-def _cases(ask: Ask, kind: str, *columns: Any) -> Any:
-    """These columns of the cases that one column of the report counts."""
+def _cases(ask: Ask, kind: str, *columns: Any, named: bool = False) -> Any:
+    """These columns of the cases that one column of the report counts; with `named` also of their customers."""
     at = _moment(kind)
-    found = sa.select(*columns).select_from(ChurnCase).join(Whose, Whose.id == ChurnCase.customer_id)
+    found = sa.select(*columns).select_from(ChurnCase)
+    if named or ask.values["by"] == "level":
+        found = found.join(Whose, Whose.id == ChurnCase.customer_id)
     if kind in ("deferred", "retained"):
         found = found.join(FIRST_MEASURE, FIRST_MEASURE.c.case_id == ChurnCase.id)
     if kind in ("recovered", "retained"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
 from typing import Any
 
 import sqlalchemy as sa
@@ -103,31 +103,40 @@ class Contribution(Report):
         return int(db.session.execute(sa.select(sa.func.count(Customer.id)).where(*_wanted(ask))).scalar_one())
 
     def total(self, ask: Ask, lines: Sequence[Line]) -> dict[str, Any]:
-        """All customers' orders and amounts, and the curve: one statement over the rollup."""
-        r = _ranked(ask).c
-        step = (
-            (r.rank - 1) * STEPS / r.number
-            if db.engine.dialect.name == "sqlite"
-            else sa.func.div((r.rank - 1) * STEPS, r.number)
-        )
-        steps = sa.select(r.letter, sa.cast(step, sa.Integer).label("step"), r.orders, r.amount).subquery()
+        """All customers' orders and amounts, the classes and the curve: two statements over the rollup."""
+        ordered = _ordered(ask)
+        number, orders, amount = db.session.execute(
+            sa.select(sa.func.count(), sa.func.sum(ordered.c.orders), sa.func.sum(ordered.c.amount)).select_from(
+                ordered
+            )
+        ).one()
+        amount = amount or Decimal("0.00")
+        # As the index has them. Of equal amounts another comes first than in the lines, which changes no sum.
+        order = (ordered.c.amount.desc(), ordered.c.customer_id.desc())
+        ranked = sa.select(  # in one window: each costs as much as reading the rows
+            ordered.c.amount,
+            sa.func.sum(ordered.c.amount).over(order_by=order, rows=(None, 0)).label("running"),
+            sa.func.row_number().over(order_by=order, rows=(None, 0)).label("rank"),
+        ).subquery()
+        r = ranked.c
+        before = r.running - r.amount
+        letter = sa.case((before < _bound(A_CLASS, amount), "A"), (before < _bound(B_CLASS, amount), "B"), else_="C")
+        steps = sa.select(
+            letter.label("letter"), ((r.rank - 1) * STEPS // max(number, 1)).label("step"), r.amount
+        ).subquery()
         found = db.session.execute(
-            sa.select(
-                steps.c.letter, steps.c.step, sa.func.count(), sa.func.sum(steps.c.orders), sa.func.sum(steps.c.amount)
-            ).group_by(steps.c.letter, steps.c.step)
+            sa.select(steps.c.letter, steps.c.step, sa.func.count(), sa.func.sum(steps.c.amount)).group_by(
+                steps.c.letter, steps.c.step
+            )
         ).all()
-        amount = _sum(r[4] for r in found)
-        classes = {
-            c: (sum(r[2] for r in found if r[0] == c), sum((r[4] for r in found if r[0] == c), Decimal("0.00")))
-            for c in "ABC"
-        }
+        classes = {c: (sum(r[2] for r in found if r[0] == c), _sum(r[3] for r in found if r[0] == c)) for c in "ABC"}
         curve, reached = [], Decimal(0)
         for n in range(STEPS):
-            reached += _sum(r[4] for r in found if r[1] == n)
+            reached += _sum(r[3] for r in found if r[1] == n)
             curve.append(_percent(reached, amount))
         return {
-            "orders": int(sum(r[3] for r in found)), "amount": amount, "classes": classes, "curve": tuple(curve),
-            "customers": sum(r[2] for r in found),
+            "orders": int(orders or 0), "amount": amount, "classes": classes, "curve": tuple(curve),
+            "customers": number,
         }  # fmt: skip
 
     def total_before(self, ask: Ask, lines: Sequence[Line]) -> dict[str, Any]:
@@ -258,6 +267,11 @@ def _percentage(value: Any) -> str:
 def _class(earlier: Decimal, whole: Decimal) -> str:
     """The class of a customer before whom others brought `earlier` of the whole."""
     return next((c for c, bound in (("A", A_CLASS), ("B", B_CLASS)) if earlier * 100 < bound * whole), "C")
+
+
+def _bound(percent: int, whole: Decimal) -> Any:
+    """So much of the whole as a parameter: an amount is below it exactly if it is below the next cent."""
+    return sa.literal((whole * percent / 100).quantize(CENT, ROUND_CEILING), Money())
 
 
 def _sum(amounts: Iterable[Decimal]) -> Decimal:

@@ -184,7 +184,8 @@ def _reached(ask: Ask, *, ahead: int = 0) -> sa.Subquery:
             begun.correlate(Opportunity).scalar_subquery().label("begun_at"),
         )
         .where(*_wanted(ask))
-        .subquery()
+        .cte("came")
+        .prefix_with("MATERIALIZED")  # each plan is looked at once, not for every stage
     ).c
     far = sa.case((came.status == S.won, 3), (came.status == S.unassigned, 0), (came.begun_at.is_not(None), 2), else_=1)
     stage = sa.union_all(

@@ -18,6 +18,7 @@ from app.reports.drawing import Drawing, alone
 from app.reports.figures import shares
 from app.reports.kinds.churn import lost_at
 from app.reports.past import value_at, values_at
+from app.reports.period import Period
 from app.reports.report import Ask, Column, Line, Report, Table
 
 NEW, BACK, LOST = "new", "back", "lost"
@@ -49,13 +50,16 @@ class Levels(Report):
     def lines(
         self, ask: Ask, *, keys: Sequence[str] | None = None, first: int = 0, most: int | None = None
     ) -> list[Line]:
-        facts = _facts(ask, Customer.id)
+        f = _facts(ask).c
+        kinds = (f.registered, f.was_lost, f.is_lost, f.at_start, f.at_end)
         found: dict[str, dict[str, Any]] = {}
-        for line, to, number in db.session.execute(
-            sa.select(facts.c.line, facts.c.to, sa.func.count()).group_by(facts.c.line, facts.c.to)
+        for registered, was_lost, is_lost, at_start, at_end, number in db.session.execute(
+            sa.select(*kinds, sa.func.count()).group_by(*kinds)
         ):
+            line = NEW if registered else BACK if was_lost else str(at_start)
+            to = LOST if is_lost else f"{TO}{at_end}"
             values = found.setdefault(line, {"all": 0})
-            values[to] = number
+            values[to] = values.get(to, 0) + number
             values["all"] += number
         wanted = [*groups.items(DictionaryType.level, found), (NEW, _l("Newly registered"))]
         if BACK in found:
@@ -63,12 +67,17 @@ class Levels(Report):
         return groups.filled(wanted, found, dict.fromkeys(ask.columns, 0))
 
     def rows(self, ask: Ask, column: Column) -> Any:
-        facts = _facts(
+        f = _facts(
             ask, Customer.number.label("number"), Customer.name.label("name"), Customer.owner_id.label("owner_id"),
             Customer.registered_on.label("day"), sa.literal(1).label("amount"),
-        )  # fmt: skip
-        wanted = sa.true() if column.key == "all" else facts.c.to == column.key
-        return sa.select(facts).where(wanted).order_by(facts.c.name, facts.c.number)
+        ).c  # fmt: skip
+        line = sa.case((f.registered, NEW), (f.was_lost, BACK), else_=sa.cast(f.at_start, sa.String)).label("line")
+        found = sa.select(line, f.number, f.name, f.owner_id, f.day, f.amount).order_by(f.name, f.number)
+        if column.key == "all":
+            return found
+        if column.key == LOST:
+            return found.where(f.is_lost)
+        return found.where(~f.is_lost, f.at_end == int(column.key.removeprefix(TO)))
 
     def note(self, ask: Ask, table: Table) -> str:
         order = [key for key in ask.columns if key.startswith(TO)]
@@ -107,23 +116,34 @@ def _levels() -> list[DictionaryItem]:
 
 
 def _facts(ask: Ask, *columns: Any) -> sa.Subquery:
-    """`line` and `to` (column key) of every customer in the report, and these columns."""
+    """Every customer in the report: `registered` in the period, `was_lost` when it began, `is_lost` when it ended,
+    `at_start` and `at_end` (levels), and these columns."""
     changed = values_at(Customer.level_id, (ask.span.start, ask.span.end), {item.id for item in _levels()})
     at_start, at_end = (value_at(Customer.level_id, at) for at in (changed.c.at_0, changed.c.at_1))
-    was_lost, is_lost = (
-        Customer.id.in_(sa.select(ChurnCase.customer_id).where(lost_at(ask.span, end=end))) for end in (False, True)
-    )
+    lost = _lost(ask.span)
+    was_lost, is_lost = (sa.func.coalesce(flag, 0) == 1 for flag in (lost.c.was_lost, lost.c.is_lost))
     registered = Customer.registered_on >= ask.span.first
-    line = sa.case((registered, NEW), (was_lost, BACK), else_=sa.cast(at_start, sa.String))
-    to = sa.case((is_lost, LOST), else_=sa.literal(TO) + sa.cast(at_end, sa.String))
-    return (
-        sa.select(line.label("line"), to.label("to"), *columns)
+    every = (
+        sa.select(
+            registered.label("registered"), was_lost.label("was_lost"), is_lost.label("is_lost"),
+            at_start.label("at_start"), at_end.label("at_end"), *columns,
+        )
         .select_from(Customer)
         .outerjoin(changed, changed.c.id == Customer.id)
-        .where(
-            ask.customers,
-            Customer.registered_on < ask.span.until,
-            sa.or_(registered, ~was_lost, ~is_lost),
-        )
+        .outerjoin(lost, lost.c.id == Customer.id)
+        .where(ask.customers, Customer.registered_on < ask.span.until)
+        .subquery()
+    )  # fmt: skip
+    return sa.select(every).where(sa.or_(every.c.registered, ~every.c.was_lost, ~every.c.is_lost)).subquery()
+
+
+def _lost(span: Period) -> sa.Subquery:
+    """id, was_lost and is_lost (1 or 0) of the customers who were lost when a period began or when it ended."""
+    was, gone = lost_at(span), lost_at(span, end=True)
+    was_lost, is_lost = (sa.func.max(sa.case((which, 1), else_=0)) for which in (was, gone))
+    return (
+        sa.select(ChurnCase.customer_id.label("id"), was_lost.label("was_lost"), is_lost.label("is_lost"))
+        .where(sa.or_(was, gone))
+        .group_by(ChurnCase.customer_id)
         .subquery()
     )

@@ -51,37 +51,26 @@ class Returning(Report):
     def lines(
         self, ask: Ask, *, keys: Sequence[str] | None = None, first: int = 0, most: int | None = None
     ) -> list[Line]:
-        ordered = _ordered(ask)
-        line = groups.key_of(Customer.level_id).label("line")
-        each = (
-            sa.select(line, ordered).join(ordered, ordered.c.customer_id == Customer.id).where(ask.customers).subquery()
-        )
-        sums = {key: sa.func.sum(sa.case((_counts(each, key), 1), else_=0)) for key in COUNTED}
-        amount = sa.func.sum(sa.case((_counts(each, "again"), each.c.amount), else_=sa.literal(Decimal(0), Money())))
-        counted = sa.select(
-            each.c.line, *(what.label(key) for key, what in sums.items()), amount.label("amount")
-        ).group_by(each.c.line)
-        found = {
-            row.line: {**{key: int(getattr(row, key)) for key in COUNTED}, "amount": row.amount}
-            for row in db.session.execute(counted)
-        }
-        nothing = {**dict.fromkeys(COUNTED, 0), "amount": Decimal("0.00")}
-        return groups.filled(groups.items(DictionaryType.level, found), found, nothing)
+        return _compared(ask, 1)[0]
+
+    def both(self, ask: Ask, earlier: Ask) -> tuple[list[Line], list[Line]]:
+        """In one statement: the period in the middle would be read twice, and all customers, too."""
+        lines, past = _compared(ask, 2)
+        return lines, past
 
     def rows(self, ask: Ask, column: Column) -> Any:
-        ordered = _ordered(ask)
+        found = _customers(
+            ask, groups.key_of(Customer.level_id).label("line"), Customer.number.label("number"),
+            Customer.name.label("name"), Customer.owner_id.label("owner_id"), Customer.registered_on.label("day"),
+            Customer.id.label("id"),
+        )  # fmt: skip
+        c, money = found.c, column.key == "amount"
         return (
             sa.select(
-                groups.key_of(Customer.level_id).label("line"),
-                Customer.number.label("number"),
-                Customer.name.label("name"),
-                Customer.owner_id.label("owner_id"),
-                Customer.registered_on.label("day"),
-                (ordered.c.amount if column.key == "amount" else sa.literal(1)).label("amount"),
+                c.line, c.number, c.name, c.owner_id, c.day, (c.amount_0 if money else sa.literal(1)).label("amount")
             )
-            .join(ordered, ordered.c.customer_id == Customer.id)
-            .where(ask.customers, _counts(ordered, "again" if column.key == "amount" else column.key))
-            .order_by(Customer.name, Customer.id)
+            .where(_counts(found, "again" if money else column.key))
+            .order_by(c.name, c.id)
         )
 
     def charts(self, ask: Ask, table: Table, rows_url: Callable[[str, str], str | None]) -> list[Drawing]:
@@ -98,37 +87,71 @@ class Returning(Report):
         return [Drawing(_l("Customers who ordered"), *columns, names)]
 
 
-def _counts(ordered: Any, key: str) -> Any:
-    """WHERE a customer counts in this column."""
-    past, now = ordered.c.past == 1, ordered.c.now == 1
+def _compared(ask: Ask, times: int) -> list[list[Line]]:
+    """The lines of the period and, `times` in all, of those before it. One statement."""
+    found, nothing = _customers(ask, Customer.level_id.label("level"), back=times), sa.literal(Decimal(0), Money())
+    figures = {}
+    for n in range(times):
+        for key in COUNTED:
+            figures[f"{key}_{n}"] = sa.func.sum(sa.case((_counts(found, key, n), 1), else_=0))
+        figures[f"amount_{n}"] = sa.func.sum(
+            sa.case((_counts(found, "again", n), found.c[f"amount_{n}"]), else_=nothing)
+        )
+    asked = sa.select(found.c.level, *(sums.label(name) for name, sums in figures.items())).group_by(found.c.level)
+    rows = db.session.execute(asked).mappings().all()
+    zeros = {**dict.fromkeys(COUNTED, 0), "amount": Decimal("0.00")}
+    answers = []
+    for n in range(times):
+        values = {
+            groups.NONE if row["level"] is None else str(row["level"]): {
+                **{key: int(row[f"{key}_{n}"]) for key in COUNTED}, "amount": row[f"amount_{n}"],
+            }
+            for row in rows
+            if any(row[f"{key}_{n}"] for key in COUNTED)
+        }  # fmt: skip
+        answers.append(groups.filled(groups.items(DictionaryType.level, values), values, zeros))
+    return answers
+
+
+def _counts(found: Any, key: str, n: int = 0) -> Any:
+    """WHERE a customer counts in this column, in the period `n` before the one that is asked about."""
+    past, now = found.c[f"ordered_{n + 1}"].is_not(None), found.c[f"ordered_{n}"].is_not(None)
     return {"past": past, "again": sa.and_(past, now), "new": sa.and_(~past, now)}[key]
 
 
-def _ordered(ask: Ask) -> sa.Subquery:
-    """customer_id, past and now (1 or 0), amount in this period; of every customer with orders in one of the two."""
-    nothing = sa.literal(Decimal(0), Money())
-    both = sa.union_all(
-        _in(ask.span, lambda kept: (sa.literal(0), sa.literal(1), kept.order_total)),
-        _in(ask.span.before, lambda kept: (sa.literal(1), sa.literal(0), nothing)),
-    ).subquery()
+def _customers(ask: Ask, *columns: Any, back: int = 1) -> sa.Subquery:
+    """These columns, and of the period (0) and `back` periods before it ordered_0 (NULL: no order), amount_0 and so on.
+
+    Of customers with an order in one of them. Each has at most one row in a period, so all are joined to him: nothing
+    has to be put together first.
+    """
+    periods = [ask.span]
+    while len(periods) <= back:
+        periods.append(periods[-1].before)
+    parts = [_in(period) for period in periods]
+    joined: Any = Customer
+    for part in parts:
+        joined = sa.outerjoin(joined, part, part.c.customer_id == Customer.id)
+    kept = [
+        (part.c.customer_id.label(f"ordered_{n}"), part.c.amount.label(f"amount_{n}")) for n, part in enumerate(parts)
+    ]
     return (
-        sa.select(
-            both.c.customer_id,
-            sa.func.max(both.c.past).label("past"),
-            sa.func.max(both.c.now).label("now"),
-            sa.func.sum(both.c.amount).label("amount"),
-        )
-        .group_by(both.c.customer_id)
+        sa.select(*columns, *(column for pair in kept for column in pair))
+        .select_from(joined)
+        .where(ask.customers, sa.or_(*(part.c.customer_id.is_not(None) for part in parts)))
         .subquery()
     )
 
 
-def _in(period: Period, what: Callable[[Any], tuple[Any, Any, Any]]) -> sa.Select[Any]:
-    """What the rollup keeps of the customers who ordered in a period."""
+def _in(period: Period) -> sa.Subquery:
+    """customer_id and amount of the customers who ordered in a period, from the rollups."""
     kept: Any = CustomerMonth
     when = [CustomerMonth.month >= period.first, CustomerMonth.month < period.until]
     if period.is_year:
         kept, when = CustomerYear, [CustomerYear.year == period.first.year]
-    past, now, amount = what(kept)
-    found = sa.select(kept.customer_id, past.label("past"), now.label("now"), amount.label("amount"))
-    return found.where(*when, kept.order_count > 0)
+    elif period.months == 1:
+        when = [CustomerMonth.month == period.first]
+    found = sa.select(kept.customer_id, kept.order_total.label("amount"))
+    if period.months == 3:
+        found = sa.select(kept.customer_id, sa.func.sum(kept.order_total).label("amount")).group_by(kept.customer_id)
+    return found.where(*when, kept.order_count > 0).subquery()
