@@ -362,7 +362,7 @@ def test_three_months_are_closed_and_orders_of_the_newest_came_late(company, row
     differing = []
     for close in closes:
         kept = Decimal(close.table["total"]["amount"]["$"])
-        with Session(company[0]) as session:
+        with Session(company.engine) as session:
             month = sa.select(sa.func.sum(CustomerMonth.order_total)).where(CustomerMonth.month == close.month)
             if session.execute(month).scalar_one() != kept:
                 differing.append(close.month)
