@@ -2,6 +2,7 @@
 
 import pytest
 
+from app.core.clock import local
 from app.core.lifecycle import note_refusal
 from app.core.models import AuditEntry
 from app.core.unit import unit_of_work
@@ -66,7 +67,7 @@ def test_an_entry_about_a_record_without_a_screen_shows_no_values(db, sign_in, a
 
 def test_the_change_log_is_searched_by_person_kind_day_and_outcome(sign_in, sysadmin, li, wang, told):
     browser = sign_in(sysadmin)
-    day = f"{told.at:%Y-%m-%d}"
+    day = f"{local(told.at):%Y-%m-%d}"  # the company's day
     for query, found in (
         (f"_flt_0_actor={li.id}", True), (f"_flt_0_actor={wang.id}", False), ("record=customer", True),
         ("record=ab_user", False), ("record=nonsense", False), ("_flt_0_outcome=done", True),
