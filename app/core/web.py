@@ -193,11 +193,17 @@ def _stem(url: str) -> str:
     return url.removesuffix("list/")
 
 
+def translate(text: str, found: Any = None, /, **values: Any) -> str:
+    """A sentence in the reader's language; `found` is its catalogue where the caller has it."""
+    sentence: str = (found or get_translations()).ugettext(text)
+    return sentence % values if values else sentence
+
+
 def install(app: Flask) -> None:
     """Hook all of this into the application."""
     app.jinja_env.globals.update(
         asset=asset, lk=Page(), fmt=formats, list_url=list_url, size_urls=size_urls, kept_args=kept_args,
-        page_note=page_note, icon_svg=icon,
+        page_note=page_note, icon_svg=icon, _=translate,
     )  # fmt: skip
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.extensions.setdefault("liuke_demo", lambda: False)
@@ -219,9 +225,4 @@ def install(app: Flask) -> None:
     def words() -> dict[str, Any]:
         """`_` for templates: the catalogue is found once per page, not once per sentence."""
         found = get_translations()
-
-        def translate(text: str, **values: Any) -> str:
-            sentence: str = found.ugettext(text)
-            return sentence % values if values else sentence
-
-        return {"_": translate}
+        return {"_": lambda text, **values: translate(text, found, **values)}

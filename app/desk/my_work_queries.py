@@ -237,10 +237,10 @@ def _counted(holds: tuple[bool, ...], absent: bool) -> sa.Select[Any]:
 
 
 def _number(selects: list[Any]) -> Any:
-    """How many rows these SELECTs find together, 100 for more."""
+    """How many rows these SELECTs find together, 100 for more; none of them is asked for more either."""
     if not selects:
         return sa.literal(0)
     found: Any = selects[0]
     if len(selects) > 1:
-        found = sa.union_all(*selects)
+        found = sa.union_all(*(sa.select(part.limit(MANY).subquery()) for part in selects))
     return sa.select(sa.func.count()).select_from(found.limit(MANY).subquery()).scalar_subquery()

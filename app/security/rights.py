@@ -45,23 +45,37 @@ def rights_of(user_id: int) -> frozenset[tuple[str, str]]:
     return _load(user_id)
 
 
-def _load(user_id: int) -> frozenset[tuple[str, str]]:
-    rows = db.session.execute(_rights(), {"user": user_id})
-    return frozenset((permission, view) for permission, view in rows)
+def keep(user_id: int, text: str | None) -> None:
+    """Remember for this request what a statement brought along as `text_of_rights`."""
+    g.setdefault("rights", {})[user_id] = _read(text)
 
 
-@cache
-def _rights() -> sa.Select[tuple[str, str]]:
-    """SELECT of the rights of `user`, made once: every request asks it."""
+def text_of_rights(user_id: Any) -> sa.ScalarSelect[str]:
+    """SELECT of all rights of a user as one text: it comes along with whatever else a statement asks."""
     granted = assoc_permissionview_role
     return (
-        sa.select(Permission.name, ViewMenu.name)
+        sa.select(sa.func.aggregate_strings(Permission.name + " " + ViewMenu.name, "\n"))
         .select_from(PermissionView)
         .join(Permission, Permission.id == PermissionView.permission_id)
         .join(ViewMenu, ViewMenu.id == PermissionView.view_menu_id)
         .join(granted, granted.c.permission_view_id == PermissionView.id)
-        .where(granted.c.role_id.in_(active_roles_of(sa.bindparam("user", type_=sa.Integer()))))
+        .where(granted.c.role_id.in_(active_roles_of(user_id)))
+        .scalar_subquery()
     )
+
+
+def _read(text: str | None) -> frozenset[tuple[str, str]]:
+    lines = text.split("\n") if text else []
+    return frozenset((permission, view) for permission, _, view in (line.partition(" ") for line in lines))
+
+
+def _load(user_id: int) -> frozenset[tuple[str, str]]:
+    return _read(db.session.execute(_rights(), {"user": user_id}).scalar_one())
+
+
+@cache
+def _rights() -> sa.Select[tuple[str]]:
+    return sa.select(text_of_rights(sa.bindparam("user", type_=sa.Integer())))
 
 
 def holds(user: User | None, right: str, view: str) -> bool:

@@ -10,6 +10,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -21,7 +22,7 @@ from app.core.clock import utcnow
 from app.core.unit import unit_of_work
 from app.extensions import db
 from app.security.models import LoginEntry, LoginResult, UserProfile, UserSession
-from app.security.rights import administers, people_with_a_role
+from app.security.rights import administers, keep, people_with_a_role, text_of_rights
 
 TOUCH_SECONDS = 60  # last-seen is written at most once a minute
 TRIES = 20  # simultaneous logins of one account that may lose against each other before we give up
@@ -180,22 +181,19 @@ def _over(row: UserSession, now: datetime) -> str | None:
 
 
 def person_of(token: str, *, touch: bool = True) -> SignedIn | Ended | None:
-    """Who this token belongs to, in one statement; `Ended` if its session is over; None if there is none.
+    """Who this token belongs to and what he may do, in one statement; `Ended` if its session is over; None if
+    there is none.
 
     Keeps last-seen up to date, at most once a minute, in a transaction of its own; not when `touch` is false
     (a page that asks by itself every half minute must not keep a session alive for ever).
     """
     if not isinstance(token, str) or not 20 <= len(token) <= 100:
         return None
-    found = db.session.execute(
-        sa.select(UserSession, User, UserProfile)
-        .join(User, User.id == UserSession.user_id)
-        .outerjoin(UserProfile, UserProfile.user_id == User.id)
-        .where(UserSession.token_hash == token_hash(token))
-    ).one_or_none()
+    found = db.session.execute(_by_token(), {"token": token_hash(token)}).one_or_none()
     if found is None:
         return None
-    row, user, profile = found
+    row, user, profile, rights = found
+    keep(user.id, rights)
     now = utcnow()
     why = _over(row, now) or _over_for_an_admin(row, now)
     if why is not None:
@@ -205,6 +203,19 @@ def person_of(token: str, *, touch: bool = True) -> SignedIn | Ended | None:
     if touch and now - row.seen_at >= timedelta(seconds=TOUCH_SECONDS):
         _touch(row.id, now)
     return SignedIn(user, profile, row)
+
+
+@cache
+def _by_token() -> sa.Select[tuple[UserSession, User, UserProfile, str]]:
+    """SELECT of the session with this `token`, its person and his rights, made once: every request asks it."""
+    token = sa.bindparam("token", type_=sa.String())
+    whose = sa.select(UserSession.user_id).where(UserSession.token_hash == token).scalar_subquery()
+    return (
+        sa.select(UserSession, User, UserProfile, text_of_rights(whose))
+        .join(User, User.id == UserSession.user_id)
+        .outerjoin(UserProfile, UserProfile.user_id == User.id)
+        .where(UserSession.token_hash == token)
+    )
 
 
 def _over_for_an_admin(row: UserSession, now: datetime) -> str | None:

@@ -5,8 +5,8 @@ The sums of a month or a year are read with their numbers from the index alone, 
 
 from alembic import op
 
-revision = "0023"
-down_revision = "0022"
+revision = "0020"
+down_revision = "0019"
 branch_labels = None
 depends_on = None
 

@@ -46,7 +46,8 @@ def fill(wang, zhao, day, size=10):
     for person in (wang, zhao):
         for _n in range(size):
             customer = builders.customer(owner=person)
-            builders.interaction(customer, occurred_at=utcnow() - timedelta(days=9), next_follow_up_on=day)
+            late = day - timedelta(days=2)  # what is due today is told today only, and the morning may be yesterday's
+            builders.interaction(customer, occurred_at=utcnow() - timedelta(days=9), next_follow_up_on=late)
             builders.churn_case(customer)
             builders.plan_step(builders.opportunity(given_to=person), planned_on=day - timedelta(days=1))
     return 2 * size * 3

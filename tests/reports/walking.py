@@ -173,9 +173,9 @@ def everything(*periods: str, chosen: bool = True, opened: int = OPENED) -> dict
 
 
 def spans() -> list[str]:
-    """This year, this month, the one before and the last quarter of the year before."""
+    """This year and the month before this one."""
     now = period.month_of(today())
-    return [str(now.first.year), now.code, now.before.code, f"{now.first.year - 1}-Q4"]
+    return [str(now.first.year), now.before.code]
 
 
 def main(periods: list[str]) -> None:

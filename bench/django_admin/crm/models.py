@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 
 STATUSES = [("active", "正常"), ("lost", "流失"), ("deleted", "删除")]
@@ -325,6 +327,14 @@ class PlanStep(models.Model):
         db_table = "plan_step"
 
 
+class Json(models.TextField):
+    """A column of type json, which the driver reads by itself."""
+
+    def db_type(self, connection: Any) -> str:
+        """What the database calls it; Django casts what it inserts to it."""
+        return "json"
+
+
 class AuditEntry(models.Model):
     """变更记录."""
 
@@ -335,7 +345,7 @@ class AuditEntry(models.Model):
     outcome = models.CharField(max_length=20)
     from_status = models.CharField(max_length=20, null=True)
     to_status = models.CharField(max_length=20, null=True)
-    changes = models.TextField(null=True)  # of type json, which the driver reads by itself
+    changes = Json(null=True)
 
     class Meta:
         managed = False
