@@ -84,6 +84,8 @@ def test_admins_open_it_from_the_record_and_from_the_log(db, sign_in, admin, sys
         assert "/who-sees/" not in sign_in(person).get(f"/customers/show/{customer.id}").get_data(as_text=True)
 
 
-@pytest.mark.parametrize("address", ["customer/999999", "customer/abc", "user_session/1", "nonsense/1"])
+@pytest.mark.parametrize(
+    "address", ["customer/999999", "customer/abc", "user_session/999999", "second_factor/1", "nonsense/1"]
+)
 def test_what_there_is_not_is_not_found(sign_in, admin, address):
     assert sign_in(admin).get(f"/who-sees/{address}").status_code == 404
