@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from datetime import timedelta
 
 import flask.templating
 import pytest
 import sqlalchemy as sa
+from flask import g
 from flask_appbuilder.security.sqla.models import User
 
+from app.core import errorpages
 from app.core.clock import utcnow
 from app.core.unit import set_writing
 from app.core.web import Page
 from app.extensions import db
+from app.security import sessions
 from app.security.models import UserSession
 from tests.conformance import probes
 from tests.conformance.probes import FOREIGN, KEPT_FROM, WHO, Asker
@@ -49,8 +53,40 @@ def asked(app, world):
         set_writing(False)
 
 
+class Sharing(str):
+    """A value of LIUKE_CUSTOMERS_SHARED that notes whether anybody looked at it."""
+
+    looked_at = False
+
+    def __eq__(self, other):
+        Sharing.looked_at = True
+        return str.__eq__(self, other)
+
+    def __hash__(self):
+        Sharing.looked_at = True
+        return str.__hash__(self)
+
+
 @pytest.fixture
-def ask(app, world, asked, monkeypatch):
+def known(monkeypatch):
+    """Who asked once is known by his token: that it is looked up every time has tests of its own. Empty to forget."""
+    known, look_up = {}, sessions.person_of
+
+    def person_of(token, **options):
+        if token not in known:
+            known[token] = look_up(token, **options), g.get("rights")
+        found, g.rights = known[token]
+        for row in (found.user, found.profile, found.session):
+            if row is not None:
+                db.session.add(row)
+        return found
+
+    monkeypatch.setattr(sessions, "person_of", person_of)
+    return known
+
+
+@pytest.fixture
+def ask(app, world, asked, known, monkeypatch):
     """Ask one question as somebody: the status, what it told that it must not, which tables it wrote (but the history).
 
     What was written is put back. A page in which nothing is kept from its reader is not written: its status counts.
@@ -58,15 +94,19 @@ def ask(app, world, asked, monkeypatch):
     _ids, askers = asked
     write_page = flask.templating._render
     monkeypatch.setattr(Page, "menu", lambda _page: [])  # it tells of no rows, and is a third of every page
+    monkeypatch.setattr(errorpages, "note_denied", lambda _why: None)  # a line of the history for each of thousands
     logging.disable(logging.WARNING)
+    gc.disable()
 
     def one(who, method, url, kept=None):
-        app.config["LIUKE_CUSTOMERS_SHARED"] = "all" if who == "sharing_manager" else "own"
+        app.config["LIUKE_CUSTOMERS_SHARED"] = Sharing("all" if who == "sharing_manager" else "own")
+        Sharing.looked_at = False
         looked_at = FOREIGN in KEPT_FROM.get(who, ()) or (who in KEPT_FROM and url.startswith(WITH_NUMBERS))
         monkeypatch.setattr(flask.templating, "_render", write_page if looked_at else lambda *_a: "")
         status, body = askers[who].ask(method, url)
         wrote = sorted(world.touched - NOT_COUNTED)
         if wrote:
+            known.clear()
             with app.app_context():
                 world.put_back()
         for limiter in app.extensions.get("limiter", ()) if method == "POST" else ():
@@ -76,6 +116,7 @@ def ask(app, world, asked, monkeypatch):
         return status, told, wrote
 
     yield one
+    gc.enable()
     logging.disable(logging.NOTSET)
 
 
@@ -83,6 +124,10 @@ def test_every_address_answers_everybody_as_agreed(app, ask, asked, pytestconfig
     found, leaks, count = {}, [], 0
     for probe in probes.probes(app, asked[0]):
         for who in WHO:
+            if who == "sharing_manager" and not Sharing.looked_at:
+                # The same person, and nobody looked at the setting in which they differ.
+                found[probe[:3]][who] = found[probe[:3]]["account_manager"]
+                continue
             status, told, wrote = ask(who, probe.method, probe.url)
             others = probe.row == "foreign" and who.endswith("manager") and probe.rule not in FOR_ALL
             found.setdefault(probe[:3], {})[who] = status
@@ -92,7 +137,7 @@ def test_every_address_answers_everybody_as_agreed(app, ask, asked, pytestconfig
             leaks += [f"{who} {probe.method} {probe.url}: {word}" for word in told]
             leaks += [f"{who} {probe.method} {probe.url}: {status}"] if status >= 500 else []
     assert leaks == []
-    assert count > 4000
+    assert count > 4000, count
     if pytestconfig.getoption("--write-ledgers"):
         probes.write(found)
     agreed = probes.read()
@@ -108,7 +153,7 @@ def test_every_address_answers_everybody_as_agreed(app, ask, asked, pytestconfig
 def test_no_address_takes_another_method(app, ask):
     wrong, count = [], 0
     for method, url in probes.other_methods(app):
-        for who in WHO:
+        for who in ("anonymous", "account_manager", "super_admin"):
             count += 1
             status, told, wrote = ask(who, method, url)
             if status not in (404, 405) or told or wrote:
