@@ -10,8 +10,9 @@ from flask_babel import lazy_gettext as _l
 
 def register(_appbuilder: Any) -> None:
     """The words of the history, and how much a request may carry that brings files."""
-    from app.core.history import ACTIONS, ATTEMPTS
+    from app.core.history import ACTIONS, ATTEMPTS, KINDS
 
+    KINDS["attachment"] = _l("File")
     ACTIONS["attach_file"] = (_l("attached a file"), "paperclip")
     ACTIONS["remove_file"] = (_l("removed a file"), "paperclip")
     # The second is what is written down when somebody was turned away at the door: the name of the right.

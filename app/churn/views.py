@@ -54,13 +54,16 @@ class ChurnCaseView(CrmView):
         "customer": _l("Customer"),
         "last_order": _l("Last order"),
         "last_order_at": _l("Last order"),
+        "last_order_no": _l("Last order"),
         "silent_days": _l("Days without order"),
         "estimate": _l("No order in 26 weeks (estimate)"),
         "rule": _l("Rule"),
         "rule_months": _l("Rule"),
+        "rule_cutoff": _l("Rule"),
         "opened_at": _l("Warned as of"),
         "owner": _l("Account manager"),
         "owner_then": _l("Account manager then"),
+        "owner_name": _l("Account manager then"),
         "status": _l("Status"),
         "reason_type": _l("Kind of reason"),
         "reason": _l("Reason"),
@@ -164,6 +167,7 @@ class RetentionMeasureView(ReadOnlyView):
     exclude_route_methods = set(ReadOnlyView.exclude_route_methods) | {"show"}
     list_title = _l("Retention measures")
     label_columns = {
+        "case": _l("Churn warning"),
         "case.customer": _l("Customer"),
         "text": _l("Measure"),
         "type": _l("Kind of measure"),

@@ -95,6 +95,12 @@ def _told(entry: AuditEntry, button: Any) -> Told:
 FIELD_LABELS: dict[str, Callable[[str], Any]] = {}
 """Table -> the label of a field that is no column of its screen, or None; a role's rights, say."""
 
+OFF_SCREENS = {"deleted_at": _l("Deleted at")}
+"""Columns that many tables have and no screen names."""
+
+KINDS: dict[str, Any] = {}
+"""Table without a screen -> what people call its records."""
+
 VALUES: dict[str, Callable[[str, str], Any]] = {}
 """Table -> how the kept value of a field reads where its column does not say so, or None."""
 
@@ -174,7 +180,7 @@ def may_read(view: Any, field: str) -> bool:
 
 def field_label(view: Any, field: Any) -> Any:
     """What people call a column: as its screen does."""
-    own = FIELD_LABELS.get(view.datamodel.obj.__tablename__, lambda _field: None)(field)
+    own = FIELD_LABELS.get(view.datamodel.obj.__tablename__, lambda _field: None)(field) or OFF_SCREENS.get(field)
     labels, relation = view.label_columns, field.removesuffix("_id")
     return own or labels.get(relation) or labels.get(field) or labels.get(f"profile.{relation}") or field
 
@@ -197,7 +203,7 @@ def views_by_table() -> dict[str, Any]:
 def record_kind(table: str) -> Any:
     """What people call the records of a table."""
     view = views_by_table().get(table)
-    return (view.show_title or view.list_title) if view is not None else table
+    return (view.show_title or view.list_title) if view is not None else KINDS.get(table, table)
 
 
 def has_changes(view: Any) -> bool:

@@ -55,6 +55,8 @@ class HandoverView(ReadOnlyView):
     show_title = _l("Handover")
     label_columns = {
         "leaver": _l("Whose records"),
+        "rule": _l("Rule"),
+        "counts": _l("Counts"),
         "actor": _l("Handed over by"),
         "at": _l("Time"),
         "moved": _l("Records handed over"),

@@ -28,6 +28,7 @@ class DictionaryItemView(CrmView):
     edit_title = _l("Edit dictionary item")
     label_columns = {
         "type": _l("List"),
+        "code": _l("Code"),
         "label_zh": _l("Chinese label"),
         "label_en": _l("English label"),
         "value": _l("Value"),

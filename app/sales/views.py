@@ -33,6 +33,7 @@ from app.security.access import account_managers, active_users
 
 LABELS = {
     "customer_name": _l("Prospect"),
+    "created_customer": _l("Became a new customer"),
     "title": _l("Title"),
     "source": _l("Source"),
     "probability": _l("Win probability"),

@@ -18,15 +18,16 @@ from app.security.labels import right_label, view_label
 
 def install() -> None:
     """Tell the history how to read what is no column of a screen."""
-    history.FIELD_LABELS.update(ab_role=_right, ab_user={"password": _l("Password")}.get)
+    account = {"password": _l("Password"), "password_due": _l("Must choose a password")}
+    history.FIELD_LABELS.update(ab_role=_of_a_role, ab_user=account.get)
     history.VALUES.update(ab_role=_of_role, ab_user=_of_account)
 
 
-def _right(field: str) -> Any:
-    """A right given to a role or taken from it."""
+def _of_a_role(field: str) -> Any:
+    """A right given to a role or taken from it, or what the product itself calls the role."""
     permission, blank, screen = field.partition(" ")
     if not blank:
-        return None
+        return {"code": _l("Code"), "name": _l("Code")}.get(field)
     return f"{view_label(screen)}{'：' if chinese() else ': '}{right_label(permission, screen)}"
 
 
@@ -35,7 +36,7 @@ def _of_role(field: str, kept: str) -> Any:
 
 
 def _of_account(field: str, kept: str) -> Any:
-    if field == "active":
+    if field in ("active", "password_due"):
         return yes_no(kept == "1")
     if field != "roles":
         return None

@@ -17,6 +17,7 @@ from app.core.clock import utcnow
 from app.core.format import NOTHING
 from app.core.history import (
     ACTIONS,
+    OFF_SCREENS,
     field_label,
     has_changes,
     move_words,
@@ -150,7 +151,7 @@ class FieldChangeView(ReadOnlyView):
             view = views_by_table().get(record.record_type)
             if record.field is None:
                 return _("The record was made.")
-            return field_label(view, record.field) if view is not None else record.field
+            return field_label(view, record.field) if view is not None else OFF_SCREENS.get(record.field, record.field)
         return super().cell(record, name)
 
     def show_page(self, record: Any) -> dict[str, Any]:

@@ -17,9 +17,9 @@ from sqlalchemy.exc import OperationalError, StatementError
 from werkzeug.exceptions import default_exceptions
 
 from app.churn.models import ChurnStatus
-from app.core.changes import TOLD
+from app.core.changes import TOLD, told_columns
 from app.core.choices import Choice
-from app.core.history import ACTIONS
+from app.core.history import ACTIONS, field_label, has_changes
 from app.core.models import AuditEntry, FieldChange
 from app.core.unit import unit_of_work
 from app.customers.models import Contact, Customer
@@ -164,7 +164,8 @@ def words_of_rows(db, language):
     if language == "en":
         return frozenset()
     found = set(db.session.execute(sa.select(User.username)).scalars())
-    return frozenset(found | {"feed", "tests"})  # the folder of a feed, the browser of a session
+    found |= set(db.session.execute(sa.select(RoleProfile.code)).scalars())
+    return frozenset(found | {"feed", "tests", "crm init"})  # a feed's folder, a session's browser, a typed command
 
 
 def labels_in_both(db):
@@ -189,7 +190,14 @@ def addresses(app, db, *, each):
     for route in routes(app):
         if "GET" not in route.methods or route.endpoint in ("static", "appbuilder.static", "healthz"):
             continue
-        if "<step_id>" in route.url:
+        if "<table>" in route.url:
+            tables = [("customer", "CustomerView"), ("ab_role", "RoleView")]
+            yield from (
+                route.url.replace("<table>", table).replace("<pk>", str(pk))
+                for table, endpoint in tables
+                for pk in ids[endpoint][:1]
+            )
+        elif "<step_id>" in route.url:
             steps = db.session.execute(sa.select(PlanStep.opportunity_id, PlanStep.id).limit(each))
             yield from (route.url.replace("<pk>", str(pk)).replace("<step_id>", str(n)) for pk, n in steps)
         elif "<pk>" in route.url:
@@ -404,6 +412,8 @@ def every_label(app):
         for label in (*titles, *labels, *(view.description_columns or {}).values()):
             if label:
                 yield view.endpoint, label
+        for field in told_columns(view.datamodel.obj) if has_changes(view) else ():
+            yield f"{view.endpoint} {field}", field_label(view, field)
     for group, lines in rights_table():
         yield "group", group
         for line in lines:
@@ -434,15 +444,21 @@ def test_what_is_seeded_has_its_label_in_both_languages(db, column, strange):
 # -- switching -------------------------------------------------------------------------------------------------
 
 
+ACCOUNTS_LANGUAGE = ("ab_user", "language")
+"""What the history tells of a reader who chose another language."""
+
+
 def business(db):
     """Every row but those about the reader's own account and sign-in."""
     db.session.rollback()
     own = {"user_profile", "user_session"}
-    return {
+    rows = {
         name: db.session.execute(sa.select(table).order_by(*table.primary_key.columns)).all()
         for name, table in Model.metadata.tables.items()
         if name not in own
     }
+    rows["field_change"] = [row for row in rows["field_change"] if (row.record_type, row.field) != ACCOUNTS_LANGUAGE]
+    return rows
 
 
 def test_switching_the_language_keeps_the_page_and_changes_no_business_row(db, li, wang, sign_in):
