@@ -441,13 +441,14 @@ def _width(character: str) -> float:
 
 
 def _fold(text: str, most: int) -> _Wide:
-    """The text, or in two lines when it is wider than `most` Latin characters: broken at a blank if there is one in
-    the first line's second half, else where the line is full. What does not fit into two is cut."""
+    """The text, or in two lines when it is wider than `most` Latin characters: broken at a blank if both fit then, else
+    where the first is full. What does not fit into two is cut."""
     if len(_Wide(text)) <= most:
         return _Wide(text)
     end = next(n for n in range(len(text), 0, -1) if len(_Wide(text[:n])) <= most)
-    blank = text.rfind(" ", end // 2, end + 1)
-    end = blank if blank > 0 else end
+    blank = text.rfind(" ", 1, end + 1)
+    if blank > 0 and len(_Wide(text[blank + 1 :])) <= most:
+        end = blank
     return _Wide(text[:end].rstrip() + "\n" + _cut(text[end:].lstrip(), most))
 
 

@@ -122,6 +122,8 @@ def test_chinese_labels_push_the_bars_to_the_right():
         ("苏州恒锐精密机械有限公司华东", ["苏州恒锐精密机械有限公司华东"]),  # as wide as a line
         ("苏州恒锐精密机械有限公司华东大区", ["苏州恒锐精密机械有限公司华东", "大区"]),
         ("Kittiwake Cold Storage and Shipping", ["Kittiwake Cold Storage", "and Shipping"]),
+        ("Old Kittiwakescoldstorages", ["Old", "Kittiwakescoldstorages"]),
+        ("Old Kittiwakescoldstoragesandco", ["Old Kittiwakescoldstorag", "esandco"]),
         ("恒" * 28, ["恒" * 14, "恒" * 14]),
         ("恒" * 29, ["恒" * 14, "恒" * 13 + "…"]),
     ],
