@@ -449,6 +449,8 @@ def _fold(text: str, most: int) -> _Wide:
     blank = text.rfind(" ", 1, end + 1)
     if blank > 0 and len(_Wide(text[blank + 1 :])) <= most:
         end = blank
+    else:  # 有限公司 stays together
+        end = min(end, max(1, len(text) - 4))
     return _Wide(text[:end].rstrip() + "\n" + _cut(text[end:].lstrip(), most))
 
 

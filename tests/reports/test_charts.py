@@ -120,7 +120,7 @@ def test_chinese_labels_push_the_bars_to_the_right():
     ("name", "lines"),
     [
         ("苏州恒锐精密机械有限公司华东", ["苏州恒锐精密机械有限公司华东"]),  # as wide as a line
-        ("苏州恒锐精密机械有限公司华东大区", ["苏州恒锐精密机械有限公司华东", "大区"]),
+        ("苏州恒锐精密机械有限公司华东大区", ["苏州恒锐精密机械有限公司", "华东大区"]),
         ("Kittiwake Cold Storage and Shipping", ["Kittiwake Cold Storage", "and Shipping"]),
         ("Old Kittiwakescoldstorages", ["Old", "Kittiwakescoldstorages"]),
         ("Old Kittiwakescoldstoragesandco", ["Old Kittiwakescoldstorag", "esandco"]),
