@@ -447,10 +447,8 @@ def _fold(text: str, most: int) -> _Wide:
         return _Wide(text)
     end = next(n for n in range(len(text), 0, -1) if len(_Wide(text[:n])) <= most)
     blank = text.rfind(" ", 1, end + 1)
-    if blank > 0 and len(_Wide(text[blank + 1 :])) <= most:
-        end = blank
-    else:  # 有限公司 stays together
-        end = min(end, max(1, len(text) - 4))
+    whole = blank > 0 and len(_Wide(text[blank + 1 :])) <= most
+    end = blank if whole else min(end, max(1, len(text) - 4))  # 有限公司 stays together
     return _Wide(text[:end].rstrip() + "\n" + _cut(text[end:].lstrip(), most))
 
 
