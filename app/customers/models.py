@@ -54,7 +54,8 @@ class Customer(HasStatus, Model):
         # Lists leave deleted customers out: with the status in the index PostgreSQL pages and counts without the table.
         sa.Index("ix_customer_name", "name", "id", postgresql_include=["status"]),
         sa.Index("ix_customer_level_name", "level_id", "name", "id", postgresql_include=["status"]),
-        sa.Index("ix_customer_registered", "registered_on", "id", postgresql_include=["status"]),
+        # Reports count customers by level from this index alone.
+        sa.Index("ix_customer_registered", "registered_on", "id", "status", "level_id", "owner_id"),
         sa.Index("ix_customer_owner_name", "owner_id", "name", "id", postgresql_include=["status"]),
         sa.Index("ix_customer_status_registered", "status", "registered_on"),
         sa.Index("ix_customer_name_key", "name_key"),

@@ -332,6 +332,24 @@ def _customers(scene: Scene) -> None:
         owner = "wulei" if rng.random() < 0.04 and not company.foreign else LOOKS_AFTER[company.region]
         kept = _open(scene, rng, company, owner, since, fate)
         _talks(scene, rng, kept)
+    _regrade(scene)
+
+
+def _regrade(scene: Scene) -> None:
+    """Raise the level of some who do well, lower that of a few, in the last year and a half."""
+    rng = scene.rng("levels")
+    for kept in scene.customers:
+        age = (scene.today - kept.since).days
+        if not kept.busy or age < WINDOW // 4 or rng.random() > 0.3:
+            continue
+        level = int(kept.level) + (1 if rng.random() < 0.75 else -1)
+        if not 1 <= level <= 5:
+            continue
+        at, manager = moment(rng, scene.ago(rng.randint(8, min(age - 60, 540))), scene.now), scene.people[kept.owner]
+        customer = db.session.get_one(Customer, kept.customer_id)
+        before, customer.level, customer.changed_at = customer.level_id, scene.item(T.level, str(level)), at
+        db.session.flush()
+        note_move(customer, "edit", actor=manager, at=at, changes={"level_id": [before, customer.level_id]})
 
 
 def _open(scene: Scene, rng: Random, company: Company, owner: str, since: date, fate: Fate | None) -> Kept:

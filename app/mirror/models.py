@@ -145,6 +145,10 @@ class Ordered:
 ROLLED = ("order_count", "order_total", "paid_count", "paid_total")
 
 
+# SQLite keeps the rows in the order of the key, a customer's side by side: one look instead of two, half the time.
+KEPT_BY_KEY = {"sqlite_with_rowid": False}
+
+
 class CustomerMonth(Ordered, Model):
     """What one customer ordered in one company-local month."""
 
@@ -154,6 +158,7 @@ class CustomerMonth(Ordered, Model):
     __table_args__ = (
         sa.Index("ix_customer_month_best", "month", "order_total", "customer_id", "order_count"),
         sa.Index("ix_customer_month_paid", "month", "paid_total", "customer_id", "paid_count"),
+        KEPT_BY_KEY,
     )
 
     customer_id: Mapped[int] = mapped_column(sa.ForeignKey("customer.id", ondelete="RESTRICT"), primary_key=True)
@@ -169,6 +174,7 @@ class CustomerYear(Ordered, Model):
     __table_args__ = (
         sa.Index("ix_customer_year_best", "year", "order_total", "customer_id", "order_count"),
         sa.Index("ix_customer_year_paid", "year", "paid_total", "customer_id", "paid_count"),
+        KEPT_BY_KEY,
     )
 
     customer_id: Mapped[int] = mapped_column(sa.ForeignKey("customer.id", ondelete="RESTRICT"), primary_key=True)

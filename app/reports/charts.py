@@ -58,7 +58,7 @@ class _Wide(str):
     __slots__ = ()
 
     def __len__(self) -> int:
-        return math.ceil(sum(map(_width, str(self))))
+        return math.ceil(max(sum(map(_width, line)) for line in str(self).split("\n")))
 
 
 def hbar(
@@ -73,12 +73,12 @@ def hbar(
     """Horizontal bars with their values at the end, first label on top.
 
     `label` names the chart for those who cannot see it. `hrefs` are addresses of our own pages, one per bar or None.
-    Long labels are cut, the tip has them whole. No values, no chart: ''.
+    Long labels take two lines and are cut only when those are too short; the tip has them whole. No values: "".
     """
     if not values:
         return Markup("")
     texts = [_formatted(v, formatter) for v in values]
-    names = [_Wide(_cut(_clean(name), LABEL_WIDTH)) for name in labels]
+    names = [_fold(_clean(name), LABEL_WIDTH) for name in labels]
     plot = width - max(map(len, names)) * 0.6 * FONT_SIZE - 40
     beyond = (max(len(_Wide(t)) for t in texts) * 0.6 * FONT_SIZE + 12) / max(plot, 120)
     low, high = min(0.0, *map(float, values)), max(0.0, *map(float, values))
@@ -312,8 +312,9 @@ def _upright(
     room = (width - 60) / max(1, len(shown))
     every = math.ceil((max(map(len, shown)) + 1) * 0.6 * FONT_SIZE / room)
     words = not any(character.isdigit() for text in shown for character in text)
-    if every == 2 and room >= ROOM and words:  # not a row of dates: all of them, shorter
-        shown, every = [_Wide(_cut(_clean(text), int(room / 0.6 / FONT_SIZE) - 1)) for text in labels], 1
+    if every == 2 and room >= ROOM and words:  # not a row of dates: all of them, in two lines
+        shown, every = [_fold(_clean(text), int(room / 0.6 / FONT_SIZE) - 1) for text in labels], 1
+        options["margin_bottom"], height = _HOUSE["margin"] + FONT_SIZE, height + FONT_SIZE
     elif every > 1 and words:  # no room for that either: all of them, aslant
         shown, every = [_Wide(_cut(_clean(text), SLANTED_WIDTH)) for text in labels], 1
         options["x_label_rotation"] = SLANT
@@ -360,6 +361,8 @@ def _house_rules(root: Any, label: str, name: str, notes: frozenset[str]) -> Any
         for child in list(parent):
             if not isinstance(child.tag, str) or _tag(child) in _DROPPED or _is_spare(child, notes):
                 parent.remove(child)
+    for text in [element for element in root.iter() if _tag(element) == "text" and "\n" in (element.text or "")]:
+        _two_lines(text, upward=name == "hbar")
     for element in root.iter():
         element.attrib.pop("style", None)
         for attribute in _GEOMETRY:
@@ -385,6 +388,16 @@ def _house_rules(root: Any, label: str, name: str, notes: frozenset[str]) -> Any
     root.set("role", "group" if links else "img")  # the contents of an img are hidden, and links must not be
     root.set("aria-label", label)
     return root
+
+
+def _two_lines(text: Any, *, upward: bool) -> None:
+    """Put a folded label into a line each: below the foot's line, or on both sides of a bar's middle."""
+    lines, text.text = text.text.split("\n"), None
+    for n, line in enumerate(lines):
+        made = text.makeelement(text.tag.replace("text", "tspan"), {"x": text.get("x")})
+        made.set("dy", f"{('-0.45', '1.1')[n] if upward else ('0', '1.1')[n]}em")
+        made.text = line
+        text.append(made)
 
 
 def _tag(element: Any) -> str:
@@ -425,6 +438,18 @@ def _clean(text: Any) -> str:
 
 def _width(character: str) -> float:
     return 1.67 if unicodedata.east_asian_width(character) in "WF" else 1.0
+
+
+def _fold(text: str, most: int) -> _Wide:
+    """The text, or in two lines when it is wider than `most` Latin characters: broken at a blank if both fit then, else
+    where the first is full. What does not fit into two is cut."""
+    if len(_Wide(text)) <= most:
+        return _Wide(text)
+    end = next(n for n in range(len(text), 0, -1) if len(_Wide(text[:n])) <= most)
+    blank = text.rfind(" ", 1, end + 1)
+    whole = blank > 0 and len(_Wide(text[blank + 1 :])) <= most
+    end = blank if whole else min(end, max(1, len(text) - 4))  # 有限公司 stays together
+    return _Wide(text[:end].rstrip() + "\n" + _cut(text[end:].lstrip(), most))
 
 
 def _cut(text: str, most: int) -> str:

@@ -92,6 +92,15 @@ def test_partial_indexes_are_stored_as_the_models_say_them(db, world):
     assert stored_partial_indexes(db, world.database) == declared
 
 
+@pytest.mark.once
+def test_sums_lie_in_the_order_of_their_keys_on_sqlite(db):
+    tables = [t for t in Model.metadata.tables.values() if t.dialect_options["sqlite"]["with_rowid"] is False]
+    assert {"customer_month", "customer_year"} <= {t.name for t in tables}
+    for table in tables:
+        made = db.session.execute(sa.text("SELECT sql FROM sqlite_master WHERE name = :name"), {"name": table.name})
+        assert made.scalar_one().rstrip().endswith("WITHOUT ROWID")
+
+
 def test_the_migrated_database_is_the_one_of_the_models(app, db):
     result = app.test_cli_runner().invoke(args=["db", "check"])
     assert result.exit_code == 0, result.output

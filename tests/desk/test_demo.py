@@ -410,6 +410,7 @@ def test_every_check_of_every_table_holds(company):
     assert broken == []
 
 
+@pytest.mark.once  # both databases walk the figures of the large feed
 def test_every_figure_of_every_report_is_its_rows(company, app, db):
     """Counted and added up by the database, for every filter, this year and the month before this one."""
     with instead(app, company.url):

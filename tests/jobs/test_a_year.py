@@ -44,6 +44,7 @@ def run_all(periods, clock):
                 finish(run, {}, clock())
 
 
+@pytest.mark.once  # the ledger of two runs at once is tested on both
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Shanghai", "America/New_York"])
 @pytest.mark.parametrize("off", [range(0), range(20, 25)], ids=["always on", "off for five weeks"])
 def test_a_year_has_fifty_two_runs_each_once(db, make_scheduler, clock, drain, server_in, zone, off):

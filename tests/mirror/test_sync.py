@@ -302,6 +302,11 @@ def test_a_date_is_midnight_here_and_an_offset_is_obeyed(db, small, read, text, 
     [
         ("Asia/Shanghai", "2026-02-28T15:59:59Z", date(2026, 2, 1)),
         ("Asia/Shanghai", "2026-02-28T16:00:00Z", date(2026, 3, 1)),
+        ("Asia/Shanghai", "1991-07-31T14:59:59Z", date(1991, 7, 1)),  # summer time, for the last year
+        ("Asia/Shanghai", "1991-07-31T15:00:00Z", date(1991, 8, 1)),
+        ("Asia/Shanghai", "1992-07-31T15:59:59Z", date(1992, 7, 1)),
+        ("Asia/Kolkata", "2026-06-30T18:29:59Z", date(2026, 6, 1)),  # five hours and a half
+        ("Asia/Kolkata", "2026-06-30T18:30:00Z", date(2026, 7, 1)),
         ("Europe/Berlin", "2026-02-28T23:00:00Z", date(2026, 3, 1)),  # winter: one hour
         ("Europe/Berlin", "2026-05-31T21:59:59Z", date(2026, 5, 1)),
         ("Europe/Berlin", "2026-05-31T22:00:00Z", date(2026, 6, 1)),  # summer: two hours

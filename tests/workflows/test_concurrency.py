@@ -145,8 +145,8 @@ def test_40_tickets_worked_on_by_six_are_each_taken_through_every_step_once(race
     assert (history("give_feedback", Outcome.done), history("give_feedback", Outcome.refused)) == (40, 200)
 
 
-def test_eight_processes_take_1600_different_numbers(race):
-    ended, numbers = race("take number", people=8, ids=list(range(200)))
-    assert (ended["done"], ended["busy"]) == (1600, 0)
-    assert sorted(numbers, key=lambda n: int(n[8:])) == [f"KH071202{n:03d}" for n in range(1, 1601)]
-    assert [counter.last for counter in rows(CounterRow)] == [1600]
+def test_six_processes_take_600_different_numbers(race):
+    ended, numbers = race("take number", people=6, ids=list(range(100)))
+    assert (ended["done"], ended["busy"]) == (600, 0)
+    assert sorted(numbers, key=lambda n: int(n[8:])) == [f"KH071202{n:03d}" for n in range(1, 601)]
+    assert [counter.last for counter in rows(CounterRow)] == [600]

@@ -50,17 +50,13 @@ class Levels(Report):
     def lines(
         self, ask: Ask, *, keys: Sequence[str] | None = None, first: int = 0, most: int | None = None
     ) -> list[Line]:
-        f = _facts(ask).c
-        kinds = (f.registered, f.was_lost, f.is_lost, f.at_start, f.at_end)
         found: dict[str, dict[str, Any]] = {}
-        for registered, was_lost, is_lost, at_start, at_end, number in db.session.execute(
-            sa.select(*kinds, sa.func.count()).group_by(*kinds)
-        ):
+        for registered, was_lost, is_lost, at_start, at_end, number in db.session.execute(_counted(ask)):
             line = NEW if registered else BACK if was_lost else str(at_start)
-            to = LOST if is_lost else f"{TO}{at_end}"
             values = found.setdefault(line, {"all": 0})
-            values[to] = values.get(to, 0) + number
-            values["all"] += number
+            for key in (LOST if is_lost else f"{TO}{at_end}", "all"):
+                values[key] = values.get(key, 0) + int(number)
+        found = {key: values for key, values in found.items() if values["all"]}
         wanted = [*groups.items(DictionaryType.level, found), (NEW, _l("Newly registered"))]
         if BACK in found:
             wanted.append((BACK, _l("Won back")))
@@ -70,14 +66,15 @@ class Levels(Report):
         f = _facts(
             ask, Customer.number.label("number"), Customer.name.label("name"), Customer.owner_id.label("owner_id"),
             Customer.registered_on.label("day"), sa.literal(1).label("amount"),
-        ).c  # fmt: skip
-        line = sa.case((f.registered, NEW), (f.was_lost, BACK), else_=sa.cast(f.at_start, sa.String)).label("line")
-        found = sa.select(line, f.number, f.name, f.owner_id, f.day, f.amount).order_by(f.name, f.number)
+        ).subquery().c  # fmt: skip
+        line = sa.case((f.registered == 1, NEW), (f.was_lost == 1, BACK), else_=sa.cast(f.at_start, sa.String))
+        found = sa.select(line.label("line"), f.number, f.name, f.owner_id, f.day, f.amount).where(_shown(f))
+        found = found.order_by(f.name, f.number)
         if column.key == "all":
             return found
         if column.key == LOST:
-            return found.where(f.is_lost)
-        return found.where(~f.is_lost, f.at_end == int(column.key.removeprefix(TO)))
+            return found.where(f.is_lost == 1)
+        return found.where(f.is_lost == 0, f.at_end == int(column.key.removeprefix(TO)))
 
     def note(self, ask: Ask, table: Table) -> str:
         order = [key for key in ask.columns if key.startswith(TO)]
@@ -115,26 +112,61 @@ def _levels() -> list[DictionaryItem]:
     return list(db.session.execute(found.order_by(DictionaryItem.sort_order, DictionaryItem.id)).scalars())
 
 
-def _facts(ask: Ask, *columns: Any) -> sa.Subquery:
-    """Every customer in the report: `registered` in the period, `was_lost` when it began, `is_lost` when it ended,
-    `at_start` and `at_end` (levels), and these columns."""
+def _counted(ask: Ask) -> sa.CompoundSelect[Any]:
+    """registered, was_lost, is_lost, at_start, at_end and how many customers: rows of a kind are to be added up.
+
+    First all are counted as if nothing had ever changed, from an index; then the few of whom the history tells
+    something else are taken off and counted as they were.
+    """
+    registered, never, level = _registered(ask), sa.literal(0), Customer.level_id
+    plain = (
+        sa.select(registered, never, never, level, level, sa.func.count())
+        .where(*_wanted(ask))
+        .group_by(sa.literal_column("1"), level)
+    )
+    f = _facts(ask, level.label("now"), told=True).cte("told").c
+    kinds = (f.registered, f.was_lost, f.is_lost, f.at_start, f.at_end)
+    off = sa.select(f.registered, never, never, f.now, f.now, -sa.func.count()).group_by(f.registered, f.now)
+    on = sa.select(*kinds, sa.func.count()).where(_shown(f)).group_by(*kinds)
+    return sa.union_all(plain, off, on)
+
+
+def _facts(ask: Ask, *columns: Any, told: bool = False) -> sa.Select[Any]:
+    """Every customer of the report's scope: `registered` in the period, `was_lost` when it began, `is_lost` when it
+    ended (1 or 0), `at_start` and `at_end` (levels), and these columns.
+
+    `told`: only those of whom the history tells that something was different from now.
+    """
     changed = values_at(Customer.level_id, (ask.span.start, ask.span.end), {item.id for item in _levels()})
     at_start, at_end = (value_at(Customer.level_id, at) for at in (changed.c.at_0, changed.c.at_1))
     lost = _lost(ask.span)
-    was_lost, is_lost = (sa.func.coalesce(flag, 0) == 1 for flag in (lost.c.was_lost, lost.c.is_lost))
-    registered = Customer.registered_on >= ask.span.first
+    was_lost, is_lost = (sa.func.coalesce(flag, 0) for flag in (lost.c.was_lost, lost.c.is_lost))
     every = (
         sa.select(
-            registered.label("registered"), was_lost.label("was_lost"), is_lost.label("is_lost"),
+            _registered(ask).label("registered"), was_lost.label("was_lost"), is_lost.label("is_lost"),
             at_start.label("at_start"), at_end.label("at_end"), *columns,
         )
         .select_from(Customer)
         .outerjoin(changed, changed.c.id == Customer.id)
         .outerjoin(lost, lost.c.id == Customer.id)
-        .where(ask.customers, Customer.registered_on < ask.span.until)
-        .subquery()
+        .where(*_wanted(ask))
     )  # fmt: skip
-    return sa.select(every).where(sa.or_(every.c.registered, ~every.c.was_lost, ~every.c.is_lost)).subquery()
+    if told:
+        every = every.where(Customer.id.in_(sa.union(sa.select(changed.c.id), sa.select(lost.c.id))))
+    return every
+
+
+def _registered(ask: Ask) -> Any:
+    return sa.case((Customer.registered_on >= ask.span.first, 1), else_=0)
+
+
+def _wanted(ask: Ask) -> tuple[Any, ...]:
+    return ask.customers, Customer.registered_on < ask.span.until
+
+
+def _shown(f: Any) -> Any:
+    """WHERE a customer is in the report: not whoever was lost all the time."""
+    return sa.or_(f.registered == 1, f.was_lost == 0, f.is_lost == 0)
 
 
 def _lost(span: Period) -> sa.Subquery:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import aliased
 from app.churn.models import ChurnCase, RetentionMeasure
 from app.core.clock import utcnow
 from app.core.types import UtcDateTime
-from app.customers.models import Customer, CustomerStats
+from app.customers.models import Customer
 from app.extensions import db
 from app.masterdata.models import DictionaryItem, DictionaryType
 from app.mirror.models import Order, OrderStatus
@@ -174,10 +174,8 @@ def _outcomes(ask: Ask) -> sa.Select[Any]:
     """line, case_id, since, first_at, value: every case of the report once, with the first order in the longest
     window after `since` (the first measure, else the warning) and the sum of all orders in it; NULL for none."""
     cases = sa.union_all(_acted_on(ask), _left_alone(ask)).subquery()
-    # Orders are looked for only where the newest one is later: most customers who were warned never came back.
-    came = sa.and_(CustomerStats.customer_id == cases.c.customer_id, CustomerStats.last_order_at > cases.c.since)
     order = sa.and_(
-        Order.customer_id == CustomerStats.customer_id,
+        Order.customer_id == cases.c.customer_id,
         Order.status != OrderStatus.cancelled,
         Order.ordered_at > cases.c.since,
         Order.ordered_at < _later(cases.c.since, LONGEST),
@@ -191,7 +189,6 @@ def _outcomes(ask: Ask) -> sa.Select[Any]:
             sa.func.sum(Order.amount).label("value"),
         )
         .select_from(cases)
-        .outerjoin(CustomerStats, came)
         .outerjoin(Order, order)
         .group_by(cases.c.case_id, cases.c.since, cases.c.line)  # numbers sort faster than texts
     )
@@ -205,6 +202,9 @@ def _acted_on(ask: Ask) -> Any:
         sa.and_(earlier.at == RetentionMeasure.at, earlier.id < RetentionMeasure.id),
     )
     group = GROUPS[ask.values["by"]][1]
+    of_case = sa.join(RetentionMeasure, ChurnCase, ChurnCase.id == RetentionMeasure.case_id)
+    if group.class_ is Customer:
+        of_case = of_case.join(Customer, Customer.id == ChurnCase.customer_id)
     return (
         sa.select(
             sa.func.coalesce(sa.cast(group, sa.String), NONE).label("line"),
@@ -212,9 +212,7 @@ def _acted_on(ask: Ask) -> Any:
             ChurnCase.customer_id.label("customer_id"),
             RetentionMeasure.at.label("since"),
         )
-        .select_from(RetentionMeasure)
-        .join(ChurnCase, ChurnCase.id == RetentionMeasure.case_id)
-        .join(Customer, Customer.id == ChurnCase.customer_id)
+        .select_from(of_case)
         .where(
             ask.cases,
             *_in_period(ask, RetentionMeasure.at),
