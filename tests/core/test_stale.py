@@ -8,10 +8,13 @@ from html import unescape
 import pytest
 
 from app.churn.models import ChurnCase, RetentionMeasure
+from app.core.lifecycle import perform
 from app.core.models import AuditEntry, FieldChange, Outcome
 from app.customers.models import Contact, Customer
-from app.sales.models import Opportunity, OpportunityStatus
+from app.sales import operations as sales
+from app.sales.models import Opportunity
 from app.security import operations as security
+from app.tickets import operations as tickets
 from app.tickets.models import Ticket, TicketStatus
 from tests import builders
 from tests.support import rows, text_of
@@ -32,7 +35,7 @@ def fields_of(html, near):
         sent[name] = (chosen[1] or chosen[2] or "") if chosen else ""
     for name, inside in re.findall(r'(?s)<textarea[^>]*name="(\w+)"[^>]*>(.*?)</textarea>', form):
         sent[name] = unescape(inside).strip("\r\n")
-    return sent
+    return {name: value for name, value in sent.items() if name != "csrf_token"}
 
 
 def opened(browser, address, near):
@@ -191,8 +194,8 @@ def test_relations_choices_and_moments_are_told_as_on_the_page(db, sign_in, wang
     said = table(answer)
     assert said["Region"][0] == "华东区"
     assert said["Region"][1].startswith("华南区 ")
-    assert said["Owner"][1].endswith("王强")
-    assert said["Owner"][2].endswith("赵敏")
+    assert said["Account manager"][1].endswith("王强")
+    assert said["Account manager"][2].endswith("赵敏")
     again = fields_of(answer.text, "address")
     assert (again["region"], again["owner"]) == (str(regions[1].id), str(zhao.id))
 
@@ -201,8 +204,9 @@ def test_a_record_that_can_no_longer_be_edited_still_shows_what_was_typed(db, si
     opportunity = builders.opportunity(by=li, description="旧描述")
     address, browser = f"/opportunities/edit/{opportunity.id}", sign_in(li)
     mine = opened(browser, address, "title")
-    opportunity.status, opportunity.assignee, opportunity.description = OpportunityStatus.assigned, wang, "新描述"
+    opportunity.description = "新描述"
     db.session.commit()
+    perform(sales.assign, opportunity, actor=li, assignee=wang)
     answer = browser.post(address, {**mine, "description": "很长的一段描述"})
     assert answer.status_code == 409
     text = text_of(answer)
@@ -217,11 +221,11 @@ def test_a_record_that_can_no_longer_be_edited_still_shows_what_was_typed(db, si
 # -- steps ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_step_with_text_is_taken_by_decision_after_somebody_saved(db, sign_in, li, wang):
+def test_a_step_with_text_is_taken_by_decision_after_somebody_saved(db, sign_in, wang):
     case = builders.churn_case(builders.customer(owner=wang))
     address, browser = f"/churn/defer/{case.id}", sign_in(wang)
-    mine, theirs = opened(browser, address, "text"), opened(sign_in(li), address, "text")
-    assert sign_in(li).post(address, {**theirs, "text": "主管打了电话"}).status_code == 302
+    mine, other_tab = opened(browser, address, "text"), opened(browser, address, "text")
+    assert browser.post(address, {**other_tab, "text": "打了电话"}).status_code == 302
 
     answer = browser.post(address, {**mine, "text": "上门拜访"})
 
@@ -230,29 +234,41 @@ def test_a_step_with_text_is_taken_by_decision_after_somebody_saved(db, sign_in,
     assert table(answer)["Measure"] == ("—", "—", "上门拜访")
     assert table(answer)["Status"][0] == "Warning"
     assert "Defer anyway" in text_of(answer)
-    assert [m.text for m in rows(RetentionMeasure)] == ["主管打了电话"]
+    assert [m.text for m in rows(RetentionMeasure)] == ["打了电话"]
     assert browser.post(address, fields_of(answer.text, "text")).status_code == 302
-    assert [m.text for m in rows(RetentionMeasure)] == ["主管打了电话", "上门拜访"]
+    assert [m.text for m in rows(RetentionMeasure)] == ["打了电话", "上门拜访"]
     assert rows(ChurnCase)[0].version == 3
 
 
-def test_a_step_that_can_no_longer_be_taken_says_so_and_gives_the_text_back(db, sign_in, li, wang, zhao):
-    ticket = builders.ticket(given_to=wang)
+def test_a_step_that_can_no_longer_be_taken_says_so_and_gives_the_text_back(db, sign_in, wang):
+    case = builders.churn_case(builders.customer(owner=wang))
     browser = sign_in(wang)
-    mine = opened(browser, f"/tickets/show/{ticket.id}", "handling")
-    assert mine["version"] == str(ticket.version)
-    other = opened(sign_in(li), f"/tickets/reassign/{ticket.id}", "assignee")
-    assert sign_in(li).post(f"/tickets/reassign/{ticket.id}", {**other, "assignee": zhao.id}).status_code == 302
+    mine = opened(browser, f"/churn/defer/{case.id}", "text")
+    lost = opened(browser, f"/churn/confirm-lost/{case.id}", "reason")
+    assert browser.post(f"/churn/confirm-lost/{case.id}", {**lost, "reason": "转投他家"}).status_code == 302
 
-    answer = browser.post(f"/tickets/handle/{ticket.id}", {**mine, "handling": "更换了轴承。\n很长的说明"})
+    answer = browser.post(f"/churn/defer/{case.id}", {**mine, "text": "上门拜访。\n很长的说明"})
 
     assert answer.status_code == 409
-    assert table(answer)["Handling"][2] == "更换了轴承。 很长的说明"
-    assert table(answer)["Assigned to"][0].endswith("王强")
+    assert table(answer)["Measure"][2] == "上门拜访。 很长的说明"
+    assert table(answer)["Status"][0] == "Warning"
     assert "What you typed is kept here, to be copied." in text_of(answer)
     assert "<textarea" not in answer.text
+    assert len(rows(AuditEntry, AuditEntry.action == "defer", AuditEntry.outcome == Outcome.refused)) == 1
+
+
+def test_a_ticket_given_to_somebody_else_meanwhile_gives_the_text_back(db, sign_in, li, wang, zhao):
+    ticket = builders.ticket(given_to=wang)
+    mine = opened(sign_in(wang), f"/tickets/show/{ticket.id}", "handling")
+    assert mine["version"] == str(ticket.version)
+    perform(tickets.reassign, ticket, actor=li, assignee=zhao)
+
+    answer = sign_in(wang).post(f"/tickets/handle/{ticket.id}", {**mine, "handling": "更换了轴承 <b>"})
+
+    assert answer.status_code == 404
+    assert "This is what you typed, to be copied: 更换了轴承 &lt;b&gt;" in text_of(answer)
+    assert mine["nonce"] not in answer.text
     assert rows(Ticket)[0].status is TicketStatus.assigned
-    assert len(rows(AuditEntry, AuditEntry.action == "handle", AuditEntry.outcome == Outcome.refused)) == 1
 
 
 def test_a_record_that_was_only_counted_up_stops_no_step(db, sign_in, wang):
