@@ -54,6 +54,8 @@ def opened_input(record: Any) -> Markup:
 
     A form that is shown again says what it said the first time, until its person has seen the newer version.
     """
+    if not hasattr(record, "version"):
+        return Markup()
     given: Any = request.form if request.method == "POST" else g.get("kept_fields") or {}
     version, seen = given.get("version"), given.get("seen", "")
     if version is None or g.get("saw_newer"):
@@ -68,7 +70,7 @@ def is_stale(record: Any, form: Any) -> bool:
     A form that does not say when it was opened is not; nor is one of a record that was only counted up meanwhile.
     """
     given = request.form.get("version")
-    if given is None or given == str(record.version) or not asks_for_text(form):
+    if given is None or not hasattr(record, "version") or given == str(record.version) or not asks_for_text(form):
         return False
     return bool(_changes(record, _number(request.form.get("seen"))))
 

@@ -23,7 +23,7 @@ from app.core.sentences import gettext as _
 from app.core.sentences import ngettext
 from app.core.stale import compare, is_stale
 from app.core.submissions import leads_to
-from app.core.unit import unit_of_work
+from app.core.unit import at_begin, unit_of_work
 from app.extensions import db
 
 log = logging.getLogger(__name__)
@@ -187,6 +187,7 @@ class TakesSteps:
             left = self._count(matching, exact=True)
             found = sa.select(key).where(*matching).order_by(key).limit(AT_ONCE)
             pks = [str(pk) for pk in db.session.execute(found).scalars()]
+        at_begin(None)  # sent again it goes on where it was broken off; each row refuses what was done to it already
         receipt = self._receipt(taken)
         with in_bulk(receipt.id):
             lines, missed = self._take_many(taken, pks, values)

@@ -14,9 +14,10 @@ import pytest
 
 from app.core import submissions
 from app.core.clock import utcnow
-from app.core.models import AuditEntry, Submission
+from app.core.models import AuditEntry, Outcome, Submission
 from app.customers.models import Contact, Interaction
 from app.sales.models import Opportunity, PlanStep
+from app.tickets.models import Ticket
 from jobs import session_sweep
 from tests import builders
 from tests.support import Browser, rows, text_of
@@ -252,7 +253,7 @@ def test_after_a_week_it_is_forgotten(db, wang, hours, there):
     assert bool(rows(Submission)) is there
 
 
-def test_opportunities_won_in_one_browser_and_opened_by_back_are_made_once(db, app, li, sign_in):
+def test_a_form_sent_again_from_another_browser_of_its_person_is_done_once(db, app, li, sign_in):
     sent = {
         "customer_name": "东方纺织",
         "title": "新生产线",
@@ -266,3 +267,23 @@ def test_opportunities_won_in_one_browser_and_opened_by_back_are_made_once(db, a
     again = Browser(app).login(li).post("/opportunities/add", sent)
     assert again.location == first.location == f"/opportunities/show/{rows(Opportunity)[0].id}"
     assert len(rows(Opportunity)) == 1
+
+
+def test_a_button_without_fields_counts_once_too(db, sign_in, li):
+    complaint = builders.complaint(accepted_by=li)
+    browser, page = sign_in(li), f"/complaints/show/{complaint.id}"
+    (nonce,) = nonces(browser.get(page))
+    answers = [browser.post(f"/complaints/open-ticket/{complaint.id}", {"nonce": nonce}) for _ in range(2)]
+    (ticket,) = rows(Ticket)
+    assert [a.location for a in answers] == [f"/tickets/show/{ticket.id}"] * 2
+    assert rows(AuditEntry, AuditEntry.outcome == Outcome.refused) == []
+
+
+def test_a_bulk_action_sent_again_goes_on_with_what_was_not_done(db, sign_in, li, wang):
+    first, second = (builders.opportunity(by=li) for _ in range(2))
+    sent = {"rowid": [first.id], "confirmed": "1", "assignee": wang.id, "nonce": NONCE}
+    browser = sign_in(li)
+    for rowid in ([first.id], [first.id, second.id]):
+        assert browser.post("/opportunities/bulk-assign", {**sent, "rowid": rowid}).status_code == 200
+    assert [o.assignee_id for o in rows(Opportunity)] == [wang.id] * 2
+    assert rows(Submission) == []
