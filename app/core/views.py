@@ -501,15 +501,19 @@ class CrmView(TakesSteps, ModelView):
             back = self.show_url(record) or url_for(f"{self.endpoint}.list")
             if request.method == "POST":
                 note_refusal(record.__tablename__, record.id, "edit", actor_id=g.user.id, before=status, why=why)
-                if request.form.get("version", str(record.version)) != str(record.version):
-                    return self._stale_form(pk, self.make_form(self.edit_columns, record), why=why)
+                form = self.make_form(self.edit_columns, record)
+                if self._is_newer(form, record):
+                    return self._stale_form(pk, form, why=why)
             flash(why, "warning")
             return redirect(back)
         form = self.make_form(self.edit_columns, record)
         if request.method == "POST" and form.validate():
             if self._is_newer(form, record):
                 return self._stale_form(pk, form)
-            if self.save(form, record, "edit"):
+            if "version" in form and not form.version.raw_data:
+                form.refuse(_("Somebody changed this record meanwhile. Your text is kept; compare, then save again."))
+                form.version.data = str(record.version)
+            elif self.save(form, record, "edit"):
                 flash(_("Saved: %(record)s", record=str(record)), "success")
                 return redirect(self.after_save(record))
             db.session.rollback()
@@ -519,8 +523,8 @@ class CrmView(TakesSteps, ModelView):
 
     @staticmethod
     def _is_newer(form: Any, record: Any) -> bool:
-        """Whether the record was saved since this form was opened."""
-        return "version" in form and form.version.data != str(record.version)
+        """Whether the record was saved since this form, which says its version, was opened."""
+        return "version" in form and bool(form.version.raw_data) and form.version.data != str(record.version)
 
     def _stale_form(self, pk: Any, form: Any, *, why: str | None = None) -> Any:
         """What somebody else saved since the form was opened beside what was typed; with `why` nothing to save again.
