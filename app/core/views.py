@@ -502,7 +502,7 @@ class CrmView(TakesSteps, ModelView):
             if request.method == "POST":
                 note_refusal(record.__tablename__, record.id, "edit", actor_id=g.user.id, before=status, why=why)
                 form = self.make_form(self.edit_columns, record)
-                if self._is_newer(form, record):
+                if "version" in form and form.version.raw_data:  # it was open when editing was still possible
                     return self._stale_form(pk, form, why=why)
             flash(why, "warning")
             return redirect(back)

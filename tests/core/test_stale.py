@@ -218,6 +218,22 @@ def test_a_record_that_can_no_longer_be_edited_still_shows_what_was_typed(db, si
     assert rows(Opportunity)[0].description == "新描述"
 
 
+def test_what_was_typed_is_given_back_when_its_person_may_no_longer_edit(db, sign_in, li, admin, contact):
+    address, browser = f"/contacts/edit/{contact.id}", sign_in(li)
+    mine = opened(browser, address, "position")
+    role = security.create_role(
+        actor=admin, label_zh="读者", label_en="Reader", active=True,
+        rights={("can_list", "Contact"), ("can_show", "Contact"), ("can_edit", "Contact"), ("can_see_all", "Customer")},
+    )  # fmt: skip
+    li.roles = [role]
+    db.session.commit()
+    answer = browser.post(address, {**mine, "position": "采购经理"})
+    assert answer.status_code == 409
+    assert "account manager or a sales lead can change this. What you typed is kept here" in text_of(answer)
+    assert table(answer)["Position"] == ("经理", "经理", "采购经理")
+    assert rows(Contact)[0].position == "经理"
+
+
 # -- steps ---------------------------------------------------------------------------------------------------------
 
 
