@@ -38,7 +38,7 @@ def create_app(config: Any = "config.Config", **overrides: Any) -> Flask:
     app.config.from_object(config)
     app.config.update(overrides)
 
-    from app.core import errorpages, proxies, web
+    from app.core import errorpages, proxies, submissions, web
     from app.core.unit import set_writing
 
     proxies.trust(app)
@@ -64,6 +64,7 @@ def create_app(config: Any = "config.Config", **overrides: Any) -> Flask:
         for domain in DOMAINS:
             import_module(f"app.{domain}").register(appbuilder)
     web.install(app)
+    submissions.install(app)
     errorpages.install(app)
 
     from app.cli import install_cli

@@ -8,6 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.core.clock import utcnow
+from app.core.models import Submission
+from app.core.submissions import KEEP as KEEP_SENT
 from app.core.unit import unit_of_work
 from app.extensions import db
 from app.runs.models import Heartbeat, JobRun, RunStatus
@@ -28,7 +30,8 @@ def run(period: str | None = None, requested_by: int | None = None) -> Counts | 
 
 def sweep(_run: JobRun) -> Counts:
     """Delete sessions that ended or ran out more than 30 days ago, signs of life as old, links and typed text nobody
-    came back for within a day, and finished runs of the jobs that run every few minutes after two days. Commits."""
+    came back for within a day, forms sent more than a week ago, and finished runs of the jobs that run every few
+    minutes after two days. Commits."""
     before = utcnow() - KEEP
     with unit_of_work():
         db.session.execute(
@@ -40,6 +43,7 @@ def sweep(_run: JobRun) -> Counts:
         sessions = _delete(UserSession, sa.or_(UserSession.ended_at < before, UserSession.expires_at < before))
         tokens = _delete(OneTimeToken, OneTimeToken.expires_at < utcnow() - KEEP_TYPED)
         heartbeats = _delete(Heartbeat, Heartbeat.seen_at < before)
+        submissions = _delete(Submission, Submission.at < utcnow() - KEEP_SENT)
         runs = _delete(
             JobRun,
             sa.and_(
@@ -48,7 +52,7 @@ def sweep(_run: JobRun) -> Counts:
                 JobRun.finished_at < utcnow() - KEEP_FREQUENT,
             ),
         )
-    return {"sessions": sessions, "tokens": tokens, "heartbeats": heartbeats, "runs": runs}
+    return {"sessions": sessions, "tokens": tokens, "heartbeats": heartbeats, "submissions": submissions, "runs": runs}
 
 
 def _delete(model: Any, which: Any) -> int:

@@ -45,9 +45,18 @@ def page(code: int, title: str, message: str, reference: str = "") -> tuple[str,
         title=title,
         message=message,
         reference=reference,
+        typed=_typed() if code in (403, 404) else [],
         home_url=url_for(current_app.appbuilder.indexview.__name__ + ".index"),  # type: ignore[attr-defined]
     )
     return text, code
+
+
+def _typed() -> list[str]:
+    """What was typed into the form of a record that is no longer the reader's to see: to be copied, not to be lost."""
+    if request.method != "POST" or "version" not in request.form:
+        return []
+    ours = {"version", "seen", "nonce", "csrf_token"}
+    return [text for name, text in request.form.items(multi=True) if name not in ours and text.strip()]
 
 
 def _as_nobody() -> None:

@@ -137,6 +137,8 @@ def cell(value: Any) -> Any:
     """Any column's value as the lists and pages show it."""
     if value is None or value == "":
         return NOTHING
+    if isinstance(value, Markup):
+        return value  # made for a page already: what is masked, say
     if isinstance(value, Choice):
         return badge(value)
     if isinstance(value, bool):

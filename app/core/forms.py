@@ -23,6 +23,7 @@ from wtforms import (
     DecimalField,
     Field,
     IntegerField,
+    PasswordField,
     SelectField,
     StringField,
     TextAreaField,
@@ -31,6 +32,7 @@ from wtforms.fields.choices import Choice
 from wtforms.validators import Length, NumberRange, Optional, StopValidation, ValidationError
 from wtforms.widgets import html_params
 
+from app.core import submissions
 from app.core.choices import ChoiceType
 from app.core.choosing import Choices
 from app.core.clock import from_local, local
@@ -322,6 +324,7 @@ class CrmForm(DynamicForm):
             given = super().wrap_formdata(form, formdata)
             if given is None and formdata is not None and "kept_form" in g:
                 form.kept, given = True, g.pop("kept_form")
+                g.kept_fields = given
                 flash(
                     _(
                         "Not saved yet. This is what you typed before you were asked for your password: look it over "
@@ -344,6 +347,19 @@ class CrmForm(DynamicForm):
                 render_kw.setdefault("inputmode", "decimal")
                 render_kw.setdefault("type", "text")
             return super().render_field(field, render_kw)
+
+    def hidden_tag(self, *fields: Any) -> Markup:
+        """The hidden fields, and the nonce that makes the form count once; none beside a password."""
+        tag: Markup = super().hidden_tag(*fields)
+        return tag if any(isinstance(field, PasswordField) for field in self) else tag + submissions.tag()
+
+    def validate(self, *args: Any, **kwargs: Any) -> bool:
+        """Whether everything is right; never for a form that was sent before, with something else in it."""
+        valid: bool = super().validate(*args, **kwargs)
+        if not submissions.is_another():
+            return valid
+        self.refuse(_("This form was sent and done already, with something else in it. Save again to do this, too."))
+        return False
 
     def refuse(self, sentence: str, field: str | None = None) -> None:
         """Show `sentence` on top of the form, or at one field; what was typed stays."""

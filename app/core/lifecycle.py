@@ -24,7 +24,7 @@ from app.core.models import AuditEntry, HasStatus, Outcome
 from app.core.sentences import gettext as _
 from app.core.sentences import lazy_gettext as _l
 from app.core.sentences import to_keep
-from app.core.unit import unit_of_work
+from app.core.unit import at_begin, unit_of_work
 from app.extensions import db
 
 log = logging.getLogger(__name__)
@@ -225,8 +225,10 @@ def note_refusal(
 ) -> None:
     """Write one history row for something that was refused, in a unit of work of its own. Commits.
 
-    A `why` that remembers what it says (core.sentences) is read in the reader's language.
+    A `why` that remembers what it says (core.sentences) is read in the reader's language. The form that asked for it
+    does not count as sent: it may be sent again.
     """
+    at_begin(None)
     with unit_of_work():
         db.session.add(
             AuditEntry(

@@ -214,6 +214,24 @@ class Counter(Model):
     last: Mapped[int] = mapped_column(default=0, comment="last number given out")
 
 
+class Submission(Model):
+    """A form that was sent: sent again it makes nothing more (core/submissions.py). Kept for a week."""
+
+    __tablename__ = "submission"
+    __table_args__ = (sa.Index("ix_submission_at", "at"),)
+
+    without_history: ClassVar[str] = "says that a form was sent, not what became of it"
+
+    user_id: Mapped[int] = mapped_column(
+        sa.ForeignKey("ab_user.id", ondelete="CASCADE"), primary_key=True, comment="who sent it"
+    )
+    nonce: Mapped[str] = mapped_column(sa.String(32), primary_key=True, comment="made when the form was shown")
+    endpoint: Mapped[str] = mapped_column(sa.String(120), comment="the route it was sent to")
+    fingerprint: Mapped[str] = mapped_column(sa.String(64), comment="keyed hash of address and fields")
+    address: Mapped[str] = mapped_column(sa.String(500), comment="the page of the result")
+    at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, comment="UTC")
+
+
 class HasStatus(Stamped):
     """A record that moves through states only by declared steps (see lifecycle)."""
 

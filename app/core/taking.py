@@ -21,7 +21,9 @@ from app.core.scope import RowScope, may, row_id
 from app.core.search import Search
 from app.core.sentences import gettext as _
 from app.core.sentences import ngettext
-from app.core.unit import unit_of_work
+from app.core.stale import compare, is_stale
+from app.core.submissions import leads_to
+from app.core.unit import at_begin, unit_of_work
 from app.extensions import db
 
 log = logging.getLogger(__name__)
@@ -66,8 +68,12 @@ class TakesSteps:
         record = self.load(pk)
         form = form_type() if form_type is not None else CrmForm()
         actor, status = g.user._get_current_object(), 200
+        back = self.show_url(record) or url_for(f"{self.endpoint}.list")
         if request.method == "POST" and form.validate():
             values = {f.name: f.data for f in form if f.name != "csrf_token"}
+            if is_stale(record, form) and taken.why_not(record, actor=actor) is None:
+                return self._stale_step(taken, record, form)
+            leads_to(back)
             try:
                 result = perform(taken, record, actor=actor, **values, **given)
             except NotYours as refusal:
@@ -80,6 +86,9 @@ class TakesSteps:
                 flash(str(taken.done), "success")
                 return redirect(self.after_step(taken, record, result))
             record = self.load(pk)
+            if is_stale(record, form):
+                why = taken.why_not(record, actor=actor)
+                return self._stale_step(taken, record, form, why=why)
         elif request.method == "POST":
             status = 422
         page = render_template(
@@ -90,10 +99,43 @@ class TakesSteps:
             form=form,
             why_not=taken.why_not(record, actor=actor),
             facts=self.step_facts(taken, record),
-            back_url=self.show_url(record) or url_for(f"{self.endpoint}.list"),
+            back_url=back,
             **self.frame(),
         )
         return page, status
+
+    def _stale_step(self, taken: Step, record: Any, form: Any, *, why: str | None = None) -> Any:
+        """The same for a step whose form asks for text; `why` says that the step can no longer be taken."""
+        g.saw_newer = True
+        lines = compare(self, record, form, request.form.get("seen"))
+        fields = [field for field in form if field.name != "csrf_token"]
+        return self.stale_page(record, form, lines, [(None, fields)], title=taken.label, why=why, step=taken)
+
+    def stale_page(
+        self,
+        record: Any,
+        form: Any,
+        lines: Any,
+        sections: Any,
+        *,
+        title: Any,
+        why: str | None,
+        step: Step | None = None,
+    ) -> Any:
+        """The page of a form whose record was saved meanwhile: both versions, what was typed, and the way on."""
+        page = render_template(
+            "crm/stale.html",
+            title=title,
+            record=record,
+            form=form,
+            lines=lines,
+            sections=sections,
+            why_not=why,
+            step=step,
+            back_url=self.show_url(record) or url_for(f"{self.endpoint}.list"),
+            **self.frame(),
+        )
+        return page, 409
 
     def step_facts(self, taken: Step, record: Any) -> builtins.list[tuple[Any, Any]]:
         """A few facts shown beside the question."""
@@ -145,6 +187,7 @@ class TakesSteps:
             left = self._count(matching, exact=True)
             found = sa.select(key).where(*matching).order_by(key).limit(AT_ONCE)
             pks = [str(pk) for pk in db.session.execute(found).scalars()]
+        at_begin(None)  # sent again it goes on where it was broken off; each row refuses what was done to it already
         receipt = self._receipt(taken)
         with in_bulk(receipt.id):
             lines, missed = self._take_many(taken, pks, values)

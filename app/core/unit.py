@@ -25,14 +25,17 @@ def set_writing(value: bool) -> None:
 def unit_of_work() -> Iterator[None]:
     """Commit at the end, roll back on any error; then run what `after_commit` collected.
 
-    On SQLite a transaction that reads first and writes later fails at once under load, so the write lock is
-    taken at its start. An open read transaction is closed first.
+    What `at_begin` said comes first. On SQLite a transaction that reads first and writes later fails at once under
+    load, so the write lock is taken at its start. An open read transaction is closed first.
     """
     before = _writing.get()
     if not before:
         db.session.rollback()
         _writing.set(True)
     try:
+        first = db.session.info.pop("at_begin", None)
+        if first is not None:
+            first()
         yield
         db.session.commit()
     except BaseException:
@@ -48,3 +51,8 @@ def unit_of_work() -> Iterator[None]:
 def after_commit(call: Callable[[], object]) -> None:
     """Run `call` once the current unit of work is committed (to queue a job, say); never if it is not."""
     db.session.info.setdefault("after_commit", []).append(call)
+
+
+def at_begin(call: Callable[[], object] | None) -> None:
+    """Run `call` as the first thing inside the next unit of work, to claim what it is done for; None: nothing."""
+    db.session.info["at_begin"] = call

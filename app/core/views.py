@@ -35,6 +35,8 @@ from app.core.protected import KINDS, SealedField, kind_of, rights_on, sees, sho
 from app.core.scope import RowScope, may
 from app.core.search import Search, contains
 from app.core.sentences import gettext as _
+from app.core.stale import compare, newest_change
+from app.core.submissions import leads_to
 from app.core.taking import TakesSteps
 from app.core.unit import unit_of_work
 from app.extensions import db
@@ -468,9 +470,10 @@ class CrmView(TakesSteps, ModelView):
                 setattr(made, name, SealedField(self.label_columns[name], description=hint))
         if record is not None and hasattr(record, "version"):
             made.version = HiddenField(default=str(record.version), name="version")
+            made.seen = HiddenField(name="seen")
         form = made(obj=record)
         if record is not None and hasattr(record, "version") and request.method == "GET" and not form.kept:
-            form.version.data = str(record.version)
+            form.version.data, form.seen.data = str(record.version), str(newest_change(record))
         return form
 
     def prefill(self, form: Any) -> None:
@@ -498,17 +501,42 @@ class CrmView(TakesSteps, ModelView):
             back = self.show_url(record) or url_for(f"{self.endpoint}.list")
             if request.method == "POST":
                 note_refusal(record.__tablename__, record.id, "edit", actor_id=g.user.id, before=status, why=why)
+                form = self.make_form(self.edit_columns, record)
+                if "version" in form and form.version.raw_data:  # it was open when editing was still possible
+                    return self._stale_form(pk, form, why=why)
             flash(why, "warning")
             return redirect(back)
         form = self.make_form(self.edit_columns, record)
         if request.method == "POST" and form.validate():
-            if "version" in form and form.version.data != str(record.version):
+            if self._is_newer(form, record):
+                return self._stale_form(pk, form)
+            if "version" in form and not form.version.raw_data:
                 form.refuse(_("Somebody changed this record meanwhile. Your text is kept; compare, then save again."))
-                form.version.raw_data, form.version.data = None, str(record.version)
+                form.version.data = str(record.version)
             elif self.save(form, record, "edit"):
                 flash(_("Saved: %(record)s", record=str(record)), "success")
                 return redirect(self.after_save(record))
+            db.session.rollback()
+            if self._is_newer(form, record):
+                return self._stale_form(pk, form)
         return self._form_page(form, self.edit_title, record)
+
+    @staticmethod
+    def _is_newer(form: Any, record: Any) -> bool:
+        """Whether the record was saved since this form, which says its version, was opened."""
+        return "version" in form and bool(form.version.raw_data) and form.version.data != str(record.version)
+
+    def _stale_form(self, pk: Any, form: Any, *, why: str | None = None) -> Any:
+        """What somebody else saved since the form was opened beside what was typed; with `why` nothing to save again.
+
+        The form then carries the newer version: who saves it has seen what it writes over.
+        """
+        db.session.rollback()
+        record = self.load(pk)
+        lines = compare(self, record, form, form.seen.data)
+        form.version.raw_data = form.seen.raw_data = None
+        form.version.data, form.seen.data = str(record.version), str(newest_change(record))
+        return self.stale_page(record, form, lines, self._sections(form, record), title=self.edit_title, why=why)
 
     def why_not_edit(self, record: Any) -> str:
         """The sentence for a record that may not be edited now."""
@@ -517,22 +545,26 @@ class CrmView(TakesSteps, ModelView):
     def _form_page(self, form: Any, title: Any, record: Any) -> Any:
         status = 200 if request.method == "GET" else 422
         db.session.rollback()  # a form that is shown again leaves nothing behind
-        columns = self.edit_columns if record is not None else self.add_columns
-        sections = self.edit_fieldsets if record is not None else self.add_fieldsets
-        named = {c for _name, section in sections or [] for c in section["fields"]}
-        left = [c for c in columns if c not in named]  # a field that is not shown would be emptied by saving
-        sections = [*(sections or []), *([(None, {"fields": left})] if left else [])]
         cancel = url_for(f"{self.endpoint}.list") if record is None else self.show_url(record)
         page = render_template(
             self.edit_template if record is not None else self.add_template,
             title=title,
             form=form,
             record=record,
-            sections=[(name, [form[c] for c in s["fields"] if c in form]) for name, s in sections],
+            sections=self._sections(form, record),
             cancel_url=cancel or url_for(f"{self.endpoint}.list"),
             **self.frame(),
         )
         return page, status
+
+    def _sections(self, form: Any, record: Any) -> builtins.list[tuple[Any, builtins.list[Any]]]:
+        """The fields of the form under the headings of this screen."""
+        columns = self.edit_columns if record is not None else self.add_columns
+        sections = self.edit_fieldsets if record is not None else self.add_fieldsets
+        named = {c for _name, section in sections or [] for c in section["fields"]}
+        left = [c for c in columns if c not in named]  # a field that is not shown would be emptied by saving
+        sections = [*(sections or []), *([(None, {"fields": left})] if left else [])]
+        return [(name, [form[c] for c in s["fields"] if c in form]) for name, s in sections]
 
     def after_save(self, record: Any) -> str:
         """Where a saved record leads: to itself."""
@@ -554,6 +586,7 @@ class CrmView(TakesSteps, ModelView):
                     self.change_record(record)
                 db.session.flush()
                 note_move(record, action, actor=actor)
+                leads_to(self.after_save(record))
         except BusinessError as refusal:
             form.refuse(str(refusal))
             if isinstance(refusal, NotYours):
@@ -653,7 +686,7 @@ class _Fields:
         object.__setattr__(self, "_record", record)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name not in ("version", "csrf_token"):
+        if name not in ("version", "seen", "csrf_token"):
             setattr(self._record, name, value)
 
 

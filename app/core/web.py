@@ -16,6 +16,7 @@ from markupsafe import Markup
 from app.core import format as formats
 from app.core import nav
 from app.core.language import language
+from app.core.stale import opened_input
 
 VERSION = "0.1.0"
 CSP = (
@@ -203,7 +204,7 @@ def install(app: Flask) -> None:
     """Hook all of this into the application."""
     app.jinja_env.globals.update(
         asset=asset, lk=Page(), fmt=formats, list_url=list_url, size_urls=size_urls, kept_args=kept_args,
-        page_note=page_note, icon_svg=icon, _=translate,
+        page_note=page_note, icon_svg=icon, _=translate, opened=opened_input,
     )  # fmt: skip
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.extensions.setdefault("liuke_demo", lambda: False)

@@ -21,6 +21,7 @@ from app.core.clock import utcnow
 from app.core.errors import BusinessError, NotYours
 from app.core.lifecycle import note_refusal
 from app.core.scope import may, row_id
+from app.core.submissions import leads_to
 from app.core.unit import unit_of_work
 from app.core.views import ReadOnlyView
 from app.extensions import db
@@ -125,6 +126,7 @@ class HandoverView(ReadOnlyView):
             rule = rule_from(request.form, leaver)
             with unit_of_work():
                 handover = operations.hand_over(leaver, rule, stamp=stamp, actor=actor)
+                leads_to(url_for("HandoverView.show", pk=handover.id))
         except operations.PlanChanged as refusal:
             self._note(leaver, "handover", refusal)
             return self._plan_page(leaver, rule, str(refusal)), 409

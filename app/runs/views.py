@@ -29,6 +29,7 @@ COUNTS = {
     "sessions": _l("Sessions removed"),
     "tokens": _l("Links removed"),
     "heartbeats": _l("Signs of life removed"),
+    "submissions": _l("Sent forms forgotten"),
     "rows": _l("Rows"),
     "files": _l("Attached files"),
     "missing": _l("Missing files"),

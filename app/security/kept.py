@@ -22,7 +22,7 @@ from app.security.sessions import token_hash
 MARK = "kept"  # in the address of a page that shows what was kept
 LONGEST = 64_000  # characters of all fields together
 SECRETS = frozenset({"csrf_token", "password", "current", "new", "secret"})  # no field of these names is ever kept
-TECHNICAL = frozenset({"version", "stamp", "rowid", "confirmed", "next"})  # nobody typed these
+TECHNICAL = frozenset({"version", "seen", "nonce", "stamp", "rowid", "confirmed", "next"})  # nobody typed these
 
 
 def keep(token: str | None, page: str | None) -> str | None:

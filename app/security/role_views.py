@@ -18,6 +18,7 @@ from app.core.protected import KINDS, rights_on
 from app.core.scope import may
 from app.core.sentences import gettext as _
 from app.core.sentences import ngettext
+from app.core.submissions import leads_to
 from app.core.views import CrmView
 from app.security import operations, queries
 from app.security.access import AllRoles
@@ -137,6 +138,7 @@ class RoleView(CrmView):
                     rights=form.rights.data,
                 )
             )  # fmt: skip
+            leads_to(self.after_save(made[0]))
 
         if (
             request.method == "POST"

@@ -23,6 +23,7 @@ from app.core.lifecycle import note_refusal
 from app.core.protected import PHONE, masked, sees
 from app.core.scope import may, reader_id
 from app.core.sentences import gettext as _
+from app.core.submissions import leads_to
 from app.core.unit import unit_of_work
 from app.core.views import CrmView, ReadOnlyView
 from app.customers.access import VisibleContacts
@@ -511,6 +512,7 @@ class ComplaintView(RecordView):
         try:
             with unit_of_work():
                 ticket = operations.open_ticket(record, actor=actor)
+                leads_to(url_for("TicketView.show", pk=ticket.id))
         except BusinessError as refusal:
             note_refusal("complaint", record.id, "open_ticket", actor_id=actor.id, before=before, why=str(refusal))
             flash(str(refusal), "warning")

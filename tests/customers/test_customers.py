@@ -245,7 +245,7 @@ def test_two_people_editing_at_once_lose_nothing(db, sign_in, li, wang, picture)
     sent = edited(customer)
     assert sign_in(li).post(f"/customers/edit/{customer.id}", {**sent, "address": "主管改的地址"}).status_code == 302
     answer = sign_in(wang).post(f"/customers/edit/{customer.id}", {**sent, "address": "经理改的地址"})
-    assert answer.status_code == 422
+    assert answer.status_code == 409
     assert "Somebody changed this record meanwhile." in text_of(answer)
     assert "经理改的地址" in answer.get_data(as_text=True)
     assert picture(customer)["address"] == "主管改的地址"

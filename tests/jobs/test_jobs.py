@@ -203,7 +203,7 @@ def test_the_sweep_removes_what_ended_more_than_thirty_days_ago(db, wang, li, zh
     )
     db.session.commit()
 
-    assert session_sweep.run(PERIOD) == {"sessions": 2, "tokens": 1, "heartbeats": 1, "runs": 0}
+    assert session_sweep.run(PERIOD) == {"sessions": 2, "tokens": 1, "heartbeats": 1, "submissions": 0, "runs": 0}
     assert {row.user_id for row in rows(UserSession)} == {li.id, chen.id}
     assert set(parts()) == {"worker"}
     assert session_sweep.run(PERIOD) is None

@@ -184,7 +184,7 @@ def test_two_people_editing_at_once_lose_nothing(db, sign_in, li, wang, picture)
 
     browser = sign_in(wang)
     answer = browser.post(f"/opportunities/edit/{opportunity.id}", {**sent, "title": "经理改的"})
-    assert answer.status_code == 422
+    assert answer.status_code == 409
     assert "Somebody changed this record meanwhile. Your text is kept" in text_of(answer)
     assert "经理改的" in answer.get_data(as_text=True)
     assert picture(opportunity)["title"] == "主管改过"

@@ -149,7 +149,7 @@ def test_a_record_that_somebody_changed_meanwhile_is_still_noticed(client, db, t
 
     answer = client.post(back.location, sent)
 
-    assert answer.status_code == 422
+    assert answer.status_code == 409
     assert "Somebody changed this record meanwhile. Your text is kept" in text_of(answer)
     assert rows(Customer)[0].address == "旧地址"
 
