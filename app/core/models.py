@@ -221,7 +221,7 @@ class Deletion(Model):
     record_type: Mapped[str] = mapped_column(sa.String(40), comment="table name")
     record_id: Mapped[int] = mapped_column(comment="row id in that table")
     label: Mapped[str] = mapped_column(sa.String(200), comment="what it was called")
-    status: Mapped[str | None] = mapped_column(sa.String(20), comment="its status before, if deleting changed it")
+    was: Mapped[str | None] = mapped_column(sa.String(20), comment="its status before, if deleting changed it")
     at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, comment="UTC; deleted_at of what went with it")
     actor_id: Mapped[int | None] = user_fk("who deleted it; null: the system", index=True)
     children: Mapped[int] = mapped_column(default=0, comment="records that went with it")

@@ -98,7 +98,7 @@ def delete(record: Any, *, actor: User | None = None, at: datetime | None = None
         if isinstance(record, SoftDeleted):
             record.deleted_at = at
         else:
-            line.status, record.status = record.status.value, record.STATUS("deleted")
+            line.was, record.status = record.status.value, record.STATUS("deleted")
         db.session.flush()
         line.children = _turn(table, [record.id], None, at, move=f"{table}.delete", actor_id=actor_id, at=at)
         db.session.add(line)
@@ -203,7 +203,7 @@ def restore(line: Deletion, *, actor: User | None, at: datetime | None = None) -
     Raises `BusinessError` when what it belongs to is deleted, or another record took its place, and `StepRefused`
     when somebody else was faster. Flushes.
     """
-    at, kind, instant, status = at or utcnow(), KINDS[line.record_type], line.at, line.status
+    at, kind, instant, was = at or utcnow(), KINDS[line.record_type], line.at, line.was
     record, parents = _claim(line)
     _check(record, parents, actor)
     actor_id, table = actor.id if actor is not None else None, record.__tablename__
@@ -211,7 +211,7 @@ def restore(line: Deletion, *, actor: User | None, at: datetime | None = None) -
         if isinstance(record, SoftDeleted):
             record.deleted_at = None
         else:
-            record.status = record.STATUS(status)
+            record.status = record.STATUS(was)
         db.session.flush()
         _turn(table, [record.id], instant, None, move=f"{table}.restore", actor_id=actor_id, at=at)
         db.session.delete(line)

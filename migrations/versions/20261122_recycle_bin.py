@@ -23,7 +23,7 @@ def upgrade():
         sa.Column("record_type", sa.String(length=40), nullable=False, comment="table name"),
         sa.Column("record_id", sa.Integer(), nullable=False, comment="row id in that table"),
         sa.Column("label", sa.String(length=200), nullable=False, comment="what it was called"),
-        sa.Column("status", sa.String(length=20), nullable=True, comment="its status before, if deleting changed it"),
+        sa.Column("was", sa.String(length=20), nullable=True, comment="its status before, if deleting changed it"),
         sa.Column("at", sa.DateTime(), nullable=False, comment="UTC; deleted_at of what went with it"),
         sa.Column("actor_id", sa.Integer(), nullable=True, comment="who deleted it; null: the system"),
         sa.Column("children", sa.Integer(), nullable=False, comment="records that went with it"),
@@ -51,7 +51,7 @@ def upgrade():
             f" FROM {table} r WHERE r.deleted_at IS NOT NULL"
         )
     op.execute(
-        "INSERT INTO deletion (record_type, record_id, label, status, at, actor_id, children)"  # noqa: S608
+        "INSERT INTO deletion (record_type, record_id, label, was, at, actor_id, children)"  # noqa: S608
         f" SELECT 'customer', r.id, r.name, coalesce(({_before()}), 'active'),"
         f" coalesce(({_newest('customer', 'at')}), r.changed_at), ({_newest('customer', 'actor_id')}), 0"
         " FROM customer r WHERE r.status = 'deleted'"
