@@ -231,13 +231,13 @@ def _check(record: Any, parents: list[Any], actor: User | None) -> None:
         check(record, actor)
 
 
-def _parents(record: Any, **lock: Any) -> Iterator[Any]:
-    """What a record hangs on."""
+def _parents(record: Any, **how: Any) -> Iterator[Any]:
+    """What a record hangs on; `how` it is loaded."""
     for link in LINKS.values():
         key = link.parent_id(record) if isinstance(record, link.model) else None
-        if key is not None:
-            model = KINDS[link.parent].model
-            yield db.session.get_one(model, key, **({"with_for_update": {"of": model, **lock}} if lock else {}))
+        parent = db.session.get(KINDS[link.parent].model, key, **how) if key is not None else None
+        if parent is not None:
+            yield parent
 
 
 def _claim(line: Deletion) -> tuple[Any, list[Any]]:
@@ -246,11 +246,10 @@ def _claim(line: Deletion) -> tuple[Any, list[Any]]:
     Raises `StepRefused` when it was restored or purged meanwhile.
     """
     model, key, number = KINDS[line.record_type].model, line.record_id, line.id
+    held: dict[str, Any] = {"with_for_update": {"key_share": True}, "populate_existing": True}
     record = db.session.get(model, key)
-    parents = list(_parents(record, key_share=True)) if record is not None else []
-    for parent in parents:
-        db.session.refresh(parent)
-    record = db.session.get(model, key, with_for_update={"of": model, "key_share": True}, populate_existing=True)
+    parents = list(_parents(record, **held)) if record is not None else []
+    record = db.session.get(model, key, **held)
     there = db.session.execute(sa.select(Deletion.id).where(Deletion.id == number).with_for_update()).first()
     if record is None or there is None or not is_deleted(record):
         raise StepRefused(str(FASTER))

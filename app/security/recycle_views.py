@@ -65,7 +65,7 @@ class RecycleBinView(ReadOnlyView):
         "children": _l("Went with it"),
         "purge_from": _l("May be purged from"),
     }
-    list_columns = ["label", "record_type", "actor", "at", "children", "purge_from"]
+    list_columns = ["label", "record_type", "actor", "children", "purge_from", "at"]
     show_columns = ["record_type", "actor", "at", "children", "purge_from"]
     search_columns = ["label", "actor", "at"]
     order_columns = ["at"]
@@ -154,6 +154,7 @@ class RecycleBinView(ReadOnlyView):
 
 
 def keeps() -> str:
+    """What the list says about how long it keeps."""
     days = current_app.config["LIUKE_PURGE_AFTER_DAYS"]
     return ngettext(
         "Nothing is purged by itself; after %(num)d day it may be purged by hand.",
