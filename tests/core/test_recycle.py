@@ -76,17 +76,33 @@ KINDS = (
 )  # fmt: skip
 
 
+CHOSEN = {
+    "customer": "/contacts/lookup/customer",
+    "contact": "/interactions/lookup/contact",
+    "activity": "/participants/lookup/activity",
+}
+
+
+def offered(browser, kind, name):
+    """Whether forms offer this record, where they offer its kind at all."""
+    if kind not in CHOSEN:
+        return None
+    return name in str(browser.get(f"{CHOSEN[kind]}?q={name}").get_json()["results"])
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_kind_leaves_its_list_lies_in_the_bin_and_comes_back(db, sign_in, admin, li, wang, kind):
     who = {"customer": admin, "plan_step": wang}.get(kind, li)
     record, delete, listed, name = removal(kind, who, wang)
     browser = sign_in(who)
     assert name in text_of(browser.get(listed))
+    assert offered(browser, kind, name) is not False
 
     assert browser.post(delete).status_code == 302
 
     browser.get("/recycle-bin/list/")  # takes the message away that names it
     assert name not in text_of(browser.get(listed))
+    assert not offered(browser, kind, name)
     (line,) = rows(Deletion)
     pk = line.id
     assert (line.record_type, line.record_id, line.actor_id) == (kind, record.id, who.id)
