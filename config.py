@@ -147,6 +147,7 @@ class Config:
     LIUKE_BACKUPS = Path(os.environ.get("LIUKE_BACKUPS") or LIUKE_VAR / "backups").resolve()
     LIUKE_BACKUPS_KEPT = max(1, number("LIUKE_BACKUPS_KEPT", 14))  # the newest, one of every night
     LIUKE_PG_BIN = os.environ.get("LIUKE_PG_BIN", "")  # folder of pg_dump; none: what is found
+    LIUKE_PURGE_AFTER_DAYS = max(0, number("LIUKE_PURGE_AFTER_DAYS", 30))  # in the recycle bin before it may be purged
     LIUKE_UPLOAD_MB = number("LIUKE_UPLOAD_MB", 10)  # the files of one upload together
 
     SECRET_KEY = secret_key(LIUKE_VAR)

@@ -17,7 +17,9 @@ from werkzeug.security import generate_password_hash
 import app.customers.operations  # noqa: F401 - keeps the folded keys of a customer
 from app.attachments.models import Attachment
 from app.churn.models import ChurnCase, ChurnStatus, EstimateRun, RetentionMeasure
+from app.core import recycle
 from app.core.clock import months_before, today, utcnow
+from app.core.models import Deletion
 from app.customers.models import Contact, Customer, CustomerEstimate, CustomerStats, Interaction
 from app.extensions import db
 from app.handover.models import Handover, HandoverItem, ItemOutcome, RecordKind
@@ -243,11 +245,9 @@ def plan_step(
     if result is not None:
         given.setdefault("executed_at", utcnow())
         given.setdefault("executed_by_id", _id(by) or opportunity.assignee_id)
-    made = _kept(
+    return _kept(
         PlanStep(opportunity_id=opportunity.id, planned_on=planned_on or today(), todo=todo, result=result, **given)
     )
-    db.session.expire(opportunity, ["plan"])
-    return made
 
 
 # -- the sales system's mirror ----------------------------------------------------------------------------------
@@ -402,6 +402,16 @@ def complaint(customer: Customer | None = None, *, accepted_by: User | None = No
     given = {"complainant": "刘洋", "subject": "包装破损", "received_on": today(), **given}
     customer = customer or globals()["customer"]()
     return _kept(Complaint(customer=customer, accepted_by=accepted_by or user(), **given))
+
+
+def deletion(record: Any = None, *, by: User | None = None, at: datetime | None = None) -> Deletion:
+    """A record (a contact, if none is given) that was deleted with what hangs on it, and its line in the bin."""
+    record = record or contact()
+    kind, key = record.__tablename__, record.id
+    recycle.delete(record, actor=by, at=at)
+    db.session.commit()
+    found = sa.select(Deletion).where(Deletion.record_type == kind, Deletion.record_id == key)
+    return db.session.execute(found).scalar_one()
 
 
 # -- handover ---------------------------------------------------------------------------------------------------

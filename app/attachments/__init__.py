@@ -10,9 +10,19 @@ from flask_babel import lazy_gettext as _l
 
 def register(_appbuilder: Any) -> None:
     """The words of the history, and how much a request may carry that brings files."""
+    from app.attachments.access import was_removable
+    from app.attachments.models import Attachment
+    from app.attachments.operations import check_return, drop_files, owner_of
+    from app.core import recycle
     from app.core.history import ACTIONS, ATTEMPTS, KINDS
 
     KINDS["attachment"] = _l("File")
+    recycle.KINDS["attachment"] = recycle.Kind(
+        _l("Attached file"), Attachment, None, was_removable,
+        check=check_return, purged=drop_files, part_of=("file", owner_of),
+    )  # fmt: skip
+    ACTIONS["restore_file"] = (_l("put a removed file back"), "arrow-back-up")
+    ACTIONS["purge_file"] = (_l("purged a removed file for good"), "trash")
     ACTIONS["attach_file"] = (_l("attached a file"), "paperclip")
     ACTIONS["remove_file"] = (_l("removed a file"), "paperclip")
     # The second is what is written down when somebody was turned away at the door: the name of the right.

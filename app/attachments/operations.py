@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 from flask_appbuilder.security.sqla.models import User
 from sqlalchemy.exc import InvalidRequestError
 
+from app.attachments import storage
 from app.attachments.models import Attachment
 from app.attachments.owners import ATTACHABLE
 from app.attachments.storage import Incoming
+from app.core import recycle
 from app.core.clock import utcnow
 from app.core.errors import BusinessError, NotYours, StepRefused
 from app.core.lifecycle import FASTER, note_move
 from app.core.sentences import gettext as _
+from app.core.unit import after_commit
 from app.extensions import db
 
 MOST_FILES = 50  # of one record
@@ -30,13 +34,7 @@ def attach(
     file with this content already (what is sent twice is there once).
     """
     _claim(record)
-    live = of_record(record)
-    count = db.session.execute(sa.select(sa.func.count(Attachment.id)).where(*live)).scalar_one()
-    if count >= MOST_FILES:
-        raise BusinessError(_("%(num)d files are attached already. Remove one first.", num=count))
-    same = sa.select(Attachment.name).where(*live, Attachment.sha256 == file.sha256)
-    if (known := db.session.execute(same).scalar_one_or_none()) is not None:
-        raise BusinessError(_("It is attached already as “%(name)s”.", name=known))
+    _check_room(record, file.sha256)
     at = at or utcnow()
     attachment = Attachment(
         record_type=record.__tablename__,
@@ -58,7 +56,7 @@ def attach(
 def detach(
     record: Any, attachment: Attachment, *, actor: User, may_edit: bool, at: datetime | None = None
 ) -> Attachment:
-    """Take a file off its record: it is hidden, the file itself stays. Flushes.
+    """Take a file off its record, into the recycle bin: it is hidden, the file itself stays. Flushes.
 
     Only who attached it may, or who may edit the record (`may_edit`). Raises `NotYours` for others, `BusinessError`
     when the record's files can no longer be changed or somebody else was faster.
@@ -70,10 +68,39 @@ def detach(
     if attachment.created_by_id != actor.id and not may_edit:
         raise NotYours(_("Only who attached a file, or may edit the record, can remove it."))
     at = at or utcnow()
-    attachment.deleted_at = at
+    recycle.delete(attachment, actor=actor, at=at)
     note_move(record, "remove_file", actor=actor, at=at, note=attachment.name)
     db.session.flush()
     return attachment
+
+
+def owner_of(attachment: Attachment) -> Any:
+    """The record a file hangs on, deleted or not."""
+    return db.session.get_one(recycle.KINDS[attachment.record_type].model, attachment.record_id)
+
+
+def check_return(attachment: Attachment, _actor: User | None) -> None:
+    """Raises `BusinessError` when a removed file cannot come back: its record is closed or full, or has it again."""
+    record = owner_of(attachment)
+    if (why := why_closed(record)) is not None:
+        raise BusinessError(why)
+    _check_room(record, attachment.sha256)
+
+
+def drop_files(attachments: list[Attachment]) -> None:
+    """Remove the files of purged rows once that is certain."""
+    for key in [attachment.key for attachment in attachments]:
+        after_commit(partial(storage.drop, key))
+
+
+def _check_room(record: Any, sha256: str) -> None:
+    live = of_record(record)
+    count = db.session.execute(sa.select(sa.func.count(Attachment.id)).where(*live)).scalar_one()
+    if count >= MOST_FILES:
+        raise BusinessError(_("%(num)d files are attached already. Remove one first.", num=count))
+    same = sa.select(Attachment.name).where(*live, Attachment.sha256 == sha256)
+    if (known := db.session.execute(same).scalar_one_or_none()) is not None:
+        raise BusinessError(_("It is attached already as “%(name)s”.", name=known))
 
 
 def of_record(record: Any) -> tuple[sa.ColumnElement[bool], ...]:

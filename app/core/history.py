@@ -34,10 +34,15 @@ ACTIONS: dict[str, tuple[Any, str]] = {
     "create": (_l("created it"), "plus"),
     "edit": (_l("changed it"), "pencil"),
     "delete": (_l("deleted it"), "trash"),
+    "restore": (_l("restored it"), "arrow-back-up"),
+    "purge": (_l("purged it for good"), "trash"),
 }
 """Action -> (words, icon). Domains add theirs with `tell`."""
 
-ATTEMPTS: dict[str, Any] = {"create": _l("Create"), "edit": _l("Change"), "delete": _l("Delete")}
+ATTEMPTS: dict[str, Any] = {
+    "create": _l("Create"), "edit": _l("Change"), "delete": _l("Delete"), "restore": _l("Restore"),
+    "purge": _l("Purge for good"),
+}  # fmt: skip
 """What an action that is no step is called when it was refused; a step is called what its button says."""
 
 

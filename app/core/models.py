@@ -203,6 +203,35 @@ class BulkChange(Model):
     undone_by: Mapped[User | None] = relationship(User, foreign_keys=[undone_by_id])
 
 
+class Deletion(Model):
+    """回收站: one deleted record; what hangs on it was hidden at the same instant (core/recycle.py).
+
+    The line goes when the record is restored or purged: the logs keep both.
+    """
+
+    without_history: ClassVar[str] = "says what was deleted"
+
+    __tablename__ = "deletion"
+    __table_args__ = (
+        sa.UniqueConstraint("record_type", "record_id", name="uq_deletion_record"),
+        sa.Index("ix_deletion_at", "at", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    record_type: Mapped[str] = mapped_column(sa.String(40), comment="table name")
+    record_id: Mapped[int] = mapped_column(comment="row id in that table")
+    label: Mapped[str] = mapped_column(sa.String(200), comment="what it was called")
+    was: Mapped[str | None] = mapped_column(sa.String(20), comment="its status before, if deleting changed it")
+    at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, comment="UTC; deleted_at of what went with it")
+    actor_id: Mapped[int | None] = user_fk("who deleted it; null: the system", index=True)
+    children: Mapped[int] = mapped_column(default=0, comment="records that went with it")
+
+    actor: Mapped[User | None] = relationship(User, foreign_keys=[actor_id])
+
+    def __repr__(self) -> str:
+        return self.label
+
+
 class Counter(Model):
     """One row per day and kind of number; raising it is what makes a visible number unique."""
 

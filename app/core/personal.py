@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from flask_appbuilder.security.sqla.models import User
 
+from app.core import recycle
 from app.core.changes import as_text, moving
 from app.core.lifecycle import note_move
 from app.core.models import AuditEntry, FieldChange
@@ -104,6 +105,8 @@ def erase(kind: str, person: Any, *, actor: User) -> int:
             if holding.after is not None:
                 holding.after(row)
         db.session.flush()
+        for _holding, row in about:
+            recycle.rename(row)
     for where in log:
         empty = sa.update(FieldChange).where(where, ~FieldChange.erased)
         db.session.execute(_quietly(empty.values(before=None, after=None, erased=True)))

@@ -24,6 +24,7 @@ from sqlalchemy.orm import RelationshipProperty, joinedload, selectinload
 from sqlalchemy.orm.exc import StaleDataError
 from wtforms import HiddenField
 
+from app.core import recycle
 from app.core.changes import moving
 from app.core.choosing import Choices
 from app.core.errors import BusinessError, NotFound, NotYours
@@ -613,11 +614,9 @@ class CrmView(TakesSteps, ModelView):
         """Keep the changed record; a domain with more to do calls its operation here."""
 
     def delete_record(self, record: Any) -> None:
-        """Remove the record: hidden where history hangs on it, else deleted."""
-        if hasattr(record, "deleted_at"):
-            from app.core.clock import utcnow
-
-            record.deleted_at = utcnow()
+        """Remove the record: into the recycle bin with what hangs on it; settings that nothing uses for good."""
+        if record.__tablename__ in recycle.KINDS:
+            recycle.delete(record, actor=g.user._get_current_object())
         else:
             db.session.delete(record)
 

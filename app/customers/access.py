@@ -44,8 +44,8 @@ class VisibleCustomers(RowScope):
         return record.owner_id is not None and record.owner_id == reader_id()
 
 
-def _in_reach(person: int | None, *, sees_all: bool) -> sa.ColumnElement[bool]:
-    live = Customer.status != CustomerStatus.deleted
+def _in_reach(person: int | None, *, sees_all: bool, deleted: bool = False) -> sa.ColumnElement[bool]:
+    live = sa.true() if deleted else Customer.status != CustomerStatus.deleted
     shared = current_app.config["LIUKE_CUSTOMERS_SHARED"]
     if shared == "all" or sees_all:
         return live
@@ -70,6 +70,17 @@ def of_visible_customer(column: Any) -> sa.ColumnElement[bool]:
         deleted = sa.select(Customer.id).where(Customer.id == column, Customer.status == CustomerStatus.deleted)
         return ~deleted.exists()
     return sa.select(Customer.id).where(Customer.id == column, VisibleCustomers.criterion()).exists()
+
+
+def also_deleted() -> sa.ColumnElement[bool]:
+    """WHERE a customer is in the reader's reach, deleted or not: for the recycle bin."""
+    return _in_reach(reader_id(), sees_all=may("can_see_all", "Customer"), deleted=True)
+
+
+def was_editable(view: str, column: Any) -> sa.ColumnElement[bool]:
+    """WHERE what hangs on a customer (`column` is its foreign key) was the reader's to change before it was deleted."""
+    own = [] if may("can_edit_any", view) else [Customer.owner_id == reader_id()]
+    return sa.select(Customer.id).where(Customer.id == column, also_deleted(), *own).exists()
 
 
 class VisibleContacts(RowScope):

@@ -10,6 +10,7 @@ from flask_appbuilder.security.sqla.models import User
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import event
 
+from app.core import recycle
 from app.core.clock import local, utcnow
 from app.core.errors import BusinessError, NotYours, StepRefused
 from app.core.lifecycle import FASTER, Step, note_move, step
@@ -183,13 +184,18 @@ def remove_contact(contact: Contact, *, at: datetime | None = None) -> Contact |
     claim(contact.customer_id)
     was_primary = contact.is_primary
     contact.is_primary = False
-    contact.deleted_at = at or utcnow()
-    db.session.flush()
+    recycle.delete(contact, at=at)
     rest = _contacts(contact.customer_id)
     if was_primary and rest:
         make_primary(rest[0])
         return rest[0]
     return None
+
+
+def bring_back(contact: Contact) -> None:
+    """A contact that was restored is the primary one where there is no other. Flushes."""
+    if len(_contacts(contact.customer_id)) == 1:
+        make_primary(contact)
 
 
 def record_interaction(interaction: Interaction, *, actor: User | None, at: datetime | None = None) -> Interaction:

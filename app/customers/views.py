@@ -225,9 +225,6 @@ class CustomerView(CarriesFiles, CrmView):
     def change_record(self, record: Customer) -> None:
         self.check_owner(record)
 
-    def delete_record(self, record: Customer) -> None:
-        record.status = CustomerStatus.deleted
-
     @expose("/assign/<pk>", methods=["GET", "POST"])
     @has_access
     def assign(self, pk: Any) -> Any:

@@ -347,9 +347,10 @@ def _regrade(scene: Scene) -> None:
             continue
         at, manager = moment(rng, scene.ago(rng.randint(8, min(age - 60, 540))), scene.now), scene.people[kept.owner]
         customer = db.session.get_one(Customer, kept.customer_id)
-        before, customer.level, customer.changed_at = customer.level_id, scene.item(T.level, str(level)), at
-        db.session.flush()
-        note_move(customer, "edit", actor=manager, at=at, changes={"level_id": [before, customer.level_id]})
+        with moving("customer", "edit", actor=manager, at=at):
+            customer.level, customer.changed_at = scene.item(T.level, str(level)), at
+            db.session.flush()
+        note_move(customer, "edit", actor=manager, at=at)
 
 
 def _open(scene: Scene, rng: Random, company: Company, owner: str, since: date, fate: Fate | None) -> Kept:

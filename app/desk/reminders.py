@@ -67,6 +67,7 @@ def open_steps() -> sa.ColumnElement[bool]:
     """WHERE a plan step (joined with its opportunity) is still to be executed."""
     return sa.and_(
         PlanStep.result.is_(None),
+        PlanStep.deleted_at.is_(None),
         Opportunity.status == OpportunityStatus.assigned,
         Opportunity.deleted_at.is_(None),
     )

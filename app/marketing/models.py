@@ -11,7 +11,7 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.core.choices import Choice
-from app.core.models import SoftDeleted, Stamped
+from app.core.models import SoftDeleted, Stamped, partial_index
 from app.core.types import Money
 from app.customers.models import Customer
 
@@ -53,11 +53,14 @@ class Activity(Stamped, SoftDeleted, Model):
         return self.title
 
 
-class Participant(Stamped, Model):
+class Participant(Stamped, SoftDeleted, Model):
     """A customer who takes part in an activity."""
 
     __tablename__ = "activity_participant"
-    __table_args__ = (sa.UniqueConstraint("activity_id", "customer_id", name="uq_activity_participant"),)
+    __table_args__ = (
+        partial_index("uq_activity_participant", "activity_id", "customer_id", where="deleted_at IS NULL"),
+        sa.Index("ix_activity_participant_activity", "activity_id", "id"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     activity_id: Mapped[int] = mapped_column(sa.ForeignKey("activity.id", ondelete="RESTRICT"))

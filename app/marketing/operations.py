@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from flask_appbuilder.security.sqla.models import User
 
+from app.core import recycle
 from app.core.changes import TOLD, insert_changes
 from app.core.clock import utcnow
 from app.core.errors import BusinessError
@@ -41,22 +42,21 @@ def add_participant(participant: Participant) -> Participant:
 
     Raises `BusinessError` when it is on it already; of two at once the database lets one through.
     """
-    known = db.session.execute(
-        sa.select(Participant.id).where(
-            Participant.activity_id == participant.activity.id, Participant.customer_id == participant.customer.id
-        )
-    ).first()
-    if known is not None:
-        raise BusinessError(
-            _(
-                "%(customer)s already takes part in “%(activity)s”.",
-                customer=participant.customer,
-                activity=participant.activity,
-            )
-        )
+    check_new(participant)
     db.session.add(participant)
     db.session.flush()
     return participant
+
+
+def check_new(participant: Participant, _actor: User | None = None) -> None:
+    """Raises `BusinessError` when the customer takes part in the activity already."""
+    activity, customer = participant.activity, participant.customer
+    its = (Participant.activity_id == activity.id, Participant.customer_id == customer.id)
+    known = sa.select(Participant.id).where(*its, Participant.deleted_at.is_(None))
+    if db.session.execute(known).first() is not None:
+        raise BusinessError(
+            _("%(customer)s already takes part in “%(activity)s”.", customer=customer, activity=activity)
+        )
 
 
 def add_matching(
@@ -88,37 +88,30 @@ def add_matching(
     chosen = chosen.where(in_reach_of(actor), *criteria).order_by(Customer.id)
     made = insert(Participant.__table__).from_select(list(columns), chosen, include_defaults=False)
     newest = db.session.execute(sa.select(sa.func.coalesce(sa.func.max(Participant.id), 0))).scalar_one()
-    made = made.on_conflict_do_nothing(index_elements=["activity_id", "customer_id"]).execution_options(**TOLD)
-    added = db.session.execute(made).rowcount
+    once = {"index_elements": ["activity_id", "customer_id"], "index_where": sa.text("deleted_at IS NULL")}
+    added = db.session.execute(made.on_conflict_do_nothing(**once).execution_options(**TOLD)).rowcount
     if added:
         mine = [Participant.id > newest, Participant.activity_id == activity.id, Participant.created_at == at]
-        _tell(mine, {None: (sa.null(), sa.null())}, "add_participants", actor=actor, at=at)
-        told = f"{added} · {note}" if note else str(added)
-        note_move(activity, "add_participants", actor=actor, at=at, note=told)
+        told = insert_changes(
+            Participant.__tablename__, Participant.__table__, Participant.id, {None: (sa.null(), sa.null())},
+            where=sa.and_(*mine), move="activity.add_participants",
+            actor_id=actor.id if actor is not None else None, at=at,
+        )  # fmt: skip
+        db.session.execute(told)
+        text = f"{added} · {note}" if note else str(added)
+        note_move(activity, "add_participants", actor=actor, at=at, note=text)
     db.session.flush()
     return int(added)
 
 
 def remove_all(activity: Activity, *, actor: User | None, at: datetime | None = None) -> int:
-    """Take every customer the actor may see off the list of an activity. Returns how many. Flushes."""
+    """Take every customer the actor may see off the list of an activity, into the bin. Returns how many. Flushes."""
     seen = sa.select(Customer.id).where(Customer.id == Participant.customer_id, in_reach_of(actor))
     which = [Participant.activity_id == activity.id, seen.exists()]
-    last = {"activity_id": (Participant.activity_id, sa.null()), "customer_id": (Participant.customer_id, sa.null())}
-    _tell(which, last, "remove_participants", actor=actor, at=at or utcnow())
-    gone = sa.delete(Participant).where(*which).execution_options(synchronize_session=False, **TOLD)
-    removed = db.session.execute(gone).rowcount
+    name = sa.select(Customer.name).where(Customer.id == Participant.customer_id).scalar_subquery()
+    move = "activity.remove_participants"
+    removed = recycle.delete_many(Participant, which, label=name, move=move, actor=actor, at=at)
     if removed:
         note_move(activity, "remove_participants", actor=actor, at=at, note=str(removed))
     db.session.flush()
-    return int(removed)
-
-
-def _tell(
-    which: list[Any], fields: Mapping[Any, tuple[Any, Any]], action: str, *, actor: User | None, at: datetime
-) -> None:
-    """Write the changes of many participants at once."""
-    told = insert_changes(
-        Participant.__tablename__, Participant.__table__, Participant.id, fields,
-        where=sa.and_(*which), move=f"activity.{action}", actor_id=actor.id if actor is not None else None, at=at,
-    )  # fmt: skip
-    db.session.execute(told)
+    return removed

@@ -131,7 +131,7 @@ def _opportunities(took_part: Any, begin: datetime, end: datetime) -> Opportunit
 def matching(activity: Activity, criteria: list[Any]) -> tuple[int, int]:
     """How many customers the criteria name, and how many of them take part already. One statement."""
     taking_part = sa.select(Participant.id).where(
-        Participant.activity_id == activity.id, Participant.customer_id == Customer.id
+        Participant.activity_id == activity.id, Participant.customer_id == Customer.id, Participant.deleted_at.is_(None)
     )
     known = sa.func.coalesce(sa.func.sum(sa.case((taking_part.exists(), 1), else_=0)), 0)
     count, already = db.session.execute(sa.select(sa.func.count(), known).select_from(Customer).where(*criteria)).one()

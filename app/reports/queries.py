@@ -304,7 +304,8 @@ def chances(*, span: Span, opportunities: Scope) -> Chances:
     still = [sa.and_(o.created_at < at, sa.or_(o.closed_at.is_(None), o.closed_at >= at)) for at in moments]
     entered = sa.and_(o.created_at >= span.start, o.created_at < span.now)
     won = o.status == OpportunityStatus.won
-    planned = sa.exists().where(PlanStep.opportunity_id == o.id, PlanStep.executed_at.is_not(None))
+    done = (PlanStep.executed_at.is_not(None), PlanStep.deleted_at.is_(None))
+    planned = sa.exists().where(PlanStep.opportunity_id == o.id, *done)
     stages = [entered, *(sa.and_(entered, more) for more in (o.assigned_at.is_not(None), sa.or_(won, planned), won))]
     expected = sa.func.sum(sa.case((still[0], o.expected_amount)))
     found = db.session.execute(

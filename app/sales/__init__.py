@@ -6,7 +6,7 @@ from typing import Any
 
 from flask_babel import lazy_gettext as _l
 
-from app.core import bulk, nav, personal
+from app.core import bulk, nav, personal, recycle
 from app.core.history import tell
 from app.notices import kinds
 
@@ -15,12 +15,21 @@ def register(appbuilder: Any) -> None:
     """Add this domain's screens and words."""
     from app.attachments.owners import attachable
     from app.sales import queries
-    from app.sales.access import VisibleOpportunities
-    from app.sales.operations import check_unassignable, why_files_stay
+    from app.sales.access import VisibleOpportunities, was_deletable, was_in_own_plan
+    from app.sales.models import Opportunity, PlanStep
+    from app.sales.operations import check_return, check_unassignable, why_files_stay
     from app.sales.views import OpportunityView, PlanStepView, PlanView
 
     bulk.KINDS["opportunity", "assign"] = bulk.Kind(_l("Assign"), "can_assign", "Opportunity", check_unassignable)
     personal.holds("contact", personal.Holding(_l("Opportunities"), queries.naming, ("contact_name", "contact_phone")))
+    recycle.KINDS["opportunity"] = recycle.Kind(
+        _l("Opportunity"), Opportunity, ("can_delete", "Opportunity"), was_deletable
+    )
+    recycle.KINDS["plan_step"] = recycle.Kind(
+        _l("Plan step"), PlanStep, ("can_plan", "Opportunity"), was_in_own_plan,
+        check=check_return, part_of=("step", lambda planned: planned.opportunity),
+    )  # fmt: skip
+    recycle.hangs(PlanStep, "opportunity", PlanStep.opportunity_id)
     nav.add(appbuilder, OpportunityView, group="sales", icon="target-arrow", label=_l("Opportunities"))
     nav.add(appbuilder, PlanView, group="sales", icon="route", label=_l("Development plans"))
     nav.add(appbuilder, PlanStepView, group="sales", icon="calendar-event", label=_l("Plan steps"))
@@ -39,6 +48,8 @@ def register(appbuilder: Any) -> None:
     tell("opportunity", "terminate", _l("terminated it"), "player-stop")
     tell("opportunity", "plan", _l("changed the plan"), "route", attempt=_l("Change the plan"))
     tell("opportunity", "remove_step", _l("removed a planned step"), "trash")
+    tell("opportunity", "restore_step", _l("put a removed step back"), "arrow-back-up")
+    tell("opportunity", "purge_step", _l("purged a removed step for good"), "trash")
     tell("customer", "from_opportunity", _l("won it with this opportunity"), "target-arrow")
     tell("customer", "attach", _l("linked a won opportunity to it"), "target-arrow")
     tell("plan_step", "create", _l("planned a step"), "plus")

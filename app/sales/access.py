@@ -54,3 +54,18 @@ class VisiblePlanSteps(RowScope):
             Opportunity.id == PlanStep.opportunity_id, VisibleOpportunities.criterion()
         )
         return plan.exists()
+
+
+def was_deletable() -> sa.ColumnElement[bool]:
+    """WHERE a deleted opportunity was the reader's to delete: nobody's yet, entered by him or by anybody."""
+    mine = _mine()
+    theirs = [] if may("can_delete_any", "Opportunity") else [Opportunity.created_by_id == reader_id()]
+    return sa.and_(sa.true() if mine is None else mine, *theirs)
+
+
+def was_in_own_plan() -> sa.ColumnElement[bool]:
+    """WHERE a removed plan step was the reader's to remove."""
+    mine = _mine()
+    theirs = [] if may("can_act_for_others", "Opportunity") else [Opportunity.assignee_id == reader_id()]
+    seen = sa.true() if mine is None else mine
+    return sa.select(Opportunity.id).where(Opportunity.id == PlanStep.opportunity_id, seen, *theirs).exists()

@@ -98,9 +98,6 @@ class Opportunity(HasStatus, SoftDeleted, Model):
     assigned_by: Mapped[User | None] = relationship(User, foreign_keys=[assigned_by_id])
     closed_by: Mapped[User | None] = relationship(User, foreign_keys=[closed_by_id])
     customer: Mapped[Customer | None] = relationship()
-    plan: Mapped[list[PlanStep]] = relationship(
-        back_populates="opportunity", order_by="PlanStep.planned_on, PlanStep.id"
-    )
 
     def why_not(self) -> str | None:
         """The sentence for whoever assigns an opportunity that another has just assigned."""
@@ -112,7 +109,7 @@ class Opportunity(HasStatus, SoftDeleted, Model):
         return self.title
 
 
-class PlanStep(Stamped, Model):
+class PlanStep(Stamped, SoftDeleted, Model):
     """计划项: one thing to do on one day; executed once its result is written."""
 
     __tablename__ = "plan_step"
@@ -133,7 +130,7 @@ class PlanStep(Stamped, Model):
     executed_by_id: Mapped[int | None] = user_fk("who wrote the result")
     executed_at: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="UTC")
 
-    opportunity: Mapped[Opportunity] = relationship(back_populates="plan")
+    opportunity: Mapped[Opportunity] = relationship()
     executed_by: Mapped[User | None] = relationship(User, foreign_keys=[executed_by_id])
 
     def __repr__(self) -> str:

@@ -9,6 +9,7 @@ from flask_appbuilder.security.sqla.models import User
 from flask_babel import lazy_gettext as _l
 from sqlalchemy.orm.exc import StaleDataError
 
+from app.core import recycle
 from app.core.clock import local, utcnow
 from app.core.errors import BusinessError, NotYours, StepRefused
 from app.core.lifecycle import FASTER, Step, note_move, step
@@ -57,7 +58,7 @@ def _plan(opportunity: Opportunity) -> list[PlanStep]:
     return list(
         db.session.execute(
             sa.select(PlanStep)
-            .where(PlanStep.opportunity_id == opportunity.id)
+            .where(PlanStep.opportunity_id == opportunity.id, PlanStep.deleted_at.is_(None))
             .order_by(PlanStep.planned_on, PlanStep.id)
         ).scalars()
     )
@@ -358,8 +359,18 @@ def remove_step(planned: PlanStep, *, actor: User, at: datetime | None = None) -
     _not_executed(planned)
     note_move(planned, "delete", actor=actor, at=at, note=planned.todo)
     note_move(planned.opportunity, "remove_step", actor=actor, at=at, before=S.assigned, note=planned.todo)
-    db.session.delete(planned)
-    _flush()
+    try:
+        recycle.delete(planned, actor=actor, at=at)
+    except StaleDataError as stale:
+        raise StepRefused(str(FASTER)) from stale
+
+
+def check_return(planned: PlanStep, actor: User | None) -> None:
+    """Raises `BusinessError` unless a removed step may come back into its plan: as it might be changed now."""
+    opportunity = planned.opportunity
+    if opportunity.status != S.assigned:
+        raise BusinessError(_("This opportunity is not in development, so its plan can no longer be changed."))
+    _theirs(opportunity, actor)
 
 
 def _flush() -> None:
@@ -371,7 +382,8 @@ def _flush() -> None:
 
 
 def _not_executed(planned: PlanStep) -> None:
-    result = db.session.execute(sa.select(PlanStep.result).where(PlanStep.id == planned.id)).one_or_none()
+    there = sa.select(PlanStep.result).where(PlanStep.id == planned.id, PlanStep.deleted_at.is_(None))
+    result = db.session.execute(there).one_or_none()
     if result is None:
         raise StepRefused(str(FASTER))  # somebody else took the step out of the plan
     if result.result:

@@ -137,7 +137,7 @@ class OpportunityView(CarriesFiles, CrmView):
         plan = (
             db.session.execute(
                 sa.select(PlanStep)
-                .where(PlanStep.opportunity_id == record.id)
+                .where(PlanStep.opportunity_id == record.id, PlanStep.deleted_at.is_(None))
                 .options(selectinload(PlanStep.executed_by))
                 .order_by(PlanStep.planned_on, PlanStep.id)
             )
@@ -278,7 +278,7 @@ class OpportunityView(CarriesFiles, CrmView):
         record = self.load(pk)
         number = int(step_id) if str(step_id).isdecimal() and len(str(step_id)) < 10 else 0
         planned = db.session.get(PlanStep, number)
-        if planned is None or planned.opportunity_id != record.id:
+        if planned is None or planned.opportunity_id != record.id or planned.deleted_at is not None:
             abort(404)
         return record, planned
 

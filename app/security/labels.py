@@ -67,6 +67,7 @@ SCREENS: dict[str, dict[str, Any]] = {
         "RecordAccess": _l("Who can see a record"),
         "PersonalData": _l("Personal data"),
         "BulkChange": _l("Bulk changes"),
+        "RecycleBin": _l("Recycle bin"),
     },
 }
 
@@ -108,6 +109,7 @@ LIKE = {
     "RetentionMeasure": _l("Like churn cases"),
     "HandoverItem": _l("Like handovers"),
     "MyWork": OWN,
+    "RecycleBin": _l("What one may delete"),
 }
 
 # The right to take a step is called what the step's button says.
@@ -154,6 +156,8 @@ RIGHT_LABELS: dict[str, Any] = {
     "can_give_any_role": _l("Give roles whose rights one does not hold"),
     "can_hand_over": _l("Hand over what a person owns"),
     "can_undo": _l("Undo"),
+    "can_restore": _l("Restore"),
+    "can_purge": _l("Purge for good"),
     "can_erase": _l("Erase for good"),
     "can_disable": _l("Disable the account of who left"),
 }

@@ -41,6 +41,7 @@ from app.security.log_views import (
 from app.security.login_views import CrmAuthView, PasswordView
 from app.security.models import Team, UserProfile
 from app.security.personal_views import PersonalDataView
+from app.security.recycle_views import RecycleBinView
 from app.security.role_views import RoleView
 
 
@@ -346,6 +347,7 @@ def register_admin_views(appbuilder: Any) -> None:
     add_to_menu(appbuilder, SessionView, group="system", icon="user-check", label=_l("Who is signed in"))
     appbuilder.add_view_no_menu(FieldChangeView)
     add_to_menu(appbuilder, BulkChangeView, group="system", icon="list-check", label=_l("Bulk changes"))
+    add_to_menu(appbuilder, RecycleBinView, group="system", icon="trash", label=_l("Recycle bin"))
     add_to_menu(appbuilder, PersonalDataView, group="system", icon="user-circle", label=_l("Personal data"))
     add_to_menu(appbuilder, LoginEntryView, group="system", icon="key", label=_l("Login log"))
     appbuilder.add_view_no_menu(RecordAccessView)

@@ -10,20 +10,34 @@ def register(appbuilder: Any) -> None:
     from flask_babel import lazy_gettext as _l
 
     from app.attachments.owners import attachable
-    from app.core import bulk, nav, personal
+    from app.core import bulk, nav, personal, recycle
     from app.core.history import tell
     from app.core.views import CHOICES
     from app.core.web import COUNTERS
     from app.customers.views import NOTES
     from app.notices import kinds
     from app.notices.kinds import Leads
-    from app.tickets.access import VisibleTickets, tickets_to_choose
+    from app.tickets.access import VisibleTickets, tickets_to_choose, was_changeable
     from app.tickets.level_views import ServiceTargetView
+    from app.tickets.models import Complaint, Feedback, Ticket, TicketStep
     from app.tickets.operations import note_unassigned, why_files_stay
     from app.tickets.queries import complaints_of, waiting
     from app.tickets.views import ComplaintView, FeedbackView, TicketStepView, TicketView, note_of_complaint
 
     CHOICES["ticket"] = tickets_to_choose
+    recycle.KINDS["ticket"] = recycle.Kind(
+        _l("Ticket"), Ticket, ("can_delete", "Ticket"), VisibleTickets.visible,
+        name=lambda ticket: f"{ticket.number} {ticket.title}",
+    )  # fmt: skip
+    recycle.KINDS["feedback"] = recycle.Kind(
+        _l("Customer feedback"), Feedback, ("can_delete", "Feedback"), lambda: was_changeable(Feedback)
+    )
+    recycle.KINDS["complaint"] = recycle.Kind(
+        _l("Complaint"), Complaint, ("can_delete", "Complaint"), lambda: was_changeable(Complaint)
+    )
+    for model in (Ticket, Feedback, Complaint):
+        recycle.hangs(model, "customer", model.customer_id)
+    recycle.hangs(TicketStep, "ticket", TicketStep.ticket_id)
     bulk.KINDS["ticket", "assign"] = bulk.Kind(_l("Assign ticket"), "can_assign", "Ticket", note_unassigned)
     texts = ("content", "remedy", "memo")
     personal.holds("contact", personal.Holding(_l("Complaints"), complaints_of, ("complainant",), texts))

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from app.core.choosing import Choices
 from app.core.scope import RowScope, may, reader_id, scope_for
-from app.customers.access import of_visible_customer
+from app.customers.access import also_deleted, of_visible_customer
 from app.customers.models import Customer
 from app.security.access import PeopleWho
 from app.tickets.models import Complaint, Feedback, ServiceTarget, Ticket, TicketStatus, TicketStep
@@ -75,6 +75,13 @@ class VisibleComplaints(RowScope):
     @classmethod
     def visible(cls) -> sa.ColumnElement[bool] | None:
         return of_visible_customer(Complaint.customer_id)
+
+
+def was_changeable(model: type[Feedback] | type[Complaint]) -> sa.ColumnElement[bool]:
+    """WHERE a deleted feedback or complaint was the reader's to delete."""
+    reached = sa.select(Customer.id).where(Customer.id == model.customer_id, also_deleted()).exists()
+    own = [] if may("can_edit_any", model.__name__) else [model.accepted_by_id == reader_id()]
+    return sa.and_(reached, *own)
 
 
 def tickets_to_choose() -> Choices:

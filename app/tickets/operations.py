@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from flask_appbuilder.security.sqla.models import User
 from flask_babel import lazy_gettext as _l
 
+from app.core import recycle
 from app.core.clock import local, utcnow
 from app.core.errors import BusinessError, NotYours, StepRefused
 from app.core.lifecycle import FASTER, Step, note_move, step
@@ -100,8 +101,7 @@ def remove_ticket(ticket: Ticket, *, at: datetime | None = None) -> None:
     assigned it meanwhile.
     """
     check_removable(ticket)
-    ticket.deleted_at = at or utcnow()
-    db.session.flush()
+    recycle.delete(ticket, at=at)
 
 
 # -- the steps of a ticket ----------------------------------------------------------------------------------------
@@ -378,8 +378,7 @@ def remove_record(record: Record, *, actor: User | None, at: datetime | None = N
     ticket = open_ticket_of(record)
     if ticket is not None:
         raise BusinessError(_("Its ticket %(ticket)s is still open, so the complaint stays.", ticket=str(ticket)))
-    record.deleted_at = at or utcnow()
-    db.session.flush()
+    recycle.delete(record, actor=actor, at=at)
 
 
 @step(

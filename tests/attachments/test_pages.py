@@ -18,7 +18,7 @@ from app.attachments import operations
 from app.attachments.models import Attachment
 from app.attachments.views import most_bytes, most_sent
 from app.core.clock import utcnow
-from app.core.models import AuditEntry, Outcome
+from app.core.models import AuditEntry, Deletion, Outcome
 from app.sales.models import OpportunityStatus
 from app.tickets.models import TicketStatus
 from tests import builders
@@ -567,7 +567,7 @@ def test_a_deleted_record_takes_its_files_out_of_reach(db, sign_in, li, store):
     assert browser.get(f"/tickets/{ticket.id}/files/{file.id}", buffered=True).status_code == 404
     assert send(browser, ticket, ("b.png", PNG)).status_code == 404
     assert browser.post(f"/tickets/{ticket.id}/files/{file.id}/delete").status_code == 404
-    assert attached(ticket)[0].deleted_at is None
+    assert attached(ticket)[0].deleted_at == rows(Deletion)[0].at  # it went with the ticket
     assert contents(store) == [PDF]
 
 

@@ -47,6 +47,7 @@ def fill(*, lead: User, manager: User, size: int = 1) -> None:
         builders.calendar_day()
         builders.complaint(customer, accepted_by=manager)
         builders.dashboard_tile(user=builders.user())
+        builders.deletion(builders.feedback(customer, accepted_by=manager), by=manager)
         builders.activity(starts_on=today() - timedelta(days=number))
         builders.participant(activity, customer)
         builders.handover_item(handover, customer, to=manager)

@@ -10,7 +10,7 @@ from app.core import bulk
 from app.core.clock import utcnow
 from app.core.errors import BusinessError
 from app.core.lifecycle import perform
-from app.core.models import AuditEntry, BulkChange, FieldChange, Outcome
+from app.core.models import AuditEntry, BulkChange, Deletion, FieldChange, Outcome
 from app.core.unit import unit_of_work
 from app.customers import operations as customers
 from app.customers.models import Customer, CustomerStatus
@@ -145,7 +145,7 @@ def test_participants_added_or_removed_by_the_dozen_come_and_go_back(db, sign_in
     browser = sign_in(li)
 
     def taking_part():
-        return {p.customer_id for p in rows(Participant)}
+        return {p.customer_id for p in rows(Participant, Participant.deleted_at.is_(None))}
 
     builders.participant(activity, made[0])
     browser.post(f"/participants/choose/{activity.id}")
@@ -154,7 +154,9 @@ def test_participants_added_or_removed_by_the_dozen_come_and_go_back(db, sign_in
     assert added.done == 2
     browser.post(f"/participants/clear/{activity.id}")
     assert taking_part() == set()
+    assert {line.label for line in rows(Deletion)} == {c.name for c in made}
     browser.post(f"/bulk-changes/undo/{rows(BulkChange)[1].id}")
     assert taking_part() == {c.id for c in made}
-    browser.post(f"/bulk-changes/undo/{added.id}")  # those rows are gone; the new ones are another's decision
+    assert rows(Deletion) == []
+    browser.post(f"/bulk-changes/undo/{added.id}")  # they were taken off and put back since: another's decision
     assert taking_part() == {c.id for c in made}

@@ -97,7 +97,7 @@ def test_a_participant_is_taken_off_the_list_and_the_page_stays(db, li, sign_in)
     pk, activity = taking_part.id, taking_part.activity_id
     answer = sign_in(li).post(f"/participants/delete/{pk}")
     assert answer.location.endswith(f"/activities/show/{activity}")
-    assert rows(Participant) == []
+    assert rows(Participant, Participant.deleted_at.is_(None)) == []
 
 
 def test_a_hidden_activity_hides_its_participants(db, li, sign_in):

@@ -81,7 +81,7 @@ def test_only_customers_one_may_see_are_added_and_taken_off(app, db, wang, fair,
     assert [p.customer_id for p in rows(Participant)] == [own.id]
     builders.participant(fair, foreign)
     browser.post(f"/participants/clear/{fair.id}")
-    assert [p.customer_id for p in rows(Participant)] == [foreign.id]
+    assert [p.customer_id for p in rows(Participant, Participant.deleted_at.is_(None))] == [foreign.id]
 
 
 def test_all_are_taken_off_and_another_activity_keeps_its_own(db, li, sign_in, fair):
@@ -90,7 +90,7 @@ def test_all_are_taken_off_and_another_activity_keeps_its_own(db, li, sign_in, f
         builders.participant(fair)
     answer = sign_in(li).post(f"/participants/clear/{fair.id}", follow_redirects=True)
     assert "3 customers were taken off." in text_of(answer)
-    assert [p.id for p in rows(Participant)] == [other.id]
+    assert [p.id for p in rows(Participant, Participant.deleted_at.is_(None))] == [other.id]
     assert [e.note for e in rows(AuditEntry, AuditEntry.action == "remove_participants")] == ["3"]
 
 

@@ -61,7 +61,7 @@ def test_a_step_without_a_result_is_taken_out_of_the_plan_and_the_opportunity_re
 ):
     step, browser = builders.plan_step(plan, todo="参观工厂"), sign_in(wang)
     assert browser.post(url(plan, step, "/delete")).status_code == 302
-    assert rows(PlanStep) == []
+    assert rows(PlanStep, PlanStep.deleted_at.is_(None)) == []
     assert [(m.action, m.actor_id, m.note) for m in moves(plan)] == [("remove_step", wang.id, "参观工厂")]
     assert "王强 removed a planned step" in text_of(browser.get(f"/opportunities/show/{plan.id}"))
 

@@ -169,7 +169,8 @@ def _wanted(ask: Ask) -> list[Any]:
 
 def _reached(ask: Ask, *, ahead: int = 0) -> sa.Subquery:
     """Every wanted opportunity once for each stage it has reached, or will have after `ahead` more."""
-    begun = sa.select(sa.func.min(PlanStep.executed_at)).where(PlanStep.opportunity_id == Opportunity.id)
+    of_plan = (PlanStep.opportunity_id == Opportunity.id, PlanStep.deleted_at.is_(None))
+    begun = sa.select(sa.func.min(PlanStep.executed_at)).where(*of_plan)
     came = (
         sa.select(
             Opportunity.id,

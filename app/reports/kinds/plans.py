@@ -88,7 +88,7 @@ class Plans(Report):
                     PlanStep.planned_on.label("day"), (late if column.key == "slip" else sa.literal(1)).label("amount"),
                 )
                 .join(closed, c.id == PlanStep.opportunity_id)
-                .where(*done)
+                .where(PlanStep.deleted_at.is_(None), *done)
                 .order_by(PlanStep.planned_on.desc(), PlanStep.id.desc())
             )  # fmt: skip
         which = {"won": c.won == 1, "first_days": c.begun == 1, "begun": c.begun == 1}.get(column.key, sa.true())
@@ -139,7 +139,7 @@ def _closed(ask: Ask) -> sa.Subquery:
             sa.func.sum(days_between(PlanStep.planned_on, local_day(PlanStep.executed_at))).label("slip"),
             sa.func.min(sa.case((since, PlanStep.executed_at))).label("first"),
         )
-        .outerjoin(PlanStep, PlanStep.opportunity_id == Opportunity.id)
+        .outerjoin(PlanStep, sa.and_(PlanStep.opportunity_id == Opportunity.id, PlanStep.deleted_at.is_(None)))
         .where(*wanted)
         .group_by(Opportunity.id)
         .subquery()
