@@ -349,7 +349,6 @@ def _regrade(scene: Scene) -> None:
         customer = db.session.get_one(Customer, kept.customer_id)
         with moving("customer", "edit", actor=manager, at=at):
             customer.level, customer.changed_at = scene.item(T.level, str(level)), at
-            db.session.flush()
         note_move(customer, "edit", actor=manager, at=at)
 
 
