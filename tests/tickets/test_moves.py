@@ -66,7 +66,7 @@ def expected(action: str, state: str, who: str) -> int:
     if action == "show":
         return 200
     if state not in ALLOWED_FROM[action]:
-        return 302 if action in ("edit", "delete") else 409  # these lead back to the record and say why
+        return 302 if action == "delete" else 409  # it leads back to the record and says why
     if person == "zhao":
         return 403  # neither handles nor asks: the assignee does
     return 302
