@@ -314,7 +314,7 @@ def read_much() -> None:
     """Until this transaction ends, let PostgreSQL use a second core and more memory: the statements of a report read
     whole tables, while those of other pages are short and have both turned off. Nothing to do for SQLite."""
     if on_postgresql():
-        settings = {"work_mem": "64MB", "max_parallel_workers_per_gather": "2", "random_page_cost": "1.1"}
+        settings = {"work_mem": "64MB", "max_parallel_workers_per_gather": "1", "random_page_cost": "1.1"}
         db.session.execute(sa.select(*(sa.func.set_config(name, value, True) for name, value in settings.items())))
 
 
