@@ -241,20 +241,3 @@ def redis(_redis_server: str) -> Iterator[Any]:
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     os.chdir(ROOT)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[Any]:
-    """Conformance tests read every page many times: counting their lines doubles the time and proves nothing."""
-    try:
-        from coverage import Coverage
-    except ImportError:  # coverage is not needed to run the tests
-        return (yield)
-    measured = Coverage.current() if "conformance" in item.path.parts else None
-    if measured is None:
-        return (yield)
-    measured.stop()
-    try:
-        return (yield)
-    finally:
-        measured.start()

@@ -141,6 +141,7 @@ def _load(scene: Scene, tell: Tell) -> None:
         _mark_as_demo(scene.now)
         tell("Accounts and teams ...")
         scene.people = _people()
+    with unit_of_work():
         scene.items = {(i.type, i.code): i for i in db.session.execute(sa.select(DictionaryItem)).scalars()}
         tell("Customers, contacts and what was talked about ...")
         _customers(scene)
