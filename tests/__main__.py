@@ -69,6 +69,7 @@ def start(database: str, folder: Path, arguments: list[str]) -> subprocess.Popen
         return subprocess.Popen(
             [sys.executable, "-m", *pytest, f"--database={database}", f"--counts={folder / database}.json", *arguments],
             cwd=ROOT,
+            env={k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"},  # many processes are started
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,

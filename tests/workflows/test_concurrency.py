@@ -88,7 +88,7 @@ def test_100_opportunities_won_by_six_make_100_customers(race, li, wang):
 
 
 def test_no_step_is_planned_after_the_end(race, li, wang):
-    ids = [builders.opportunity(by=li, given_to=wang).id for _ in range(60)]
+    ids = [builders.opportunity(by=li, given_to=wang).id for _ in range(20)]
     ended, _results = race("plan or close", people=6, ids=ids)
     assert ended["busy"] == 0
     assert {o.status for o in rows(Opportunity)} == {S.lost}
@@ -96,10 +96,10 @@ def test_no_step_is_planned_after_the_end(race, li, wang):
         e.record_id: e.id
         for e in rows(AuditEntry, AuditEntry.action == "terminate", AuditEntry.outcome == Outcome.done)
     }
-    assert len(ends) == 60
+    assert len(ends) == 20
     planned = {e.record_id: e.id for e in rows(AuditEntry, AuditEntry.record_type == "plan_step")}
     steps = rows(PlanStep)
-    assert ended["done"] == 60 + len(steps)
+    assert ended["done"] == 20 + len(steps)
     assert [step.id for step in steps if planned[step.id] > ends[step.opportunity_id]] == []
 
 
@@ -122,27 +122,27 @@ def told(step):
     return len(rows(TicketStep, TicketStep.step == step))
 
 
-def test_40_tickets_worked_on_by_six_are_each_taken_through_every_step_once(race, li, wang, zhao):
-    ids = [builders.ticket(by=li).id for _ in range(40)]
+def test_20_tickets_worked_on_by_six_are_each_taken_through_every_step_once(race, li, wang, zhao):
+    ids = [builders.ticket(by=li).id for _ in range(20)]
     ended, _results = race("assign ticket", people=6, ids=ids)
-    assert (ended["done"], ended["busy"], told("assigned")) == (40, 0, 40)
-    assert (history("assign", Outcome.done), history("assign", Outcome.refused)) == (40, 200)
+    assert (ended["done"], ended["busy"], told("assigned")) == (20, 0, 20)
+    assert (history("assign", Outcome.done), history("assign", Outcome.refused)) == (20, 100)
 
     for ticket in rows(Ticket, Ticket.assignee_id != wang.id):
         ticket.assignee = wang
     ended, _results = race("handle ticket", people=6, ids=ids)
-    assert (ended["done"], ended["busy"], told("handled")) == (40, 0, 40)
-    assert (history("handle", Outcome.done), history("handle", Outcome.refused)) == (40, 200)
+    assert (ended["done"], ended["busy"], told("handled")) == (20, 0, 20)
+    assert (history("handle", Outcome.done), history("handle", Outcome.refused)) == (20, 100)
 
     ended, _results = race("ask about ticket", people=6, ids=ids)
-    assert (ended["done"], ended["busy"]) == (40, 0)
+    assert (ended["done"], ended["busy"]) == (20, 0)
     tickets = rows(Ticket)
     archived = [t for t in tickets if t.status is TicketStatus.archived]
     returned = [t for t in tickets if t.status is TicketStatus.assigned]
-    assert (len(archived) + len(returned), told("archived"), told("returned")) == (40, len(archived), len(returned))
+    assert (len(archived) + len(returned), told("archived"), told("returned")) == (20, len(archived), len(returned))
     assert {t.times_returned for t in returned} <= {1}
     assert {t.satisfaction for t in archived} <= {4}
-    assert (history("give_feedback", Outcome.done), history("give_feedback", Outcome.refused)) == (40, 200)
+    assert (history("give_feedback", Outcome.done), history("give_feedback", Outcome.refused)) == (20, 100)
 
 
 def test_six_processes_take_600_different_numbers(race):
