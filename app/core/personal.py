@@ -119,10 +119,12 @@ def erase(kind: str, person: Any, *, actor: User) -> int:
     return len(about)
 
 
-def without(text: str | None, words: list[str]) -> str | None:
-    """A text without these words."""
+def without(text: Any, words: list[str]) -> Any:
+    """A text, or a dict of texts, without these words."""
+    if isinstance(text, dict):
+        return {name: without(value, words) for name, value in text.items()}
     for word in words:
-        text = text.replace(word, GONE) if text else text
+        text = text.replace(word, GONE) if isinstance(text, str) else text
     return text
 
 

@@ -1,10 +1,11 @@
-"""What is kept about a contact: its own row, and what was said with it."""
+"""What is kept about a contact: its own row, what was said with it, and how the files of that are called."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 from flask_babel import lazy_gettext as _l
 
+from app.attachments.models import Attachment
 from app.core import personal
 from app.customers.models import Contact, Interaction
 from app.extensions import db
@@ -28,6 +29,7 @@ def install() -> None:
         "contact",
         personal.Holding(_l("Contact"), lambda contact: [contact], COLUMNS),
         personal.Holding(_l("Interactions"), _talks, (), ("title", "place", "detail", "memo")),
+        personal.Holding(_l("Files"), _files, (), ("name",)),
     )
 
 
@@ -35,3 +37,10 @@ def _talks(contact: Contact) -> list[Interaction]:
     """The interactions held with the contact, deleted ones too."""
     found = sa.select(Interaction).where(Interaction.contact_id == contact.id).order_by(Interaction.id)
     return list(db.session.execute(found).scalars())
+
+
+def _files(contact: Contact) -> list[Attachment]:
+    """The files of those interactions, removed ones too."""
+    held = sa.select(Interaction.id).where(Interaction.contact_id == contact.id)
+    its = (Attachment.record_type == Interaction.__tablename__, Attachment.record_id.in_(held))
+    return list(db.session.execute(sa.select(Attachment).where(*its).order_by(Attachment.id)).scalars())

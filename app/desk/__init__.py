@@ -12,7 +12,7 @@ def register(appbuilder: Any) -> None:
     """Register the pages, the menu entries and the health check."""
     from app.core import nav
     from app.core.web import COUNTERS
-    from app.desk import calendar, health, reminders
+    from app.desk import calendar, health, personal, reminders
     from app.desk.jobs import JobsView
     from app.desk.my_work import MyWorkView
     from app.desk.my_work_queries import waiting
@@ -21,6 +21,7 @@ def register(appbuilder: Any) -> None:
     current_app.extensions["liuke_demo_accounts"] = demo_accounts
     reminders.declare()
     calendar.install(current_app)
+    personal.install()
     COUNTERS["MyWork"] = waiting
     nav.add(appbuilder, MyWorkView, group=None, icon="clipboard-list", label=_l("My work"))
     entries = appbuilder.menu.get_list()

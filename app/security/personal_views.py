@@ -156,12 +156,16 @@ def _held(key: str, person: Any) -> list[tuple[Any, list[list[tuple[Any, Any]]]]
     for holding, row in personal.rows_about(key, person):
         view = views_by_table().get(getattr(type(row), "history_as", row.__tablename__))
         fields = [
-            (field_label(view, name) if view is not None else name, cell(getattr(row, name)))
+            (field_label(view, name) if view is not None else holding.label, _shown(getattr(row, name)))
             for name in (*holding.columns, *holding.texts)
             if getattr(row, name) not in (None, "")
         ]
         found.setdefault(str(holding.label), (holding.label, []))[1].append(fields)
     return list(found.values())
+
+
+def _shown(value: Any) -> Any:
+    return " · ".join(str(one) for one in value.values()) if isinstance(value, dict) else cell(value)
 
 
 def _changes(key: str, person: Any) -> list[tuple[Any, Any, Any, Any, Any, Any]]:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
 from flask_appbuilder.security.sqla.models import User
 
+from app.attachments.models import Attachment
 from app.core.changes import moving
+from app.core.clock import local, utcnow
 from app.core.models import AuditEntry, FieldChange, Outcome
 from app.core.unit import unit_of_work
 from app.customers.models import Contact, Interaction
+from app.desk.reminders import tell_dated
+from app.notices.models import Notification
 from app.sales.models import Opportunity
 from app.security.models import LoginEntry, LoginResult, UserProfile
 from app.security.sessions import note_login
@@ -99,6 +104,30 @@ def test_erasing_leaves_nothing_of_the_person_in_the_records_or_the_log(sign_in,
     told = rows(FieldChange, FieldChange.move == "contact.erase")
     assert told
     assert {(c.before, c.after, c.erased) for c in told} == {(None, None, True)}
+
+
+def test_what_colleagues_were_told_and_how_files_are_called_goes_too(sign_in, officer, contact, wang):
+    contact.birthday = local(utcnow()).date()
+    (talk,) = rows(Interaction, Interaction.contact_id == contact.id)
+    talk.next_follow_up_on = contact.birthday
+    other = rows(Interaction, Interaction.contact_id.is_(None))[0]
+    other.occurred_at = talk.occurred_at - timedelta(days=1)  # else the talk was followed up already
+    builders.attachment(talk, name="孙小美的名片.jpg")
+    builders.attachment(other, name="孙小美以外.jpg")
+    with unit_of_work():
+        assert tell_dated(contact.birthday, utcnow()) == 2
+    browser = sign_in(officer)
+    shown = text_of(browser.get(f"/personal/show/contact-{contact.id}"))
+    for word in ("孙小美的名片.jpg", f"孙小美 · {contact.customer.name}"):
+        assert word in shown
+
+    browser.post(f"/personal/erase/contact-{contact.id}")
+
+    assert sorted(file.name for file in rows(Attachment)) == ["***的名片.jpg", "孙小美以外.jpg"]
+    assert sorted(str(n.words.get("name") or n.words.get("title")) for n in rows(Notification)) == [
+        "***",
+        "给***打电话",
+    ]
 
 
 def test_the_page_of_the_record_says_that_it_was_erased(sign_in, officer, li, contact):
