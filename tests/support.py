@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from html import unescape
 from typing import Any
 
 import sqlalchemy as sa
@@ -125,6 +126,16 @@ def text_of(response: TestResponse) -> str:
     """What a person reads on the page: the text without tags, blanks folded."""
     body = re.sub(r"(?s)<(script|style|svg)\b.*?</\1>", " ", response.get_data(as_text=True))
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", body)).strip()
+
+
+def versus(response: TestResponse) -> dict[str, tuple[str, ...]]:
+    """The table of both versions on the page of a stale form: field -> (when it was opened,) now, typed."""
+    lines = {}
+    for row in re.findall(r"(?s)<tr>\s*<th scope.*?</tr>", response.get_data(as_text=True)):
+        cells = re.findall(r"(?s)<t[hd][^>]*>(.*?)</t[hd]>", row)
+        label, *said = [re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", cell))).strip() for cell in cells]
+        lines[label] = tuple(said)
+    return lines
 
 
 @contextmanager

@@ -6,6 +6,7 @@ is read from the change log; who may not see a field sees it masked here too.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -101,6 +102,13 @@ def compare(view: Any, record: Any, form: Any, seen: str | None) -> list[Line]:
     if known:
         lines += [_other(words[rows[0].id], words[rows[-1].id]) for rows in changed.values() if rows[0].id in words]
     return lines
+
+
+def beside(record: Any, values: Iterable[tuple[Any, Any, Any]]) -> list[Line]:
+    """The same for a form of a screen's own, of which only now and typed are known: (label, now, typed) that differ."""
+    last = _changes(record, None)[-1:]
+    who, at = (last[0].actor, last[0].at) if last else (None, None)
+    return [Line(label, None, now, mine, who, at, False) for label, now, mine in values if str(now) != str(mine)]
 
 
 def _line(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from flask import flash, g, redirect, render_template, request, url_for
@@ -13,11 +14,12 @@ from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
 from sqlalchemy.orm import joinedload
 
-from app.core.format import listed
+from app.core.format import cell, listed
 from app.core.protected import KINDS, rights_on
 from app.core.scope import may
 from app.core.sentences import gettext as _
 from app.core.sentences import ngettext
+from app.core.stale import beside
 from app.core.submissions import leads_to
 from app.core.views import CrmView
 from app.security import operations, queries
@@ -153,6 +155,7 @@ class RoleView(CrmView):
         if form.stamp.data != operations.stamp_of_role(record):
             form.refuse(str(STALE))
             form.stamp.raw_data, form.stamp.data = None, operations.stamp_of_role(record)
+            g.versus = beside(record, self._both(form, record))
             return False
         rights = self.rights_asked_for(form, record)
         active = form.active.data if "active" in form else _is_active(record)
@@ -170,6 +173,20 @@ class RoleView(CrmView):
             )  # fmt: skip
 
         return not attempt(form, change, about=("ab_role", record.id, action))
+
+    def _both(self, form: Any, record: Role) -> Iterator[tuple[Any, Any, Any]]:
+        """(label, what the role says now, what was typed): names, whether it is enabled, every right that differs."""
+        profile = record.profile
+        for name in ("label_zh", "label_en"):
+            yield self.label_columns[name], getattr(profile, name, record.name), form[name].data
+        if "active" in form:
+            yield self.label_columns["active"], cell(_is_active(record)), cell(form.active.data)
+        held = operations.rights_of_role(record)
+        for right in sorted(held ^ (self.rights_asked_for(form, record) or held), key=_place):
+            permission, view = right
+            on, off = _("On"), _("Off")
+            label = f"{view_label(view)}: {right_label(permission, view)}"
+            yield label, *((on, off) if right in held else (off, on))
 
     @staticmethod
     def rights_asked_for(form: Any, record: Role) -> set[tuple[str, str]] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,12 +15,13 @@ from flask_appbuilder.security.sqla.models import Role, User, assoc_user_role
 from flask_babel import lazy_gettext as _l
 from sqlalchemy.orm import selectinload
 
-from app.core.format import NOTHING, listed, when
+from app.core.format import NOTHING, cell, listed, when
 from app.core.forms import CrmForm
 from app.core.nav import add as add_to_menu
 from app.core.scope import may
 from app.core.search import Active, Control
 from app.core.sentences import gettext as _
+from app.core.stale import beside
 from app.core.text import like
 from app.core.views import CrmView
 from app.extensions import db
@@ -209,6 +210,7 @@ class UserView(CrmView):
         if form.stamp.data != operations.stamp_of_user(record):
             form.refuse(str(STALE))
             form.stamp.raw_data, form.stamp.data = None, operations.stamp_of_user(record)
+            g.versus = beside(record, self._both(form, record))
             return False
 
         def change() -> None:
@@ -221,6 +223,16 @@ class UserView(CrmView):
             )  # fmt: skip
 
         return not attempt(form, change, about=("ab_user", record.id, action))
+
+    def _both(self, form: Any, record: Any) -> Iterator[tuple[Any, Any, Any]]:
+        """(label, what the account says now, what was typed) of every field of the form."""
+        for name in self.edit_columns:
+            if name in form:
+                of_profile = name in ("phone", "team")
+                now = getattr(record.profile, name, None) if of_profile else self.cell(record, name)
+                mine = form[name].data
+                shown = listed(mine) or NOTHING if name == "roles" else cell(mine)
+                yield self.label_columns[name], cell(now) if of_profile else now, shown
 
     # -- steps ----------------------------------------------------------------------------------------------
 

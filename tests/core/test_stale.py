@@ -17,7 +17,7 @@ from app.security import operations as security
 from app.tickets import operations as tickets
 from app.tickets.models import Ticket, TicketStatus
 from tests import builders
-from tests.support import rows, text_of
+from tests.support import rows, text_of, versus
 
 STALE = "Somebody changed this record meanwhile."
 
@@ -45,16 +45,6 @@ def opened(browser, address, near):
     return fields_of(page.text, near)
 
 
-def table(answer):
-    """Field -> what the page says: (when it was opened, now, typed)."""
-    lines = {}
-    for row in re.findall(r"(?s)<tr>\s*<th scope.*?</tr>", answer.text):
-        cells = re.findall(r"(?s)<t[hd][^>]*>(.*?)</t[hd]>", row)
-        label, *said = [re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", c))).strip() for c in cells]
-        lines[label] = tuple(said)
-    return lines
-
-
 @pytest.fixture
 def contact(wang):
     customer = builders.customer(owner=wang)
@@ -72,7 +62,7 @@ def test_both_versions_and_what_was_typed_stand_side_by_side(db, sign_in, li, wa
 
     assert answer.status_code == 409
     assert f"{STALE} Your text is kept; compare, then save again." in text_of(answer)
-    said = table(answer)
+    said = versus(answer)
     assert list(said) == ["Position", "E-mail", "Memo"]
     opened_as, now, typed = said["Position"]
     assert (opened_as, typed) == ("经理", "采购经理")
@@ -103,8 +93,8 @@ def test_what_is_saved_once_more_meanwhile_is_compared_once_more(db, sign_in, li
         answer = browser.post(address, {**mine, "position": "采购经理"})
         assert answer.status_code == 409
         mine = fields_of(answer.text, "position")
-    assert table(answer)["Position"][0] == "总监"
-    assert table(answer)["Position"][1].startswith("副总 ")
+    assert versus(answer)["Position"][0] == "总监"
+    assert versus(answer)["Position"][1].startswith("副总 ")
     assert browser.post(address, mine).status_code == 302
 
 
@@ -115,7 +105,7 @@ def test_there_and_back_again_is_no_difference(db, sign_in, wang, contact):
         contact.position = position
         db.session.commit()
     answer = browser.post(address, mine)
-    assert (answer.status_code, table(answer)) == (409, {})
+    assert (answer.status_code, versus(answer)) == (409, {})
     assert "In the fields of this form both say the same." in text_of(answer)
 
 
@@ -129,7 +119,7 @@ def test_a_form_that_does_not_know_when_it_was_opened_shows_what_is_known(db, si
     sent = {**mine, "position": "采购经理", **({"seen": seen} if seen is not None else {})}
     answer = browser.post(address, sent)
     assert answer.status_code == 409
-    ((was, now, typed),) = table(answer).values()
+    ((was, now, typed),) = versus(answer).values()
     assert (was, typed) == ("—", "采购经理")
     assert now.startswith("总监 ")
     assert fields_of(answer.text, "position")["position"] == "采购经理"
@@ -169,7 +159,7 @@ def test_what_somebody_may_not_see_stays_masked(db, sign_in, admin, sysadmin, wa
     answer = browser.post(address, {**mine, "address": "新街 2 号", "phone": "13700001111", "local_tax_no": "12345678"})
 
     assert answer.status_code == 409
-    said = table(answer)
+    said = versus(answer)
     assert said["Phone"][0] == "138****5678"
     assert said["Phone"][1].startswith("139****2222 ")
     assert said["Bank account"][0] == "622****5678"
@@ -191,7 +181,7 @@ def test_relations_choices_and_moments_are_told_as_on_the_page(db, sign_in, wang
     customer.region = regions[1]
     db.session.commit()
     answer = browser.post(address, {**mine, "owner": str(zhao.id)})
-    said = table(answer)
+    said = versus(answer)
     assert said["Region"][0] == "华东区"
     assert said["Region"][1].startswith("华南区 ")
     assert said["Account manager"][1].endswith("王强")
@@ -213,8 +203,8 @@ def test_a_record_that_can_no_longer_be_edited_still_shows_what_was_typed(db, si
     assert "Only unassigned opportunities can be edited or deleted." in text
     assert "What you typed is kept here, to be copied." in text
     assert "Save mine anyway" not in text
-    assert table(answer)["Description"][2] == "很长的一段描述"
-    assert table(answer)["Status"][0] == "Unassigned"
+    assert versus(answer)["Description"][2] == "很长的一段描述"
+    assert versus(answer)["Status"][0] == "Unassigned"
     assert rows(Opportunity)[0].description == "新描述"
 
 
@@ -230,7 +220,7 @@ def test_what_was_typed_is_given_back_when_its_person_may_no_longer_edit(db, sig
     answer = browser.post(address, {**mine, "position": "采购经理"})
     assert answer.status_code == 409
     assert "account manager or a sales lead can change this. What you typed is kept here" in text_of(answer)
-    assert table(answer)["Position"] == ("经理", "经理", "采购经理")
+    assert versus(answer)["Position"] == ("经理", "经理", "采购经理")
     assert rows(Contact)[0].position == "经理"
 
 
@@ -247,8 +237,8 @@ def test_a_step_with_text_is_taken_by_decision_after_somebody_saved(db, sign_in,
 
     assert answer.status_code == 409
     assert STALE in text_of(answer)
-    assert table(answer)["Measure"] == ("—", "—", "上门拜访")
-    assert table(answer)["Status"][0] == "Warning"
+    assert versus(answer)["Measure"] == ("—", "—", "上门拜访")
+    assert versus(answer)["Status"][0] == "Warning"
     assert "Defer anyway" in text_of(answer)
     assert [m.text for m in rows(RetentionMeasure)] == ["打了电话"]
     assert browser.post(address, fields_of(answer.text, "text")).status_code == 302
@@ -266,8 +256,8 @@ def test_a_step_that_can_no_longer_be_taken_says_so_and_gives_the_text_back(db, 
     answer = browser.post(f"/churn/defer/{case.id}", {**mine, "text": "上门拜访。\n很长的说明"})
 
     assert answer.status_code == 409
-    assert table(answer)["Measure"][2] == "上门拜访。 很长的说明"
-    assert table(answer)["Status"][0] == "Warning"
+    assert versus(answer)["Measure"][2] == "上门拜访。 很长的说明"
+    assert versus(answer)["Status"][0] == "Warning"
     assert "What you typed is kept here, to be copied." in text_of(answer)
     assert "<textarea" not in answer.text
     assert len(rows(AuditEntry, AuditEntry.action == "defer", AuditEntry.outcome == Outcome.refused)) == 1

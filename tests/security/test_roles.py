@@ -16,7 +16,7 @@ from app.security.rights import holders, holds, rights_of
 from app.security.roles import ROLES, SUPER_ADMIN, grants_of
 from app.security.seed import rights_of_screens, seed_rights, seed_roles
 from tests import builders
-from tests.support import rows, statements, text_of
+from tests.support import rows, statements, text_of, versus
 
 
 def role(code):
@@ -488,6 +488,10 @@ def test_a_role_page_opened_before_somebody_elses_change_is_refused(sign_in, adm
 
     assert answer.status_code == 422
     assert "Somebody changed this record meanwhile" in text_of(answer)
+    both = versus(answer)
+    add, see = (f"{view_label('Customer')}: {right_label(right, 'Customer')}" for right in ("can_add", "can_list"))
+    assert (both["Name in English"][1], both[add][0][:3], both[add][1]) == ("Sales lead", "Off", "On")
+    assert see not in both  # in that both say the same
     assert operations.rights_of_role(lead) == {("can_list", "Customer")}
 
 

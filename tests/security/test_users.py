@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 from flask_appbuilder.security.sqla.models import Role, User
 
-from app.core.changes import TOLD
+from app.core.changes import TOLD, moving
 from app.core.errors import BusinessError, NotYours
 from app.core.models import AuditEntry, FieldChange
 from app.core.unit import unit_of_work
@@ -16,7 +16,7 @@ from app.security.passwords import generate_password
 from app.security.people import roles_by_code
 from tests import builders
 from tests.security.conftest import signed_in
-from tests.support import Browser, rows, statements, text_of
+from tests.support import Browser, rows, statements, text_of, versus
 
 NEW = {
     "username": "sun", "password": "seven green bicycles", "last_name": "孙", "first_name": "悦",
@@ -247,13 +247,16 @@ def test_disabling_ends_the_sessions_and_shuts_the_login(app, sign_in, sysadmin,
 def test_a_form_opened_before_somebody_elses_change_is_refused(sign_in, sysadmin, admin, wang):
     browser = sign_in(sysadmin)
     old = form_of(browser, wang, phone="12345")
-    with unit_of_work():
+    with unit_of_work(), moving("ab_user", "edit", actor=admin):
         operations.disable(wang, actor=admin)
 
     answer = browser.post(f"/users/edit/{wang.id}", old)
 
     assert answer.status_code == 422
     assert "Somebody changed this record meanwhile" in text_of(answer)
+    both = {label: (now.split(" · ")[0], mine) for label, (now, mine) in versus(answer).items()}
+    assert both == {"Phone": ("— 周毅", "12345"), "Enabled": ("No 周毅", "Yes")}
+    assert 'value="12345"' in answer.get_data(as_text=True)
     assert rows(User, User.id == wang.id)[0].active is False
 
 
