@@ -17,6 +17,8 @@ from app.core.models import AuditEntry, Deletion, FieldChange, Outcome, SoftDele
 from app.core.unit import unit_of_work
 from app.customers.models import Contact, Customer, CustomerStatus, Interaction
 from app.marketing.models import Participant
+from app.notices.models import Notification
+from app.notices.operations import notify
 from app.sales.models import PlanStep
 from app.tickets.models import Complaint, Feedback, Ticket, TicketStep
 from tests import builders
@@ -309,6 +311,9 @@ def test_a_purge_takes_all_that_hung_on_it_its_files_and_the_values_in_the_logs(
     for path in files:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x")
+    for about in (customer, stays := builders.customer()):
+        notify("birthday", to=admin, record=about, event=f"birthday:{about.id}", name="李静", customer=about.name)
+    db.session.commit()
     line = builders.deletion(customer, by=admin, at=utcnow() - DAYS)
     gone = [("customer", key), *((p.__tablename__, p.id) for p in parts), *((d.record_type, d.record_id) for d in old)]
 
@@ -317,7 +322,6 @@ def test_a_purge_takes_all_that_hung_on_it_its_files_and_the_values_in_the_logs(
         assert all(path.exists() for path in files)  # until it is certain
 
     for model in (
-        Customer,
         Contact,
         Interaction,
         Attachment,
@@ -329,7 +333,9 @@ def test_a_purge_takes_all_that_hung_on_it_its_files_and_the_values_in_the_logs(
         Deletion,
     ):
         assert rows(model) == [], model.__name__
+    assert rows(Customer) == [stays]
     assert not any(path.exists() for path in files)
+    assert [one.record_id for one in rows(Notification)] == [stays.id]
     told = rows(FieldChange, sa.tuple_(FieldChange.record_type, FieldChange.record_id).in_(gone))
     assert {(c.record_type, c.record_id) for c in told} == set(gone)
     assert [c for c in told if c.before is not None or c.after is not None] == []
