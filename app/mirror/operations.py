@@ -15,7 +15,17 @@ from app.core.types import Money
 from app.customers.models import Customer, CustomerStats
 from app.extensions import db
 from app.mirror.bulk import among, insert_into, local_month
-from app.mirror.models import ALL_YEARS, ROLLED, CustomerMonth, CustomerYear, Order, OrderStatus
+from app.mirror.models import (
+    ALL_YEARS,
+    ROLLED,
+    CustomerMonth,
+    CustomerYear,
+    Order,
+    OrderLine,
+    OrderStatus,
+    Product,
+    Stock,
+)
 
 
 def refresh_totals(customer_ids: Collection[int] | None = None) -> None:
@@ -89,3 +99,13 @@ def complete_totals() -> bool:
         return False
     refresh_totals()
     return True
+
+
+def count_again() -> None:
+    """Let PostgreSQL look at the mirror's tables before it plans the next statement over them; after much was written.
+
+    Its own look comes a minute later, and until then it takes full tables for empty ones. The caller commits.
+    """
+    if db.session.get_bind().dialect.name == "postgresql":
+        tables = (Customer, CustomerStats, CustomerMonth, CustomerYear, Order, OrderLine, Product, Stock)
+        db.session.execute(sa.text(f"ANALYZE {', '.join(table.__tablename__ for table in tables)}"))

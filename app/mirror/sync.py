@@ -26,6 +26,7 @@ from app.mirror.bulk import insert_into
 from app.mirror.feed import Feed, Rejects
 from app.mirror.merge import Merge, OnOrders, Report
 from app.mirror.models import SyncRun, SyncStatus
+from app.mirror.operations import count_again
 from app.runs.models import Heartbeat
 from app.runs.operations import beat
 
@@ -34,6 +35,7 @@ log = logging.getLogger(__name__)
 PART = "sync"  # the heartbeat of the sync that runs; its row is what two syncs meet at
 GIVEN_UP = timedelta(minutes=30)  # without a sign of life a sync is dead, and another may begin
 BEAT = timedelta(minutes=1)
+MANY = 20_000  # rows written, after which what the database knows of its tables is no longer true
 READING = 0.4  # the share of the work, as the progress bar shows it, that is over when the files are read
 
 
@@ -78,6 +80,9 @@ def sync(
                 pulse.tick(READING + (1 - READING) * min(done / total, 1))
             rejects.close()
             _finish(run_id, SyncStatus.done, checksum=feed.checksum, **_counts(report, rejects))
+            if report.sum("created") + report.sum("updated") > MANY:
+                with unit_of_work():
+                    count_again()
     except BaseException as failure:
         rejects.close()
         _fail(run_id, _why(failure))

@@ -150,6 +150,9 @@ def the_orders_of_cdnow_are_read_to_the_cent_and_reading_them_again_changes_noth
     assert (orders, total) == (69_659, Decimal("2500315.63"))
     kept = sa.select(Customer.number, CustomerStats.order_count, CustomerStats.order_total).join(CustomerStats)
     assert {number: (count, total) for number, count, total in db.session.execute(kept)} == totals_in_the_file()
+    if db.engine.dialect.name == "postgresql":  # it knows what it has: else the next statements take minutes
+        known = "SELECT reltuples FROM pg_class WHERE oid = 'sales_order'::regclass"
+        assert db.session.execute(sa.text(known)).scalar_one() == 69_659
     assert wrong_totals() == []
 
     with reading_as(chen.id):
