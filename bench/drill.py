@@ -37,19 +37,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.drill", description=__doc__)
     parser.add_argument("--customers", type=int, default=200_000)
     parser.add_argument("--orders", type=int, default=1_000_000)
-    parser.add_argument("--database", choices=("postgresql", "sqlite"), default="postgresql")
+    parser.add_argument(
+        "--database", choices=("postgresql", "sqlite"), default="postgresql",
+        help="sqlite copies the rows that the drill of postgresql left in the same folder",
+    )  # fmt: skip
     parser.add_argument("--folder", type=Path, required=True, help="keep the data here and use it again next time")
     parser.add_argument("--write", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.write is not None:
         return write(given.write)
-    if given.database == "sqlite":
-        os.environ["BENCH_DATABASE_URL"] = f"sqlite:///{given.folder.resolve() / 'sizes.db'}"
     place = Place(given.folder)
     os.environ["LIUKE_PG_BIN"] = place.pg_bin
     try:
-        if given.database == "sqlite":
-            sizes.make(given.customers, given.orders)
+        if given.database == "sqlite":  # a copy of the rows that the drill of PostgreSQL left in this folder
+            sizes.copy(place, place.folder / "drill.db")
+            place.url = os.environ["DATABASE_URL"]
         else:
             data.load(place, customers=given.customers, orders=given.orders, say=sizes.say)
         attach()
