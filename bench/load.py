@@ -209,7 +209,7 @@ class Person:
             (22, self.lists), (16, self.searches), (10, self.filters), (22, self.opens), (8, self.works),
             (6, self.edits), (6, self.talks), (4, self.adds),
         ]  # fmt: skip
-        if number:  # only whoever an opportunity is assigned to plans it
+        if number and self.opportunities:  # only whoever it is assigned to plans it
             does.append((6, self.plans))
         self.does = [act for weight, act in does for _n in range(weight)]
 
@@ -247,7 +247,7 @@ class Person:
     def talks(self) -> None:
         pk, yesterday = self.chance.choice(self.customers)[0], datetime.now(UTC) - timedelta(days=1)
         self.fill("interaction", f"/interactions/add?customer={pk}", 'name="title"', {
-            "title": "回访", "customer": str(pk), "occurred_at": f"{yesterday:%Y-%m-%dT%H:%M}",
+            "title": "回访", "place": "电话", "customer": str(pk), "occurred_at": f"{yesterday:%Y-%m-%dT%H:%M}",
         })  # fmt: skip
 
     def adds(self) -> None:

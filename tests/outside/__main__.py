@@ -30,6 +30,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from tests.world import ROOT
 
@@ -48,31 +49,24 @@ NOT_TO_SEND = (
 )  # fmt: skip
 
 
-def listed(path: str, view: str, order: str, rest: str) -> str:
-    """The address of a list with everything its address can ask."""
-    return f"{path}?{rest}&_oc_{view}={order}&_od_{view}=asc&page_{view}=0&psize_{view}=25&count=exact"
-
-
 QUERIES = (
-    listed("/customers/list/", "CustomerView", "name", "_flt_0_name=a&_flt_0_number=KH&_flt_0_level=3&_flt_0_owner=1"
-           "&_flt_0_region=1&_flt_0_status=active&tab=mine"),
-    listed("/contacts/list/", "ContactView", "name", "_flt_0_customer=1&_flt_0_mobile=13&_flt_0_name=a"
-           "&_flt_0_office_phone=010"),
-    listed("/opportunities/list/", "OpportunityView", "title", "_flt_0_assignee=1&_flt_0_contact_name=a"
-           "&_flt_0_customer_name=a&_flt_0_status=assigned&_flt_0_title=a"),
-    listed("/orders/list/", "OrderView", "ordered_at", "_flt_0_customer=1&_flt_0_external_id=SO&_flt_0_paid=True"
-           "&_flt_0_status=shipped&_flt_1_ordered_at=2020-01-01&_flt_2_ordered_at=2030-01-01"),
-    listed("/tickets/list/", "TicketView", "number", "_flt_0_assignee=1&_flt_0_customer=1&_flt_0_status=created"
-           "&_flt_0_title=a&_flt_0_type=1&_flt_1_created_at=2020-01-01&_flt_2_created_at=2030-01-01"
-           "&_flt_1_satisfaction=1&_flt_2_satisfaction=5&tab=open"),
-    listed("/churn/list/", "ChurnCaseView", "opened_at", "_flt_0_customer=1&_flt_0_owner=1&_flt_0_status=warning"),
-    listed("/changes/list/", "FieldChangeView", "at", "_flt_0_actor=1&_flt_1_at=2020-01-01&_flt_2_at=2030-01-01"
-           "&field=name&move=edit&record=customer&row=1"),
-    "/customers/lookup/owner?q=a&page=0&filter=1",
-    "/reports/contribution/?name=a&orders=paid&period=2026&team=1",
-    "/reports/funnel/rows?manager=1&source=1&period=2026&team=1&column=count&line=1&page=0",
-)  # fmt: skip
-"""The richest of the product: filters, order, pages, choices, the change log, a report and the rows behind a figure."""
+    "/customers/list/?_flt_0_name=公司&_flt_0_number=KH2&_flt_0_level=2&_flt_0_owner=6&_flt_0_region=8&_flt_0_status=active"
+    "&_oc_CustomerView=name&_od_CustomerView=asc&page_CustomerView=0&psize_CustomerView=25&count=exact",
+    "/contacts/list/?_flt_0_customer=1&_flt_0_name=杨&_flt_0_mobile=100&_flt_0_office_phone=024",
+    "/opportunities/list/?_flt_0_assignee=7&_flt_0_contact_name=林&_flt_0_customer_name=昆明&_flt_0_status=won"
+    "&_flt_0_title=空压机",
+    "/orders/list/?_flt_0_customer=1&_flt_0_external_id=SO2&_flt_0_paid=1&_flt_0_status=shipped"
+    "&_flt_1_ordered_at=2020-01-01&_flt_2_ordered_at=2030-01-01",
+    "/tickets/list/?tab=archived&_flt_0_assignee=5&_flt_0_customer=170&_flt_0_status=archived&_flt_0_title=校准"
+    "&_flt_0_type=16&_flt_1_created_at=2020-01-01&_flt_1_satisfaction=1&_flt_2_satisfaction=5",
+    "/churn/list/?_flt_0_customer=6&_flt_0_owner=7&_flt_0_status=lost&_oc_ChurnCaseView=opened_at",
+    "/changes/list/?_flt_1_at=2020-01-01&_flt_2_at=2030-01-01&record=customer&row=1&field=name&move=create",
+    "/customers/lookup/owner?q=李&page=0&filter=1",
+    "/reports/contribution/?name=公司&orders=all&period=2026&team=1",
+    "/reports/funnel/rows?period=2026&line=won&column=opportunities&manager=5&source=22&team=1&page=0",
+)
+"""The richest of the product: filters, order, pages, choices, the change log, a report and the rows behind a figure.
+The values are of rows that the demo company has: where nothing is found anyway, nothing can be told apart."""
 
 
 def main() -> int:
@@ -87,6 +81,7 @@ def main() -> int:
     parser.add_argument(
         "--seconds", type=int, default=30, help="wapiti: of each module; crawling takes up to four times as long"
     )
+    parser.add_argument("--level", type=int, default=2, help="sqlmap: how much it tries, 1 to 5")
     parser.add_argument("--folder", type=Path, help="keep reports and logs here")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="liuke-scan-") as temporary:
@@ -102,7 +97,7 @@ def main() -> int:
         if given.only != "wapiti":
             for database in [given.database] if given.database else ["sqlite", "postgresql"]:
                 with served(folder / database, database, demo=folder / "demo.db") as company:
-                    found += sqlmap(tools, company)
+                    found += sqlmap(tools, company, given.level)
     say("\n".join(found) if found else "Nothing above informational was found.")
     return 1 if found else 0
 
@@ -247,14 +242,15 @@ def pages_to_begin_with() -> list[str]:
     return [address for methods, _, address in rules if "GET" in methods and "<" not in address]
 
 
-def sqlmap(tools: Path, company: Company) -> list[str]:
+def sqlmap(tools: Path, company: Company, level: int) -> list[str]:
     """Attack each of the query strings. Returns what is injectable, and pages that failed, in sentences."""
     cookie, found, asked = company.cookie("super_admin"), [], 0
     database = company.folder.name
     for number, query in enumerate(QUERIES):
         log = company.folder / f"sqlmap-{number}.log"
         argv = [
-            str(tools / "sqlmap"), "-u", company.url + query, f"--cookie={cookie}", "--batch", "--level=2", "--risk=2",
+            str(tools / "sqlmap"), "-u", company.url + quote(query, safe="/?&="), f"--cookie={cookie}", "--batch",
+            f"--level={level}", "--risk=2",
             "--param-filter=GET", "--threads=2", f"--dbms={database}", "--flush-session", "--drop-set-cookie",
             "--disable-coloring", "--time-sec=3", "--timeout=30", f"--output-dir={company.folder / 'sqlmap'}",
         ]  # fmt: skip
