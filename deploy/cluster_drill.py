@@ -232,6 +232,7 @@ class Told:
     scans: int = 0
     sign_ins: int = 0
     lost_sign_ins: list[str] = field(default_factory=list)
+    overtaken: int = 0  # sign-ins that ended because an earlier try without an answer was carried out after them
     refused: Counter[str] = field(default_factory=Counter)  # "502 while web1 is away" -> how often
     slowest: float = 0.0
 
@@ -243,6 +244,7 @@ class Person:
         self.account, self.cluster, self.told, self.doing = account, cluster, told, doing
         self.cookies: dict[str, str] = {}
         self.turn = 0
+        self.unanswered = 0  # tries to sign in that may still be carried out
 
     def ask(self, method: str, address: str, form: list[tuple[str, str]] | None = None) -> tuple[int, str, bytes]:
         """One request, to the next door if one is shut. Status 0 when nobody answered."""
@@ -272,6 +274,7 @@ class Person:
             finally:
                 connection.close()
         self.told.slowest = max(self.told.slowest, time.monotonic() - began)
+        self.unanswered += method == "POST" and address == "/login/" and (status == 0 or status >= 500)
         if status == 0 or status >= 500:
             self.told.refused[f"{status or 'no answer'} while {self.doing()}"] += 1
         else:
@@ -284,7 +287,11 @@ class Person:
             answer = self.ask(method, address, form)
             if answer[0] and answer[0] < 500:
                 if "/login" in answer[1] and not address.startswith("/login"):
-                    self.told.lost_sign_ins.append(f"{self.account} {address} while {self.doing()}")
+                    if self.unanswered:  # the newest sign-in wins, also when it is one's own that came late
+                        self.unanswered -= 1
+                        self.told.overtaken += 1
+                    else:
+                        self.told.lost_sign_ins.append(f"{self.account} {address} while {self.doing()}")
                     self.sign_in()
                     continue
                 return answer
@@ -596,7 +603,8 @@ def verdict(
     print(f"\n{told.requests:,} requests, {told.served:,} served, the slowest in {told.slowest:.1f} s.")
     for what, count in sorted(told.refused.items()):
         print(f"  {count:4} × {what}")
-    print(f"{told.sign_ins:,} sign-ins; {len(told.lost_sign_ins)} lost while somebody was signed in.")
+    print(f"{told.sign_ins:,} sign-ins; {len(told.lost_sign_ins)} lost while somebody was signed in;")
+    print(f"  {told.overtaken} ended by an earlier try of one's own that was given up and carried out late.")
     print(f"{len(told.written):,} records people were told of; {len(told.written - titles.keys())} missing;"
           f" {doubled} there twice (sent again because no answer came).")  # fmt: skip
     print(f"{told.scans} scans started by hand, {runs[0]} in the ledger, most attempts {runs[1]};"
