@@ -177,7 +177,7 @@ def served(folder: Path, database: str, *, demo: Path) -> Iterator[Company]:
         with (folder / "web.log").open("wb") as log:
             web = subprocess.Popen([*argv, "run:app"], cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT)
         company = Company(folder, port, env)
-        until = time.monotonic() + 60
+        until = time.monotonic() + 300
         while not _answers(company):
             if time.monotonic() > until or web.poll() is not None:
                 raise SystemExit(f"The product did not start:\n{(folder / 'web.log').read_text()[-2000:]}")
