@@ -149,10 +149,11 @@ def drill(place: Place) -> int:
     from app import create_app
     from app.desk import backups
 
-    backup, uploads = place.folder / "drill.zip", place.folder / "restored"
+    kind = sa.make_url(place.url).get_backend_name()
+    backup, uploads = place.folder / f"drill-{kind}.zip", place.folder / f"restored-{kind}"
     backup.unlink(missing_ok=True)
     target = place.another("restored")
-    with writers(place.folder / "writer") as committed:
+    with writers(place.folder / f"writer-{kind}-") as committed:
         sizes.say("Saving while it is written to.")
         before = committed()
         saving = crm("backup", str(backup))
@@ -218,7 +219,9 @@ def compare(place: Place, manifest: Any, before: set[int]) -> list[str]:
                 wrong.append(f"{name}: {counted} rows instead of {rows}")
         for name in same:
             asked = sa.text(f'SELECT * FROM "{name}" ORDER BY 1')
-            if [tuple(row) for row in db.session.execute(asked)] != [tuple(row) for row in old.execute(asked)]:
+            restored = [tuple(row) for row in db.session.execute(asked)]
+            db.session.rollback()  # the product's connections may not idle in a transaction while the others are read
+            if restored != [tuple(row) for row in old.execute(asked)]:
                 wrong.append(f"{name} differs")
         db.session.remove()
     return wrong
