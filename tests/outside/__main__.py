@@ -19,6 +19,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -84,6 +85,7 @@ def main() -> int:
     parser.add_argument("--level", type=int, default=2, help="sqlmap: how much it tries, 1 to 5")
     parser.add_argument("--folder", type=Path, help="keep reports and logs here")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a stopped scan stops what it started
     with tempfile.TemporaryDirectory(prefix="liuke-scan-") as temporary:
         folder = (given.folder or Path(temporary)).resolve()
         folder.mkdir(parents=True, exist_ok=True)
@@ -252,7 +254,7 @@ def sqlmap(tools: Path, company: Company, level: int) -> list[str]:
             str(tools / "sqlmap"), "-u", company.url + quote(query, safe="/?&="), f"--cookie={cookie}", "--batch",
             f"--level={level}", "--risk=2",
             "--param-filter=GET", "--threads=2", f"--dbms={database}", "--flush-session", "--drop-set-cookie",
-            "--disable-coloring", "--time-sec=3", "--timeout=30", f"--output-dir={company.folder / 'sqlmap'}",
+            "--disable-coloring", "--skip-waf", "--time-sec=3", "--timeout=120", f"--output-dir={company.folder / 'sqlmap'}",
         ]  # fmt: skip
         say(f"sqlmap on {database}: {query}")
         with log.open("wb") as out:
