@@ -252,9 +252,9 @@ def sqlmap(tools: Path, company: Company, level: int) -> list[str]:
         log = company.folder / f"sqlmap-{number}.log"
         argv = [
             str(tools / "sqlmap"), "-u", company.url + quote(query, safe="/?&="), f"--cookie={cookie}", "--batch",
-            f"--level={level}", "--risk=2",
-            "--param-filter=GET", "--threads=2", f"--dbms={database}", "--flush-session", "--drop-set-cookie",
-            "--disable-coloring", "--skip-waf", "--time-sec=3", "--timeout=120", f"--output-dir={company.folder / 'sqlmap'}",
+            f"--level={level}", "--risk=2", "--skip-waf", "--param-filter=GET", "--threads=2",
+            f"--dbms={database}", "--flush-session", "--drop-set-cookie", "--disable-coloring", "--time-sec=3",
+            "--timeout=120", f"--output-dir={company.folder / 'sqlmap'}",
         ]  # fmt: skip
         say(f"sqlmap on {database}: {query}")
         with log.open("wb") as out:
