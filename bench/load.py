@@ -122,7 +122,7 @@ class Stack:
         self._files.cleanup()
 
     def sample(self) -> dict[str, int]:
-        """Memory (KB) and open files of the web processes, their connections to PostgreSQL, the keys in Redis."""
+        """Processor time, memory, open files of the web processes, connections to PostgreSQL, keys in Redis."""
         import redis
 
         pids = Path(f"/proc/{self.web.pid}/task/{self.web.pid}/children").read_text().split()
@@ -133,6 +133,7 @@ class Stack:
         keys = redis.Redis.from_url(os.environ["REDIS_URL"])
         return {
             "processes": len(pids),
+            "ms of processor": sum(int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) for pid in pids) // 10**6,
             "KB of memory": sum(int(found[1]) for found in memory if found),
             "open files": sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in pids),
             "connections": connections,
@@ -313,12 +314,14 @@ def report(place: Place, crowd: Crowd, samples: list[tuple[int, dict[str, int]]]
     every = [ms for times in crowd.took.values() for ms in times]
     p50, p95 = (statistics.quantiles(every, n=100)[k - 1] for k in (50, 95))
     settled, last = samples[SAMPLES // 5 - 1][1], samples[-1][1]
+    cost = (last["ms of processor"] - samples[0][1]["ms of processor"]) / max(1, samples[-1][0] - samples[0][0])
     growth = 100 * (last["KB of memory"] / settled["KB of memory"] - 1)
     print("\n".join(f"- {line}" for line in machine(place)))
     print(f"- load of the machine at the end: {os.getloadavg()[0]:.1f}")
     print(f"- {len(crowd.threads)} people, {crowd.lasted / 60:.1f} minutes, {len(every):,} requests,"
           f" {len(every) / crowd.lasted:.1f} per second, {len(crowd.wrong)} failed")  # fmt: skip
-    print(f"- all pages: p50 {p50:.0f} ms, p95 {p95:.0f} ms, longest {max(every):.0f} ms; memory {growth:+.1f} %\n")
+    print(f"- all pages: p50 {p50:.0f} ms, p95 {p95:.0f} ms, longest {max(every):.0f} ms; memory {growth:+.1f} %")
+    print(f"- processor time of the web processes: {cost:.0f} ms per request\n")
     print("| page | times | p50 ms | p95 ms | longest ms |\n|---|--:|--:|--:|--:|")
     for what, times in sorted(crowd.took.items()):
         cuts = statistics.quantiles(times, n=100) if len(times) > 1 else times * 99
