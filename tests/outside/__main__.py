@@ -140,7 +140,8 @@ class Company:
 
     def failures(self) -> list[str]:
         """The pages that failed with an error nobody expected, as the product's log has them."""
-        return sorted(set(re.findall(r"^.*(?:Traceback|\b500\b).*$", (self.folder / "web.log").read_text(), re.M)))
+        failed = r"^.*errorpages: error .*$|^.*Error handling request (?!\(no URI).*$"
+        return sorted(set(re.findall(failed, (self.folder / "web.log").read_text(), re.M)))
 
 
 @contextmanager
@@ -252,7 +253,7 @@ def sqlmap(tools: Path, company: Company, level: int) -> list[str]:
         log = company.folder / f"sqlmap-{number}.log"
         argv = [
             str(tools / "sqlmap"), "-u", company.url + quote(query, safe="/?&="), f"--cookie={cookie}", "--batch",
-            f"--level={level}", "--risk=2", "--skip-waf", "--param-filter=GET", "--threads=2",
+            f"--level={level}", "--risk=2", "--skip-waf", "--disable-precon", "--param-filter=GET", "--threads=2",
             f"--dbms={database}", "--flush-session", "--drop-set-cookie", "--disable-coloring", "--time-sec=3",
             "--timeout=120", f"--output-dir={company.folder / 'sqlmap'}",
         ]  # fmt: skip
