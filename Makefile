@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help vendor dev bench drill cluster nightly test lint fmt types ci translations migration demo
+.PHONY: help vendor dev bench drill cluster nightly scan test lint fmt types ci translations migration demo
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -22,14 +22,21 @@ bench: ## Compare the speed with a Django admin and the bare SQL (bench/README.m
 
 drill: ## Save 200,000 customers and 1,000,000 orders under writing, put them back and compare (docs/backup.md)
 	python -m bench.drill --folder var/drill
-	python -m bench.drill --folder var/drill-sqlite --database sqlite
+	python -m bench.drill --folder var/drill --database sqlite
 
 cluster: ## Start two nodes behind nginx and kill every part in turn (docs/cluster.md)
 	python deploy/cluster_drill.py
 
-nightly: ## What takes too long for every change: the drills, every part killed three times
-	python deploy/cluster_drill.py --rounds 3
+nightly: ## What takes too long for every change: three hours on two cores (docs/security.md)
+	python -m pytest -q --nightly tests
+	python deploy/cluster_drill.py --rounds 5
 	$(MAKE) drill
+	python -m bench.load --folder var/load
+	python -m bench.load --folder var/load --requests 50000
+
+scan: ## Let outside scanners loose on a demo company, on the loopback (docs/security.md)
+	test -x .venv-scan/bin/wapiti || (python -m venv .venv-scan && .venv-scan/bin/pip install -q -r tests/outside/requirements.txt)
+	python -m tests.outside --tools .venv-scan/bin
 
 lint: ## Check style, form and types
 	ruff check .

@@ -37,19 +37,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.drill", description=__doc__)
     parser.add_argument("--customers", type=int, default=200_000)
     parser.add_argument("--orders", type=int, default=1_000_000)
-    parser.add_argument("--database", choices=("postgresql", "sqlite"), default="postgresql")
+    parser.add_argument(
+        "--database", choices=("postgresql", "sqlite"), default="postgresql",
+        help="sqlite copies the rows that the drill of postgresql left in the same folder",
+    )  # fmt: skip
     parser.add_argument("--folder", type=Path, required=True, help="keep the data here and use it again next time")
     parser.add_argument("--write", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.write is not None:
         return write(given.write)
-    if given.database == "sqlite":
-        os.environ["BENCH_DATABASE_URL"] = f"sqlite:///{given.folder.resolve() / 'sizes.db'}"
     place = Place(given.folder)
     os.environ["LIUKE_PG_BIN"] = place.pg_bin
     try:
-        if given.database == "sqlite":
-            sizes.make(given.customers, given.orders)
+        if given.database == "sqlite":  # a copy of the rows that the drill of PostgreSQL left in this folder
+            sizes.copy(place, place.folder / "drill.db")
+            place.url = os.environ["DATABASE_URL"]
         else:
             data.load(place, customers=given.customers, orders=given.orders, say=sizes.say)
         attach()
@@ -147,10 +149,11 @@ def drill(place: Place) -> int:
     from app import create_app
     from app.desk import backups
 
-    backup, uploads = place.folder / "drill.zip", place.folder / "restored"
+    kind = sa.make_url(place.url).get_backend_name()
+    backup, uploads = place.folder / f"drill-{kind}.zip", place.folder / f"restored-{kind}"
     backup.unlink(missing_ok=True)
     target = place.another("restored")
-    with writers(place.folder / "writer") as committed:
+    with writers(place.folder / f"writer-{kind}-") as committed:
         sizes.say("Saving while it is written to.")
         before = committed()
         saving = crm("backup", str(backup))
@@ -216,7 +219,9 @@ def compare(place: Place, manifest: Any, before: set[int]) -> list[str]:
                 wrong.append(f"{name}: {counted} rows instead of {rows}")
         for name in same:
             asked = sa.text(f'SELECT * FROM "{name}" ORDER BY 1')
-            if [tuple(row) for row in db.session.execute(asked)] != [tuple(row) for row in old.execute(asked)]:
+            restored = [tuple(row) for row in db.session.execute(asked)]
+            db.session.rollback()  # the product's connections may not idle in a transaction while the others are read
+            if restored != [tuple(row) for row in old.execute(asked)]:
                 wrong.append(f"{name} differs")
         db.session.remove()
     return wrong

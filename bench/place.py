@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sqlite3
 import tempfile
 import warnings
 from contextlib import closing
@@ -107,16 +108,19 @@ def machine(place: Place) -> list[str]:
         platform.processor() or platform.machine(),
     )
     memory = next((int(line.split()[1]) / 2**20 for line in _lines("/proc/meminfo") if line.startswith("MemTotal")), 0)
-    with place.connect() as connection, connection.cursor() as cursor:
-        cursor.execute("SHOW server_version")
-        server = cursor.fetchone()[0]
-    from importlib.metadata import version
+    server = f"SQLite {sqlite3.sqlite_version}"
+    if not place.url.startswith("sqlite"):
+        with place.connect() as connection, connection.cursor() as cursor:
+            cursor.execute("SHOW server_version")
+            server = f"PostgreSQL {cursor.fetchone()[0]}"
+    from importlib.metadata import distributions
 
+    there = {distribution.name: distribution.version for distribution in distributions()}
     packages = ("Flask", "Flask-AppBuilder", "SQLAlchemy", "Django", "gunicorn", "psycopg2-binary")
     return [
         f"{os.cpu_count()} × {cpu}, {memory:.0f} GB, {platform.system()} {platform.release()}",
-        f"PostgreSQL {server}, Python {platform.python_version()}, "
-        + ", ".join(f"{name} {version(name)}" for name in packages),
+        f"{server}, Python {platform.python_version()}, "
+        + ", ".join(f"{name} {there[name]}" for name in packages if name in there),
     ]
 
 

@@ -192,9 +192,10 @@ def copy(place: Place, into: Path) -> None:
     raw = sqlite3.connect(into)
     for setting in ("synchronous = OFF", "journal_mode = OFF", "cache_size = -1000000"):
         raw.execute(f"PRAGMA {setting}")
-    kept = list(raw.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND name LIKE 'ix%'"))
-    for name, _made in kept:
-        raw.execute(f"DROP INDEX {name}")
+    made = "SELECT type, name, sql FROM sqlite_master WHERE type = 'trigger' OR type = 'index' AND name LIKE 'ix%'"
+    kept = list(raw.execute(made))
+    for kind, name, _sql in kept:  # the logs refuse to be emptied; indexes are cheaper made at once
+        raw.execute(f"DROP {kind} {name}")
     with place.connect(autocommit=False) as connection:
         for table in Model.metadata.sorted_tables:
             say(f"Copying {table.name}.")
@@ -209,8 +210,8 @@ def copy(place: Place, into: Path) -> None:
             cursor.close()
             raw.commit()
     say("Making the indexes.")
-    for _name, made in kept:
-        raw.execute(made)
+    for _kind, _name, sql in kept:
+        raw.execute(sql)
     raw.execute("ANALYZE")
     raw.commit()
     raw.close()

@@ -152,8 +152,8 @@ def fields_of(page: bytes, *, marker: str) -> list[tuple[str, str]]:
         if not name or unticked or how in ("submit", "button", "file"):
             continue
         if kind == "select":
-            options = re.findall(r'<option value="([^"]*)"([^>]*)>', inside)
-            sent.append((name, next((unescape(value) for value, rest in options if "selected" in rest), "")))
+            options = [dict(ATTRIBUTE.findall(option)) for option in re.findall(r"<option\b([^>]*)>", inside)]
+            sent.append((name, next((unescape(one["value"]) for one in options if "selected" in one), "")))
         elif kind == "textarea":
             sent.append((name, unescape(inside.split("</textarea")[0]).strip()))
         else:

@@ -27,6 +27,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -231,6 +232,7 @@ class Told:
     scans: int = 0
     sign_ins: int = 0
     lost_sign_ins: list[str] = field(default_factory=list)
+    overtaken: int = 0  # sign-ins that ended because an earlier try without an answer was carried out after them
     refused: Counter[str] = field(default_factory=Counter)  # "502 while web1 is away" -> how often
     slowest: float = 0.0
 
@@ -242,6 +244,7 @@ class Person:
         self.account, self.cluster, self.told, self.doing = account, cluster, told, doing
         self.cookies: dict[str, str] = {}
         self.turn = 0
+        self.unanswered = 0  # tries to sign in that may still be carried out
 
     def ask(self, method: str, address: str, form: list[tuple[str, str]] | None = None) -> tuple[int, str, bytes]:
         """One request, to the next door if one is shut. Status 0 when nobody answered."""
@@ -271,6 +274,7 @@ class Person:
             finally:
                 connection.close()
         self.told.slowest = max(self.told.slowest, time.monotonic() - began)
+        self.unanswered += method == "POST" and address == "/login/" and (status == 0 or status >= 500)
         if status == 0 or status >= 500:
             self.told.refused[f"{status or 'no answer'} while {self.doing()}"] += 1
         else:
@@ -283,7 +287,11 @@ class Person:
             answer = self.ask(method, address, form)
             if answer[0] and answer[0] < 500:
                 if "/login" in answer[1] and not address.startswith("/login"):
-                    self.told.lost_sign_ins.append(f"{self.account} {address} while {self.doing()}")
+                    if self.unanswered:  # the newest sign-in wins, also when it is one's own that came late
+                        self.unanswered -= 1
+                        self.told.overtaken += 1
+                    else:
+                        self.told.lost_sign_ins.append(f"{self.account} {address} while {self.doing()}")
                     self.sign_in()
                     continue
                 return answer
@@ -438,23 +446,44 @@ def held_up() -> Iterator[None]:
         connection.rollback()
 
 
-def running(cluster: Cluster) -> str | None:
-    """The worker that has a scan in its hands, if there is one now."""
+@dataclass
+class AtWork:
+    """A scan in somebody's hands: the run, the worker that has it, the child of the worker that does it."""
+
+    run: int
+    worker: str
+    child: int
+
+
+def running(cluster: Cluster) -> AtWork | None:
+    """The scan that is being done now, if there is one."""
     import sqlalchemy as sa
 
     from app.extensions import db
     from app.runs.models import JobRun, RunStatus
 
-    owner = db.session.execute(
-        sa.select(JobRun.owner).where(JobRun.status == RunStatus.running, JobRun.job == "churn-scan").limit(1)
-    ).scalar_one_or_none()
+    found = db.session.execute(
+        sa.select(JobRun.id, JobRun.owner)
+        .where(JobRun.status == RunStatus.running, JobRun.job == "churn-scan").limit(1)
+    ).one_or_none()  # fmt: skip
     db.session.rollback()
-    if owner is None:
+    if found is None:
         return None
-    # A run is done in a child of the worker.
-    parent = int(Path(f"/proc/{owner.rpartition(':')[2]}/stat").read_text().rpartition(")")[2].split()[1])
-    found = (name for name, part in cluster.parts.items() if part.process and part.process.pid == parent)
-    return next(found, None)
+    child = int(found.owner.rpartition(":")[2])
+    parent = int(Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[1])
+    names = (name for name, part in cluster.parts.items() if part.process and part.process.pid == parent)
+    return next((AtWork(found.id, name, child) for name in names), None)
+
+
+def done(run: int) -> bool:
+    """Whether this run is done."""
+    from app.extensions import db
+    from app.runs.models import JobRun, RunStatus
+
+    try:
+        return db.session.get_one(JobRun, run).status == RunStatus.done
+    finally:
+        db.session.rollback()
 
 
 def wait_for(what: Callable[[], Any], seconds: float) -> Any:
@@ -468,8 +497,30 @@ def wait_for(what: Callable[[], Any], seconds: float) -> Any:
     return None
 
 
-def outages(cluster: Cluster, traffic: Traffic) -> Iterator[tuple[str, float]]:
-    """Kill every part in turn; what it was, and how many seconds pages took to come again after its start."""
+def _parent_alone(worker: Part, _child: int) -> None:
+    if worker.process is not None:
+        worker.process.kill()
+        worker.process.wait()
+
+
+HANDS: tuple[tuple[str, Callable[[Part, int], None], Callable[[Part], None], float], ...] = (
+    ("kill -9 of", lambda worker, _child: worker.kill(), Part.start, 1),
+    ("kill -9 of the child of", lambda _worker, child: os.kill(child, signal.SIGKILL), lambda _worker: None, 0),
+    ("kill -9 of the parent in", _parent_alone, Part.start, 1),
+    ("SIGSTOP for a minute of", lambda worker, _child: worker.signal(signal.SIGSTOP),
+     lambda worker: worker.signal(signal.SIGCONT), 60),
+)  # fmt: skip
+"""What is done to a worker with a scan in its hands, what starts it again, and after how many seconds."""
+
+
+def outages(
+    cluster: Cluster, traffic: Traffic, taken: list[tuple[str, float]], *, stopped: bool
+) -> Iterator[tuple[str, float]]:
+    """Kill every part in turn; what it was, and how many seconds pages took to come again after its start.
+
+    Into `taken` goes what was done to a worker with a scan in its hands and after how many seconds the scan was done.
+    `stopped`: one is also stopped for a minute.
+    """
 
     def away(name: str, stop: Callable[[], None], start: Callable[[], None], seconds: float) -> float:
         say(f"kill -9 {name}")
@@ -492,12 +543,22 @@ def outages(cluster: Cluster, traffic: Traffic) -> Iterator[tuple[str, float]]:
 
     for name in ("web1", "web2", "scheduler1", "scheduler2", *(["nginx"] if cluster.nginx else [])):
         yield part(name)
-    with held_up():
-        victim = wait_for(lambda: running(cluster), 14)
-        if victim is None:
-            raise SystemExit("No worker took a scan up.")
-        cluster.parts[victim].kill()
-    yield f"{victim} with a scan in its hands", part(victim, 1)[1]
+    for how, stop, start, seconds in HANDS if stopped else HANDS[:-1]:
+        with held_up():
+            work = wait_for(lambda: running(cluster), 14)
+            if work is None:
+                raise SystemExit("No worker took a scan up.")
+            one = cluster.parts[work.worker]
+            stop(one, work.child)
+        traffic.doing = f"{work.worker} is away"
+        say(f"{how} {work.worker}, which has a scan in its hands")
+        began = time.monotonic()
+        time.sleep(seconds)
+        start(one)
+        if wait_for(partial(done, work.run), LONGEST) is None:
+            raise SystemExit(f"The scan of {work.worker} is not done {LONGEST} s after {how} it.")
+        traffic.doing = "all is well"
+        taken.append((f"{how} {work.worker}", time.monotonic() - began))
     yield part("redis", 8)
     say("Redis is emptied")
     import redis
@@ -523,7 +584,9 @@ def undone() -> int:
         db.session.rollback()
 
 
-def verdict(traffic: Traffic, healed: list[tuple[str, float]], waited: float | None) -> list[str]:
+def verdict(
+    traffic: Traffic, healed: list[tuple[str, float]], taken: list[tuple[str, float]], waited: float | None
+) -> list[str]:
     """What was lost: nothing, it is to be hoped. Prints the figures."""
     import sqlalchemy as sa
 
@@ -540,13 +603,16 @@ def verdict(traffic: Traffic, healed: list[tuple[str, float]], waited: float | N
     print(f"\n{told.requests:,} requests, {told.served:,} served, the slowest in {told.slowest:.1f} s.")
     for what, count in sorted(told.refused.items()):
         print(f"  {count:4} × {what}")
-    print(f"{told.sign_ins:,} sign-ins; {len(told.lost_sign_ins)} lost while somebody was signed in.")
+    print(f"{told.sign_ins:,} sign-ins; {len(told.lost_sign_ins)} lost while somebody was signed in;")
+    print(f"  {told.overtaken} ended by an earlier try of one's own that was given up and carried out late.")
     print(f"{len(told.written):,} records people were told of; {len(told.written - titles.keys())} missing;"
           f" {doubled} there twice (sent again because no answer came).")  # fmt: skip
     print(f"{told.scans} scans started by hand, {runs[0]} in the ledger, most attempts {runs[1]};"
           f" all done {waited or 0:.0f} s after the last outage.")  # fmt: skip
     for name, seconds in healed:
         print(f"  pages {seconds:.1f} s after {name} was started again")
+    for how, seconds in taken:
+        print(f"  the scan done {seconds:.1f} s after {how}")
     wrong = []
     if told.lost_sign_ins:
         wrong.append(f"lost sign-ins: {told.lost_sign_ins}")
@@ -579,17 +645,18 @@ def drill(folder: Path, rounds: int) -> int:
             traffic = Traffic(cluster)
             traffic.start()
             healed: list[tuple[str, float]] = []
+            taken: list[tuple[str, float]] = []
             try:
                 time.sleep(5)
                 for number in range(1, rounds + 1):
                     say(f"Round {number}")
-                    healed += outages(cluster, traffic)
+                    healed += outages(cluster, traffic, taken, stopped=number == 1)
             finally:
                 traffic.stop()
             began = time.monotonic()
             say("Waiting for what is still to be done")
-            done = wait_for(lambda: not undone(), LONGEST)
-            wrong = verdict(traffic, healed, time.monotonic() - began if done else None)
+            ended = wait_for(lambda: not undone(), LONGEST)
+            wrong = verdict(traffic, healed, taken, time.monotonic() - began if ended else None)
     finally:
         cluster.down()
     print("\n" + ("\n".join(wrong) if wrong else "No sign-in, no request and no run was lost."))

@@ -35,6 +35,7 @@ CAST = (
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database", choices=("sqlite", "postgresql"), default="sqlite", help="which database to test on")
     parser.addoption("--write-ledgers", action="store_true", help="write the ledgers instead of comparing with them")
+    parser.addoption("--nightly", action="store_true", help="run what is too long for every change, and only that")
     parser.addoption("--counts", help="write how many passed and failed into this file")
 
 
@@ -49,6 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "once(database='sqlite'): has nothing to do with the kind of database; runs with this one only"
     )
+    config.addinivalue_line("markers", "nightly: takes too long for every change; runs with --nightly only")
     refuse_early_settings()
     try:
         config.liuke = World(config.getoption("--database"))
@@ -61,6 +63,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     database = config.getoption("--database")
 
     def elsewhere(item: pytest.Item) -> bool:
+        if bool(item.get_closest_marker("nightly")) != config.getoption("--nightly"):
+            return True
         once = item.get_closest_marker("once")
         return once is not None and (*once.args, "sqlite")[0] != database
 

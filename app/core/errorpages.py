@@ -13,7 +13,8 @@ from flask_babel import get_locale
 from flask_login import current_user
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError, StatementError
-from werkzeug.exceptions import HTTPException, SecurityError
+from sqlalchemy.orm.exc import ObjectDeletedError
+from werkzeug.exceptions import HTTPException, NotFound, SecurityError
 
 from app.core.sentences import gettext as _
 from app.core.sentences import ngettext
@@ -27,7 +28,9 @@ def install(app: Flask) -> None:
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(OperationalError, _database)
     app.register_error_handler(StatementError, _statement)
+    app.register_error_handler(ObjectDeletedError, _gone)
     app.register_error_handler(Exception, _unexpected)
+    app.teardown_appcontext(_let_go)
 
 
 def page(code: int, title: str, message: str, reference: str = "") -> tuple[str, int]:
@@ -132,6 +135,21 @@ def _statement(error: StatementError) -> Any:
         return _database(error) if error.connection_invalidated else _unexpected(error)
     db.session.rollback()
     return page(400, _("The request could not be read"), _("Nothing was changed. Go back and try again."))
+
+
+def _gone(_error: ObjectDeletedError) -> Any:
+    """Somebody deleted the record while its page was made: for its reader it is as if he came a moment later."""
+    db.session.rollback()
+    return _http(NotFound())
+
+
+def _let_go(_error: BaseException | None) -> None:
+    """End what is still open before the session is put away: a database that went away after the page was made must
+    not spoil the page."""
+    try:
+        db.session.rollback()
+    except SQLAlchemyError:
+        db.session().invalidate()
 
 
 def _database(error: Exception) -> Any:

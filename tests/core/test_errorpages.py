@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.exc import InternalError, OperationalError, StatementError
+from sqlalchemy.orm.exc import ObjectDeletedError
 
+from app.customers.models import Customer
 from app.customers.views import CustomerView
 from tests.support import text_of
 
@@ -90,3 +93,22 @@ def test_what_is_not_there_says_nothing_about_why(db, sign_in, li):
 @pytest.mark.parametrize(("language", "words"), [("zh", "没有"), ("en", "Not found")])
 def test_error_pages_speak_the_readers_language(db, sign_in, li, language, words):
     assert words in text_of(sign_in(li).speak(language).get("/no/such/page"))
+
+
+def test_a_record_deleted_while_its_page_is_made_is_not_found(breaking):
+    answer = breaking(ObjectDeletedError(sa.inspect(Customer())))
+    assert answer.status_code == 404
+    assert "There is no such page or record" in text_of(answer)
+
+
+def test_a_database_that_goes_after_the_page_was_made_does_not_spoil_it(app, db, monkeypatch):
+    def gone(_connection):
+        raise db.engine.dialect.loaded_dbapi.OperationalError("server closed the connection unexpectedly")
+
+    with app.app_context():
+        db.session.execute(sa.text("SELECT 1"))
+        monkeypatch.setattr(db.engine.dialect, "do_rollback", gone)
+
+    monkeypatch.undo()
+    with app.app_context():
+        assert db.session.execute(sa.text("SELECT 1")).scalar_one() == 1

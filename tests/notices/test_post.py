@@ -369,6 +369,7 @@ def test_a_robot_is_saved_tried_masked_and_removed(db, sign_in, wang, host):
     browser = sign_in(wang)
     assert browser.post("/notices/settings/robot/wecom", {"wecom-url": URL}).status_code == 302
     page = browser.get("/notices/settings").get_data(as_text=True)
+    assert page.count('method="post"') == page.count('name="csrf_token"') > 5
     assert "qyapi.weixin.qq.com/…cdef" in page
     assert "0123456789abcdef" not in page
 
