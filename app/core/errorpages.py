@@ -8,6 +8,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
+import sqlalchemy as sa
 from flask import Flask, current_app, g, render_template, request, url_for
 from flask_babel import get_locale
 from flask_login import current_user
@@ -88,6 +89,8 @@ def _http(error: HTTPException) -> Any:
         405: (_("Not possible this way"), _("Nothing was changed. Use the buttons of the page.")),
         413: (_("Too much at once"), _too_much()),
     }
+    if error.code >= 500:
+        return page(error.code, _("That did not work"), _("Nothing was changed. Go back and try again."), _log(error))
     if error.code == 429:
         return _too_many()
     if error.code == 413:
@@ -175,11 +178,26 @@ def _unexpected(error: Exception) -> Any:
     )
 
 
+def _who() -> Any:
+    """The id of who is asking, as it was found out before the error; - for nobody."""
+    state = sa.inspect(g.get("user"), raiseerr=False)
+    return state.identity[0] if state is not None and state.identity else "-"
+
+
 def _log(error: Exception) -> str:
+    """Write the error down with who asked for what; what the answer tells of it is the reference alone."""
     reference = secrets.token_hex(4)
     with suppress(SQLAlchemyError):
         get_locale()  # kept for this request: after the rollback the reader's choice would have to be read again
-    current_app.logger.error("error %s on %s %s", reference, request.method, request.path, exc_info=error)
+    current_app.logger.error(
+        "error %s: user %s, %s %s, %r",
+        reference,
+        _who(),
+        request.method,
+        request.url_rule,
+        request.path,
+        exc_info=error,
+    )
     try:
         db.session.rollback()
     except Exception:  # the session is beyond repair; the request ends anyway

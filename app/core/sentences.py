@@ -10,9 +10,18 @@ from typing import Any
 
 import flask_babel
 from flask_babel.speaklater import LazyString
+from markupsafe import Markup, escape
 
 _single: Callable[..., str] = flask_babel.gettext
 _plural: Callable[..., str] = flask_babel.ngettext
+
+
+def _as_text(sentence: LazyString) -> Markup:
+    return escape(str(sentence))
+
+
+# Flask-Babel's own says that a lazy sentence is markup; in ours stand people's words: "To %(level)s".
+LazyString.__html__ = _as_text
 
 SAID = "said"
 """The key under which a history row keeps a sentence, beside its wording of that day."""

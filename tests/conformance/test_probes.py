@@ -9,7 +9,6 @@ from datetime import timedelta
 import flask.templating
 import pytest
 import sqlalchemy as sa
-from flask import g
 from flask_appbuilder.security.sqla.models import User
 
 from app.core import errorpages
@@ -18,7 +17,6 @@ from app.core.unit import set_writing
 from app.core.web import Page
 from app.extensions import db
 from app.reports import closing
-from app.security import sessions
 from app.security.models import UserSession
 from tests.conformance import probes
 from tests.conformance.probes import FOREIGN, KEPT_FROM, WHO, Asker
@@ -66,28 +64,6 @@ class Sharing(str):
     def __hash__(self):
         Sharing.looked_at = True
         return str.__hash__(self)
-
-
-@pytest.fixture
-def known(monkeypatch):
-    """Who asked once is known by his token: that it is looked up every time has tests of its own.
-
-    `known()` forgets who asked last.
-    """
-    known, last, look_up = {}, [None], sessions.person_of
-
-    def person_of(token, **options):
-        last[0] = token
-        if token not in known:
-            known[token] = look_up(token, **options), g.get("rights")
-        found, g.rights = known[token]
-        for row in (found.user, found.profile, found.session):
-            if row is not None:
-                db.session.add(row)
-        return found
-
-    monkeypatch.setattr(sessions, "person_of", person_of)
-    return lambda: known.pop(last[0], None)
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import InternalError, OperationalError, StatementError
 from sqlalchemy.orm.exc import ObjectDeletedError
+from werkzeug.exceptions import InternalServerError
+from werkzeug.exceptions import NotImplemented as NotThere
 
 from app.customers.models import Customer
 from app.customers.views import CustomerView
@@ -62,6 +64,21 @@ def test_a_value_no_statement_can_take_is_a_bad_request(breaking):
     assert answer.status_code == 400
     assert "The request could not be read" in text_of(answer)
     assert SECRET not in answer.get_data(as_text=True)
+
+
+def test_every_error_of_ours_is_in_the_log_with_who_asked_for_what(breaking, li, caplog):
+    errors = {
+        RuntimeError(SECRET): 500, OperationalError(SECRET, {}, Cause("gone")): 503,
+        InternalError(SECRET, {}, Cause("x"), connection_invalidated=True): 503, InternalServerError(): 500,
+        NotThere(): 501,
+    }  # fmt: skip
+    for error, status in errors.items():
+        caplog.clear()
+        answer = breaking(error)
+        assert answer.status_code == status
+        reference = re.search(r"\b[0-9a-f]{8}\b", text_of(answer))[0]
+        (line,) = [record.message for record in caplog.records if reference in record.message]
+        assert line == f"error {reference}: user {li.id}, GET /customers/list/, '/customers/list/'"
 
 
 def test_scripts_read_errors_as_json(breaking):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import flask_babel
 import pytest
 from flask_babel import force_locale
 
@@ -82,3 +83,10 @@ def test_a_refused_error_remembers_its_sentence(app, db):
 
     with app.test_request_context():
         assert to_keep(str(BusinessError(gettext("Nothing was changed."))))["said"] == ("Nothing was changed.",)
+
+
+def test_what_people_typed_is_text_in_a_lazy_sentence_too(app):
+    sentence = flask_babel.lazy_gettext("To %(level)s", level="<script>alert(1)</script>")
+    with app.test_request_context():
+        shown = app.jinja_env.from_string("{{ sentence }}").render(sentence=sentence)
+    assert shown == "To &lt;script&gt;alert(1)&lt;/script&gt;"

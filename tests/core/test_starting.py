@@ -1,0 +1,78 @@
+"""With a key or a password that everybody knows, or a door left open, nothing starts."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import sys
+
+import pytest
+
+from app.core.starting import is_weak, why_not
+
+pytestmark = pytest.mark.once
+
+GOOD = {
+    "SECRET_KEY": secrets.token_urlsafe(48), "LIUKE_HTTPS": True, "LIUKE_HOSTS": ["crm.example.com"],
+    "LIUKE_DEMO": False,
+    "SQLALCHEMY_DATABASE_URI": "postgresql+psycopg2://liuke:9v-HqT2kLw@db/liuke",
+    "REDIS_URL": "redis://:9v-HqT2kLw@redis:6379/0", "FAB_PASSWORD_HASH_METHOD": "scrypt:32768:8:3",
+}  # fmt: skip
+
+REFUSED = {
+    "a short key": ({"SECRET_KEY": "k3Jd9"}, "SECRET_KEY"),
+    "a key of one character": ({"SECRET_KEY": "x" * 64}, "SECRET_KEY"),
+    "a sample key": ({"SECRET_KEY": "change-me-change-me-your-secret-key"}, "SECRET_KEY"),
+    "debugging": ({"debug": True}, "FLASK_DEBUG"),
+    "the demo company": ({"LIUKE_DEMO": True}, "LIUKE_DEMO=0"),
+    "the example's password": ({"SQLALCHEMY_DATABASE_URI": "postgresql://liuke:password@db/liuke"}, "DATABASE_URL"),
+    "its password of Redis": ({"REDIS_URL": "redis://:password@redis:6379/0"}, "REDIS_URL"),
+    "a cheap hash": ({"FAB_PASSWORD_HASH_METHOD": "pbkdf2:sha256:1000"}, "LIUKE_PASSWORD_HASH"),
+}
+
+
+def refusals(**change):
+    debug = change.pop("debug", False)
+    return why_not({**GOOD, **change}, debug=debug)
+
+
+def test_eight_of_eight_are_refused_each_with_its_sentence():
+    assert len(REFUSED) == 8
+    assert refusals() == []
+    for change, named in REFUSED.values():
+        (sentence,) = refusals(**change)
+        assert named in sentence
+
+
+@pytest.mark.parametrize("name", [name for name in REFUSED if "key" not in name])
+def test_on_ones_own_machine_only_the_key_counts(name):
+    change, _named = REFUSED[name]
+    assert refusals(**change, LIUKE_HTTPS=False, LIUKE_HOSTS=[]) == []
+
+
+@pytest.mark.parametrize("key", ["", "x" * 31, "secret" * 8, "0123456789abcdef", "dev-" * 10, "ab" * 30])
+def test_a_key_that_can_be_guessed_is_weak_everywhere(key):
+    assert is_weak(key)
+    assert refusals(SECRET_KEY=key, LIUKE_HTTPS=False, LIUKE_HOSTS=[]) != []
+
+
+def test_keys_that_we_make_are_strong():
+    for _n in range(200):
+        assert not is_weak(secrets.token_urlsafe(48))
+        assert not is_weak(secrets.token_hex(16))
+
+
+def test_addresses_without_a_password_are_fine():
+    assert refusals(SQLALCHEMY_DATABASE_URI="sqlite:////var/liuke.db", REDIS_URL="unix:///run/redis.sock?db=0") == []
+
+
+def test_the_process_ends_before_anything_is_opened(tmp_path):
+    environment = {**os.environ, "SECRET_KEY": "secret", "LIUKE_VAR": str(tmp_path), "DATABASE_URL": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", "import run"], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode != 0
+    assert "SECRET_KEY is too weak or a sample" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
