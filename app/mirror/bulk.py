@@ -80,11 +80,12 @@ def local_day(moment: Any) -> sa.ColumnElement[Any]:
 
 
 def _local(moment: Any, unit: str) -> sa.ColumnElement[Any]:
-    """PostgreSQL knows time zones; SQLite adds hours, and asks Python while a zone changes its clocks."""
+    """PostgreSQL looks the time zone up and SQLite asks Python; since when a zone's clocks stand still, both add hours,
+    which takes a tenth of the time."""
     zone = company_zone()
+    steady = _steady(zone, datetime.now(UTC).year)
     if on_postgresql():
-        wall = sa.func.timezone(zone.key, sa.func.timezone("UTC", moment))
-        return sa.cast(wall if unit == "day" else sa.func.date_trunc(unit, wall), sa.Date)
+        return _local_postgresql(moment, unit, zone, steady)
     shape = "%Y-%m-01" if unit == "month" else "%Y-%m-%d"
 
     def begin(stored: str | None) -> str | None:
@@ -95,26 +96,39 @@ def _local(moment: Any, unit: str) -> sa.ColumnElement[Any]:
     connection: Any = db.session.connection().connection.driver_connection
     connection.create_function(f"liuke_{unit}", 1, begin, deterministic=True)
     asked = getattr(sa.func, f"liuke_{unit}")(moment, type_=sa.Date)
-    steady = _steady(zone, datetime.now(UTC).year)
     if steady is None:
         return asked
-    since, seconds = steady
-    reckoned = sa.func.strftime(shape, moment, f"{seconds:+d} seconds", type_=sa.Date)
+    since, ahead = steady
+    reckoned = sa.func.strftime(shape, moment, f"{ahead.total_seconds():+.0f} seconds", type_=sa.Date)
     text = sa.type_coerce(moment, sa.String())
-    return sa.case((sa.or_(text >= since, moment.is_(None)), reckoned), else_=asked)
+    return sa.case((sa.or_(text >= f"{since:%Y-%m-%d}", moment.is_(None)), reckoned), else_=asked)
+
+
+def _local_postgresql(
+    moment: Any, unit: str, zone: ZoneInfo, steady: tuple[datetime, timedelta] | None
+) -> sa.ColumnElement[Any]:
+    def begin(wall: Any) -> sa.ColumnElement[Any]:
+        return sa.cast(wall if unit == "day" else sa.func.date_trunc(unit, wall), sa.Date)
+
+    asked = begin(sa.func.timezone(zone.key, sa.func.timezone("UTC", moment)))
+    if steady is None:
+        return asked
+    since, ahead = steady
+    stored = sa.type_coerce(moment, sa.DateTime())
+    return sa.case((stored >= since, begin(stored + sa.literal(ahead, sa.Interval()))), else_=asked)
 
 
 @lru_cache(maxsize=64)
-def _steady(zone: ZoneInfo, year: int) -> tuple[str, int] | None:
-    """From when on a zone's clocks are not changed again until years after `year`, as SQLite stores an instant, and how
-    many seconds they are ahead of UTC; None for a zone with summer time. Python takes ten times as long for a row."""
+def _steady(zone: ZoneInfo, year: int) -> tuple[datetime, timedelta] | None:
+    """From when on (UTC, as it is stored) a zone's clocks are not changed again until years after `year`, and how far
+    ahead of UTC they are; None for a zone with summer time."""
     day = datetime(year + 5, 1, 1, tzinfo=UTC)
     ahead = day.astimezone(zone).utcoffset()
     while day.year > 1970 and day.astimezone(zone).utcoffset() == ahead:
         day -= timedelta(days=1)
     if ahead is None or day.year >= year - 1:
         return None
-    return f"{day + timedelta(days=1):%Y-%m-%d}", int(ahead.total_seconds())
+    return (day + timedelta(days=1)).replace(tzinfo=None), ahead
 
 
 def days_between(earlier: Any, later: Any) -> sa.ColumnElement[int]:

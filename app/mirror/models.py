@@ -88,7 +88,7 @@ class Order(Model):
     __table_args__ = (
         OrderStatus.check("status"),
         sa.UniqueConstraint("external_id", name="uq_sales_order_external_id"),
-        sa.Index("ix_sales_order_customer", "customer_id", "ordered_at", postgresql_include=["status"]),
+        sa.Index("ix_sales_order_customer", "customer_id", "ordered_at", postgresql_include=["status", "amount"]),
         sa.Index("ix_sales_order_ordered", "ordered_at", "id"),
     )
 

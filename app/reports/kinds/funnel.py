@@ -83,32 +83,22 @@ class Funnel(Report):
     def lines(
         self, ask: Ask, *, keys: Sequence[str] | None = None, first: int = 0, most: int | None = None
     ) -> list[Line]:
-        reached = _reached(ask)
-        c = reached.c
-        found = {
-            r.line: r
-            for r in db.session.execute(
-                sa.select(
-                    c.line,
-                    sa.func.count().label("number"),
-                    sa.func.sum(c.expected).label("expected"),
-                    sa.func.sum(c.days).label("days"),
-                    sa.func.sum(c.open).label("open"),
-                ).group_by(c.line)
-            )
-        }
+        c = _entered(ask).c
+        sums = (sa.func.sum(what).label(what.key) for what in (c.expected, c.open, c.days_1, c.days_2, c.days_3))
+        found = db.session.execute(sa.select(c.far, sa.func.count().label("number"), *sums).group_by(c.far)).all()
         if not found:
             return []
+        everything = sum(r.number for r in found)
         lines: list[Line] = []
-        for key, label in STAGES.items():
-            at = found.get(key)
+        for n, (key, label) in enumerate(STAGES.items()):
+            here = [r for r in found if r.far >= n]
             values: dict[str, Any] = {
-                "opportunities": at.number if at else 0,
-                "expected": at.expected if at else NOTHING,
-                "all": found["created"].number,
+                "opportunities": sum(r.number for r in here),
+                "expected": sum((r.expected for r in here), start=NOTHING),
+                "all": everything,
                 "from_before": lines[-1].values["opportunities"] if lines else None,
-                "days": None if key == "created" else int(at.days) if at else 0,
-                "open": int(at.open) if at else 0,
+                "days": sum(int(getattr(r, f"days_{n}")) for r in here) if n else None,
+                "open": sum(int(r.open) for r in here),
             }
             lines.append(Line(key, label, values))
         return lines
@@ -123,11 +113,19 @@ class Funnel(Report):
         return STAGES.get(key)
 
     def rows(self, ask: Ask, column: Column) -> Any:
-        c = _reached(ask, ahead={"all": len(STAGES), "from_before": 1}.get(column.key, 0)).c
-        amount = {"expected": c.expected, "days": c.days}.get(column.key, sa.literal(1))
-        return sa.select(
-            c.line, c.number, c.name, c.owner_id, c.created_at.label("day"), amount.label("amount")
-        ).order_by(c.created_at.desc(), c.id.desc())
+        ahead = {"all": len(STAGES), "from_before": 1}.get(column.key, 0)  # once more for so many stages to come
+        c, stage = _entered(ask).c, _stages()
+        days = sa.case(*((stage.c.n == n, c[f"days_{n}"]) for n in range(1, len(STAGES))))
+        amount = {"expected": c.expected, "days": days}.get(column.key, sa.literal(1))
+        return (
+            sa.select(
+                stage.c.line, sa.cast(c.id, sa.String).label("number"),
+                (c.customer_name + " · " + c.title).label("name"), c.assignee_id.label("owner_id"),
+                c.created_at.label("day"), amount.label("amount"),
+            )
+            .join(stage, stage.c.n <= c.far + ahead)
+            .order_by(c.created_at.desc(), c.id.desc())
+        )  # fmt: skip
 
     def of_total(self, ask: Ask, column: Column, rows: Any) -> Any:
         return self.of_line(ask, column, rows, "created")
@@ -167,42 +165,31 @@ def _wanted(ask: Ask) -> list[Any]:
     return wanted
 
 
-def _reached(ask: Ask, *, ahead: int = 0) -> sa.Subquery:
-    """Every wanted opportunity once for each stage it has reached, or will have after `ahead` more."""
-    of_plan = (PlanStep.opportunity_id == Opportunity.id, PlanStep.deleted_at.is_(None))
-    begun = sa.select(sa.func.min(PlanStep.executed_at)).where(*of_plan)
-    came = (
-        sa.select(
-            Opportunity.id,
-            sa.cast(Opportunity.id, sa.String).label("number"),
-            (Opportunity.customer_name + " · " + Opportunity.title).label("name"),
-            Opportunity.assignee_id.label("owner_id"),
-            Opportunity.created_at,
-            Opportunity.assigned_at,
-            Opportunity.closed_at,
-            Opportunity.status,
-            sa.func.coalesce(Opportunity.expected_amount, sa.literal(0, Money())).label("expected"),
-            begun.correlate(Opportunity).scalar_subquery().label("begun_at"),
-        )
-        .where(*_wanted(ask))
-        .cte("came")
-        .prefix_with("MATERIALIZED")  # each plan is looked at once, not for every stage
-    ).c
-    far = sa.case((came.status == S.won, 3), (came.status == S.unassigned, 0), (came.begun_at.is_not(None), 2), else_=1)
-    stage = sa.union_all(
-        *(sa.select(sa.literal(key).label("line"), sa.literal(n).label("n")) for n, key in enumerate(STAGES))
-    ).subquery()
-    when = sa.case(
-        (stage.c.n == 1, came.assigned_at),
-        (stage.c.n == 2, sa.func.coalesce(came.begun_at, came.closed_at)),
-        (stage.c.n == 3, came.closed_at),
-    )
+def _entered(ask: Ask) -> sa.Subquery:
+    """Every wanted opportunity once: `far`, the number of the stage it has reached, and of each stage after the first
+    the days it took there (of no meaning for a stage it has not reached)."""
+    o, begun = Opportunity, sa.func.min(PlanStep.executed_at)
+    far = sa.case((o.status == S.won, 3), (o.status == S.unassigned, 0), (begun.is_not(None), 2), else_=1)
+    reached = (o.assigned_at, sa.func.coalesce(begun, o.closed_at), o.closed_at)
     return (
         sa.select(
-            stage.c.line, came.id, came.number, came.name, came.owner_id, came.created_at, came.expected,
-            days_between(local_day(came.created_at), local_day(when)).label("days"),
-            sa.case((came.status.in_((S.unassigned, S.assigned)), 1), else_=0).label("open"),
+            o.id, o.customer_name, o.title, o.assignee_id, o.created_at,
+            sa.func.coalesce(o.expected_amount, sa.literal(0, Money())).label("expected"),
+            sa.case((o.status.in_((S.unassigned, S.assigned)), 1), else_=0).label("open"),
+            far.label("far"),
+            *(
+                days_between(local_day(o.created_at), local_day(when)).label(f"days_{n}")
+                for n, when in enumerate(reached, start=1)
+            ),
         )
-        .join(stage, stage.c.n <= far + ahead)
+        .outerjoin(PlanStep, sa.and_(PlanStep.opportunity_id == o.id, PlanStep.deleted_at.is_(None)))
+        .where(*_wanted(ask))
+        .group_by(o.id)
         .subquery()
     )  # fmt: skip
+
+
+def _stages() -> sa.Subquery:
+    """The stages' keys (`line`) by their numbers (`n`)."""
+    rows = (sa.select(sa.literal(key).label("line"), sa.literal(n).label("n")) for n, key in enumerate(STAGES))
+    return sa.union_all(*rows).subquery()

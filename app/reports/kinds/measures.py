@@ -26,6 +26,7 @@ from app.reports.report import Ask, Column, Filter, Line, Report, Table, people
 
 WINDOWS = (30, 60, 90, 180)  # days of 24 hours after the measure
 LONGEST = WINDOWS[-1]
+NEVER = len(WINDOWS) + 1  # the window of a first order that lies in none
 SHOWN = 90  # the window the chart and the note speak of
 NONE = "none"  # the key of the cases of which it is not known
 NOBODY = "none-acted"  # the key of the cases nobody acted on
@@ -74,14 +75,15 @@ class Retention(Report):
     def lines(
         self, ask: Ask, *, keys: Sequence[str] | None = None, first: int = 0, most: int | None = None
     ) -> list[Line]:
-        case = _outcomes(ask).subquery()
-        which = _which(case)
-        value = sa.func.sum(sa.case((which.pop("value"), case.c.value))).label("value")
-        figures = [sa.func.sum(sa.case((counts, 1), else_=0)).label(key) for key, counts in which.items()]
-        found = {
-            row["line"]: {**row, "value": row["value"] or Decimal("0.00")}
-            for row in db.session.execute(sa.select(case.c.line, *figures, value).group_by(case.c.line)).mappings()
-        }
+        c = _outcomes(ask).subquery().c
+        kinds = (c.line, c.over, c.within)
+        counted = sa.select(*kinds, sa.func.count().label("number"), sa.func.sum(c.value).label("value"))
+        found: dict[str, dict[str, Any]] = {}
+        for row in db.session.execute(counted.group_by(*kinds)):
+            values = found.setdefault(row.line, {})
+            for key, counts in _which(row.over, row.within).items():
+                more = (row.value if key == "value" else row.number) if counts else 0
+                values[key] = values.get(key, Decimal("0.00") if key == "value" else 0) + more
         columns = [column for column in self.columns(ask) if column.adds_up]
         labels = {**_labels(ask.values["by"], found), NONE: _("Not known"), NOBODY: _("Warnings nobody acted on")}
         return [
@@ -108,7 +110,7 @@ class Retention(Report):
             .select_from(case)
             .join(ChurnCase, ChurnCase.id == case.c.case_id)
             .join(Customer, Customer.id == ChurnCase.customer_id)
-            .where(_which(case)[column.key])
+            .where(_which(case.c.over, case.c.within)[column.key])
             .order_by(case.c.since.desc(), Customer.number)
         )
 
@@ -171,27 +173,36 @@ def _labels(by: str, found: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 def _outcomes(ask: Ask) -> sa.Select[Any]:
-    """line, case_id, since, first_at, value: every case of the report once, with the first order in the longest
-    window after `since` (the first measure, else the warning) and the sum of all orders in it; NULL for none."""
-    cases = sa.union_all(_acted_on(ask), _left_alone(ask)).subquery()
-    order = sa.and_(
-        Order.customer_id == cases.c.customer_id,
-        Order.status != OrderStatus.cancelled,
-        Order.ordered_at > cases.c.since,
-        Order.ordered_at < _later(cases.c.since, LONGEST),
-    )
-    return (
-        sa.select(
-            cases.c.line,
-            cases.c.case_id,
-            cases.c.since,
-            sa.func.min(Order.ordered_at).label("first_at"),
-            sa.func.sum(Order.amount).label("value"),
+    """line, case_id, since (the first measure, else the warning), over, within, value: every case of the report once.
+
+    `over` of the WINDOWS are over, only those are judged; `within` as many of them lies the first order, NEVER if in
+    none; `value` is the sum of all orders in the longest one. Orders are looked up only of cases that are judged.
+    """
+    now = utcnow()
+    # Kept aside: what follows reads it twice.
+    cases = sa.union_all(_acted_on(ask), _left_alone(ask)).cte("cases").prefix_with("MATERIALIZED").c
+    first_at, value = sa.func.min(Order.ordered_at).label("first_at"), sa.func.sum(Order.amount).label("value")
+    ordered = (
+        sa.select(cases.case_id, first_at, value)
+        .join(Order, Order.customer_id == cases.customer_id)
+        .where(
+            cases.since <= now - timedelta(days=WINDOWS[0]),
+            Order.status != OrderStatus.cancelled,
+            Order.ordered_at > cases.since,
+            Order.ordered_at < _later(cases.since, LONGEST),
         )
-        .select_from(cases)
-        .outerjoin(Order, order)
-        .group_by(cases.c.case_id, cases.c.since, cases.c.line)  # numbers sort faster than texts
+        .group_by(cases.case_id)
+        .subquery()
     )
+    over = sa.case(
+        *((cases.since > now - timedelta(days=days), n) for n, days in enumerate(WINDOWS)), else_=len(WINDOWS)
+    )
+    within = sa.case(
+        *((ordered.c.first_at < _later(cases.since, days), n) for n, days in enumerate(WINDOWS, start=1)), else_=NEVER
+    )
+    return sa.select(
+        cases.line, cases.case_id, cases.since, over.label("over"), within.label("within"), ordered.c.value
+    ).outerjoin(ordered, ordered.c.case_id == cases.case_id)
 
 
 def _acted_on(ask: Ask) -> Any:
@@ -233,12 +244,12 @@ def _in_period(ask: Ask, moment: Any) -> list[Any]:
     return [] if ask.period is None else [moment >= ask.period.start, moment < ask.period.end]
 
 
-def _which(case: Any) -> dict[str, Any]:
-    """Column -> WHERE a case counts in it. A window is judged only when it is over."""
-    which: dict[str, Any] = {"deferred": sa.true()}
-    for days in WINDOWS:
-        which[f"known_{days}"] = over = case.c.since <= utcnow() - timedelta(days=days)
-        which[f"ordered_{days}"] = sa.and_(over, case.c.first_at < _later(case.c.since, days))
+def _which(over: Any, within: Any) -> dict[str, Any]:
+    """Column -> whether (of SQL columns: WHERE) a case counts in it."""
+    which: dict[str, Any] = {"deferred": over >= 0}
+    for n, days in enumerate(WINDOWS, start=1):
+        which[f"known_{days}"] = over >= n
+        which[f"ordered_{days}"] = (over >= n) & (within <= n)
     return {**which, "value": which[f"ordered_{LONGEST}"]}
 
 

@@ -127,43 +127,32 @@ def _steps(number: int) -> Any:
 
 def _closed(ask: Ask) -> sa.Subquery:
     """The opportunities closed in the period, each with the key of its line and the figures of its plan."""
-    wanted = [ask.opportunities, Opportunity.status.in_((OpportunityStatus.won, OpportunityStatus.lost))]
+    o = Opportunity
+    wanted = [ask.opportunities, o.status.in_((OpportunityStatus.won, OpportunityStatus.lost))]
     if ask.period is not None:
-        wanted += [Opportunity.closed_at >= ask.period.start, Opportunity.closed_at < ask.period.end]
-    since = PlanStep.executed_at >= Opportunity.assigned_at  # older results are those of whoever had it before
-    plan = (
-        sa.select(
-            Opportunity.id,
-            sa.func.count(PlanStep.id).label("steps"),
-            sa.func.count(PlanStep.executed_at).label("executed"),
-            sa.func.sum(days_between(PlanStep.planned_on, local_day(PlanStep.executed_at))).label("slip"),
-            sa.func.min(sa.case((since, PlanStep.executed_at))).label("first"),
-        )
-        .outerjoin(PlanStep, sa.and_(PlanStep.opportunity_id == Opportunity.id, PlanStep.deleted_at.is_(None)))
-        .where(*wanted)
-        .group_by(Opportunity.id)
-        .subquery()
-    )
-    if ask.values["by"] == "steps":
-        line = sa.cast(sa.case((plan.c.steps >= MANY, MANY), else_=plan.c.steps), sa.String)
-    else:
-        line = sa.cast(Opportunity.assignee_id, sa.String)
+        wanted += [o.closed_at >= ask.period.start, o.closed_at < ask.period.end]
+    steps = sa.func.count(PlanStep.id)
+    # Results from before the last assignment are those of whoever had it then.
+    first = sa.func.min(sa.case((PlanStep.executed_at >= o.assigned_at, PlanStep.executed_at)))
+    line = sa.case((steps >= MANY, MANY), else_=steps) if ask.values["by"] == "steps" else o.assignee_id
     return (
         sa.select(
-            line.label("line"),
-            Opportunity.id,
-            sa.cast(Opportunity.id, sa.String).label("number"),
-            Opportunity.customer_name,
-            Opportunity.title,
-            Opportunity.assignee_id.label("owner_id"),
-            Opportunity.closed_at,
-            sa.case((Opportunity.status == OpportunityStatus.won, 1), else_=0).label("won"),
-            plan.c.steps,
-            plan.c.executed,
-            plan.c.slip,
-            days_between(local_day(Opportunity.assigned_at), local_day(plan.c.first)).label("first_days"),
-            sa.case((plan.c.first.is_not(None), 1), else_=0).label("begun"),
+            sa.cast(line, sa.String).label("line"),
+            o.id,
+            sa.cast(o.id, sa.String).label("number"),
+            o.customer_name,
+            o.title,
+            o.assignee_id.label("owner_id"),
+            o.closed_at,
+            sa.case((o.status == OpportunityStatus.won, 1), else_=0).label("won"),
+            steps.label("steps"),
+            sa.func.count(PlanStep.executed_at).label("executed"),
+            sa.func.sum(days_between(PlanStep.planned_on, local_day(PlanStep.executed_at))).label("slip"),
+            days_between(local_day(o.assigned_at), local_day(first)).label("first_days"),
+            sa.case((first.is_not(None), 1), else_=0).label("begun"),
         )
-        .join(plan, plan.c.id == Opportunity.id)
+        .outerjoin(PlanStep, sa.and_(PlanStep.opportunity_id == o.id, PlanStep.deleted_at.is_(None)))
+        .where(*wanted)
+        .group_by(o.id)
         .subquery()
     )
