@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -13,13 +14,18 @@ from flask_appbuilder.security.sqla.models import Role, User
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import RelationshipProperty
 
+from app.churn.models import ChurnCase
 from app.core.changes import SECRET, as_text, is_told, moving, told_columns, told_models
 from app.core.choices import ChoiceType
 from app.core.models import AuditEntry, FieldChange
 from app.core.types import Money, UtcDateTime
+from app.customers.models import Customer
+from app.sales.models import Opportunity
 from app.security.models import LoginEntry, LoginResult
+from app.tickets.models import Complaint, Feedback, Ticket
+from tests import builders
 from tests.conformance import company
-from tests.conformance.house import screens
+from tests.conformance.house import arrows, screens
 from tests.support import rows
 from tests.world import ROOT
 
@@ -156,6 +162,39 @@ def test_accounts_and_roles_are_told_as_one_record(db, wang, sysadmin):
     operations.change_role(role, actor=sysadmin, label_zh="总经理", label_en="Executive", active=True)
     told = {(c.record_type, c.record_id, c.field, c.before, c.after) for c in rows(FieldChange)}
     assert told >= {("ab_user", wang.id, "phone", None, "010-1"), ("ab_role", role.id, "label_zh", "高管", "总经理")}
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("arrow", arrows(), ids=str)
+def test_every_step_there_is_writes_its_row_in_the_same_transaction(db, arrow, li, wang):
+    """Whatever its work does: here it does nothing, and nobody forbids it."""
+    states = {
+        Customer: lambda status: builders.customer(owner=wang, status=status),
+        Opportunity: lambda status: builders.opportunity(by=li, given_to=holder(status), status=status),
+        Ticket: lambda status: builders.ticket(by=li, given_to=holder(status), status=status),
+        ChurnCase: lambda status: builders.churn_case(status=status, owner=wang),
+        Feedback: lambda status: builders.feedback(status=status),
+        Complaint: lambda status: builders.complaint(status=status, remedy="已换货"),
+    }
+
+    def holder(status):
+        return None if status.value in ("unassigned", "created") else wang
+
+    def work(record, *, actor, at):
+        """Nothing."""
+
+    work.__name__ = arrow.step.name
+    free = replace(arrow.step, work=work, target=None, lock=None, whose=None, guard=None, note=None, after=None)
+    for status in arrow.step.sources:
+        record = states[arrow.model](status)
+        db.session.commit()
+        before = len(rows(AuditEntry))
+        free(record, actor=li)
+        (entry,) = rows(AuditEntry)[before:]
+        told = (entry.record_type, entry.record_id, entry.action, entry.actor_id, entry.from_status)
+        assert told == (record.__tablename__, record.id, arrow.step.name, li.id, status.value)
+        db.session.rollback()
+        assert len(rows(AuditEntry)) == before
 
 
 # -- append-only ------------------------------------------------------------------------------------------------
