@@ -129,6 +129,7 @@ class Config:
     LIUKE_REAUTH_MINUTES = max(1, number("LIUKE_REAUTH_MINUTES", 15))
     LIUKE_REMEMBER_IDLE_DAYS = number("LIUKE_REMEMBER_IDLE_DAYS", 7)
     LIUKE_REMEMBER_DAYS = number("LIUKE_REMEMBER_DAYS", 14)
+    LIUKE_LOG = os.environ.get("LIUKE_LOG", "text")  # text | json: one object per line, with every request
     LIUKE_PROXIES = number("LIUKE_PROXIES", 0)  # reverse proxies in front of the web process
     LIUKE_HTTPS = flag("LIUKE_HTTPS", False)  # cookies only over https
     LIUKE_HOSTS = [h.strip() for h in os.environ.get("LIUKE_HOSTS", "").split(",") if h.strip()]
@@ -199,8 +200,10 @@ class Config:
     TRUSTED_HOSTS = LIUKE_HOSTS or None
     FAB_SAFE_REDIRECT_HOSTS = LIUKE_HOSTS
 
+    # What a statement was given may be a name, a number or a password: it stands in no error and in no log.
     SQLALCHEMY_ENGINE_OPTIONS = (
         {
+            "hide_parameters": True,
             "pool_pre_ping": True,
             "pool_size": 5,
             "max_overflow": 5,
@@ -213,5 +216,5 @@ class Config:
             },
         }
         if SQLALCHEMY_DATABASE_URI.startswith("postgresql")
-        else {"connect_args": {"timeout": 15}}
+        else {"hide_parameters": True, "connect_args": {"timeout": 15}}
     )

@@ -38,11 +38,12 @@ def create_app(config: Any = "config.Config", **overrides: Any) -> Flask:
     app.config.from_object(config)
     app.config.update(overrides)
 
-    from app.core import errorpages, proxies, starting, submissions, web
+    from app.core import errorpages, logs, proxies, starting, submissions, web
     from app.core.unit import set_writing
 
     starting.check(app)
     proxies.trust(app)
+    logs.install(app)
     db.init_app(app)
     migrate.init_app(app, db)
     csrf.init_app(app)

@@ -20,11 +20,13 @@ from app import create_app
 from app.core.changes import coming_from
 from app.core.clock import company_zone, utcnow
 from app.core.errors import BusinessError
+from app.core.logs import write_lines
 from app.core.unit import is_writing, set_writing, unit_of_work
 from app.extensions import db
 from app.runs.models import JobRun, RunStatus
 from app.runs.operations import RunLostError, claim, fail, finish, refuse, whoami
 from app.runs.periodic import HAND, hand_period, instant, wall_of
+from config import Config
 
 log = logging.getLogger("jobs")
 
@@ -43,7 +45,10 @@ def the_app() -> Flask:
 
 def speak() -> None:
     """Write what the jobs say to the terminal, or to the service's journal; from the frameworks only warnings."""
-    logging.basicConfig(stream=sys.stdout, level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    if Config.LIUKE_LOG == "json":
+        write_lines(sys.stdout)
+    else:
+        logging.basicConfig(stream=sys.stdout, level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("jobs").setLevel(logging.INFO)
 
 
