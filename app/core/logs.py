@@ -32,8 +32,8 @@ def reference() -> str:
 
 
 def reader() -> Any:
-    """The id of who is asking, as far as it is known already; - for nobody. Asks nothing."""
-    state = sa.inspect(g.get("user"), raiseerr=False)
+    """The id of who is asking, as far as it is known already; - for nobody. Asks nothing: the database may be away."""
+    state = sa.inspect(g.get("_login_user"), raiseerr=False)
     return state.identity[0] if state is not None and state.identity else "-"
 
 

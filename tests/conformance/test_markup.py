@@ -27,7 +27,7 @@ from tests.conformance.test_languages import addresses, fill, let_logs_be_writte
 from tests.conftest import CAST
 from tests.support import rows
 
-pytestmark = pytest.mark.once("postgresql")  # a page is written in the same way whatever the database
+pytestmark = pytest.mark.once  # a page is written in the same way whatever the database
 
 CODES = {
     "ab_api_key", "ab_permission", "ab_register_user", "ab_view_menu", "counter", "estimate_run", "grant_offer",

@@ -73,7 +73,7 @@ def test_get_never_changes_anything(app, db, filled, sign_in, admin):
     assert [name for name in before if before[name] != after[name]] == []
 
 
-@pytest.mark.once("postgresql")  # what an address means is decided before any database is asked
+@pytest.mark.once  # what an address means is decided before any database is asked
 @pytest.mark.parametrize("pk", ["0", "-1", "999999999", "99999999999999999999", "abc", "1%00"])
 def test_ids_that_are_none_are_not_found_everywhere(app, filled, sign_in, admin, pk):
     browser = sign_in(admin)
@@ -86,7 +86,7 @@ def test_ids_that_are_none_are_not_found_everywhere(app, filled, sign_in, admin,
     assert wrong == []
 
 
-@pytest.mark.once("postgresql")  # what an address means is decided before any database is asked
+@pytest.mark.once  # what an address means is decided before any database is asked
 @pytest.mark.parametrize("query", [
     "page_X=-1&psize_X=0", "page_X=abc&psize_X=99999999999999999999", "_oc_X=id;drop&_od_X=sideways",
     "_flt_9_nothing=1", "count=exact&page_X=50",
