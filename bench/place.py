@@ -40,8 +40,8 @@ class Place:
             self._server = get_server(self.folder / "pg", cleanup_mode="stop")
             self.url = str(self._server.get_uri())
             if self._take_memory():
-                self._server.cleanup()
-                self._server = get_server(self.folder / "pg", cleanup_mode="stop")
+                self._server.stop()
+                self._server.start()
         return str(self._server.get_uri())
 
     def _take_memory(self) -> bool:
