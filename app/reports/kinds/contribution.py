@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import sqlalchemy as sa
@@ -25,6 +25,7 @@ from app.reports.report import Ask, Column, Filter, Line, Report, Table
 
 A_CLASS, B_CLASS = 80, 95  # per cent of the whole that the customers of class A, and of A and B, bring
 STEPS = 20  # points of the curve
+PIECES = 100 * STEPS  # parts in which the amounts are added up
 CENT = Decimal("0.01")
 DOWN, CLASS = "down", "in_class"  # columns of whose rows the cumulative share and the class consist
 
@@ -103,7 +104,8 @@ class Contribution(Report):
         return int(db.session.execute(sa.select(sa.func.count(Customer.id)).where(*_wanted(ask))).scalar_one())
 
     def total(self, ask: Ask, lines: Sequence[Line]) -> dict[str, Any]:
-        """All customers' orders and amounts, the classes and the curve: two statements over the rollup."""
+        """All customers' orders and amounts, the classes and the curve: two statements over the rollup, and one for
+        each bound of a class."""
         ordered = _ordered(ask)
         number, orders, amount = db.session.execute(
             sa.select(sa.func.count(), sa.func.sum(ordered.c.orders), sa.func.sum(ordered.c.amount)).select_from(
@@ -111,28 +113,11 @@ class Contribution(Report):
             )
         ).one()
         amount = amount or Decimal("0.00")
-        # As the index has them. Of equal amounts another comes first than in the lines, which changes no sum.
-        order = (ordered.c.amount.desc(), ordered.c.customer_id.desc())
-        ranked = sa.select(  # in one window: each costs as much as reading the rows
-            ordered.c.amount,
-            sa.func.sum(ordered.c.amount).over(order_by=order, rows=(None, 0)).label("running"),
-            sa.func.row_number().over(order_by=order, rows=(None, 0)).label("rank"),
-        ).subquery()
-        r = ranked.c
-        before = r.running - r.amount
-        letter = sa.case((before < _bound(A_CLASS, amount), "A"), (before < _bound(B_CLASS, amount), "B"), else_="C")
-        steps = sa.select(
-            letter.label("letter"), ((r.rank - 1) * STEPS // max(number, 1)).label("step"), r.amount
-        ).subquery()
-        found = db.session.execute(
-            sa.select(steps.c.letter, steps.c.step, sa.func.count(), sa.func.sum(steps.c.amount)).group_by(
-                steps.c.letter, steps.c.step
-            )
-        ).all()
-        classes = {c: (sum(r[2] for r in found if r[0] == c), _sum(r[3] for r in found if r[0] == c)) for c in "ABC"}
+        pieces = _pieces(ordered, number)
+        classes = _classes(pieces, amount, lambda first, most: _amounts(ordered, first, most))
         curve, reached = [], Decimal(0)
         for n in range(STEPS):
-            reached += _sum(r[3] for r in found if r[1] == n)
+            reached += _sum(total for _count, total in pieces[n * PIECES // STEPS : (n + 1) * PIECES // STEPS])
             curve.append(_percent(reached, amount))
         return {
             "orders": int(orders or 0), "amount": amount, "classes": classes, "curve": tuple(curve),
@@ -269,9 +254,50 @@ def _class(earlier: Decimal, whole: Decimal) -> str:
     return next((c for c, bound in (("A", A_CLASS), ("B", B_CLASS)) if earlier * 100 < bound * whole), "C")
 
 
-def _bound(percent: int, whole: Decimal) -> Any:
-    """So much of the whole as a parameter: an amount is below it exactly if it is below the next cent."""
-    return sa.literal((whole * percent / 100).quantize(CENT, ROUND_CEILING), Money())
+def _best_first(ordered: sa.Subquery) -> tuple[Any, Any]:
+    """ORDER BY as the index has it. Of equal amounts another comes first than in the lines, which changes no sum."""
+    return ordered.c.amount.desc(), ordered.c.customer_id.desc()
+
+
+def _pieces(ordered: sa.Subquery, number: int) -> list[tuple[int, Decimal]]:
+    """The customers, biggest first, in equal pieces: of each how many they are and what they bring. One statement.
+
+    Rows are numbered and the pieces added up here: a sum that runs along costs three times as much.
+    """
+    rank = sa.func.row_number().over(order_by=_best_first(ordered), rows=(None, 0))
+    ranked = sa.select(ordered.c.amount, ((rank - 1) * PIECES // max(number, 1)).label("piece")).subquery()
+    r = ranked.c
+    found = db.session.execute(sa.select(r.piece, sa.func.count(), sa.func.sum(r.amount)).group_by(r.piece)).all()
+    pieces = [(0, Decimal("0.00"))] * PIECES
+    for piece, count, amount in found:
+        pieces[piece] = (count, amount)
+    return pieces
+
+
+def _amounts(ordered: sa.Subquery, first: int, most: int) -> Iterable[Decimal]:
+    """The amounts of so many customers after the first ones, biggest first. One statement."""
+    found = sa.select(ordered.c.amount).order_by(*_best_first(ordered)).offset(first).limit(most)
+    return db.session.execute(found).scalars()
+
+
+def _classes(
+    pieces: list[tuple[int, Decimal]], whole: Decimal, amounts: Callable[[int, int], Iterable[Decimal]]
+) -> dict[str, tuple[int, Decimal]]:
+    """How many customers each class has and what they bring; only where a bound lies are single amounts asked for."""
+    classes, before = {}, (0, Decimal("0.00"))
+    for letter, percent in (("A", A_CLASS), ("B", B_CLASS), ("C", None)):
+        count, running = 0, Decimal("0.00")
+        for number, amount in pieces:
+            if percent is not None and (running + amount) * 100 >= percent * whole:
+                for one in amounts(count, number):
+                    if running * 100 >= percent * whole:
+                        break
+                    count, running = count + 1, running + one
+                break
+            count, running = count + number, running + amount
+        classes[letter] = (count - before[0], running - before[1])
+        before = (count, running)
+    return classes
 
 
 def _sum(amounts: Iterable[Decimal]) -> Decimal:
