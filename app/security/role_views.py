@@ -182,7 +182,8 @@ class RoleView(CrmView):
         if "active" in form:
             yield self.label_columns["active"], cell(_is_active(record)), cell(form.active.data)
         held = operations.rights_of_role(record)
-        for right in sorted(held ^ (self.rights_asked_for(form, record) or held), key=_place):
+        asked = self.rights_asked_for(form, record)
+        for right in sorted(held ^ (held if asked is None else asked), key=_place):
             permission, view = right
             on, off = _("On"), _("Off")
             label = f"{view_label(view)}: {right_label(permission, view)}"

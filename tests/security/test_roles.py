@@ -492,6 +492,8 @@ def test_a_role_page_opened_before_somebody_elses_change_is_refused(sign_in, adm
     add, see = (f"{view_label('Customer')}: {right_label(right, 'Customer')}" for right in ("can_add", "can_list"))
     assert (both["Name in English"][1], both[add][0][:3], both[add][1]) == ("Sales lead", "Off", "On")
     assert see not in both  # in that both say the same
+    without_any = {name: value for name, value in old.items() if name != "rights"}
+    assert versus(browser.post(f"/roles/edit/{lead.id}", without_any))[see][1] == "Off"
     assert operations.rights_of_role(lead) == {("can_list", "Customer")}
 
 
