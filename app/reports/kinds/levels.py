@@ -50,31 +50,26 @@ class Levels(Report):
     def lines(
         self, ask: Ask, *, keys: Sequence[str] | None = None, first: int = 0, most: int | None = None
     ) -> list[Line]:
-        found: dict[str, dict[str, Any]] = {}
-        for registered, was_lost, is_lost, at_start, at_end, number in db.session.execute(_counted(ask)):
-            line = NEW if registered else BACK if was_lost else str(at_start)
-            values = found.setdefault(line, {"all": 0})
-            for key in (LOST if is_lost else f"{TO}{at_end}", "all"):
-                values[key] = values.get(key, 0) + int(number)
-        found = {key: values for key, values in found.items() if values["all"]}
-        wanted = [*groups.items(DictionaryType.level, found), (NEW, _l("Newly registered"))]
-        if BACK in found:
-            wanted.append((BACK, _l("Won back")))
-        return groups.filled(wanted, found, dict.fromkeys(ask.columns, 0))
+        return _moved(ask, [ask.span])[0]
+
+    def both(self, ask: Ask, earlier: Ask) -> tuple[list[Line], list[Line]]:
+        """In one statement: all customers would be read twice."""
+        past, lines = _moved(ask, [earlier.span, ask.span])
+        return lines, past
 
     def rows(self, ask: Ask, column: Column) -> Any:
         f = _facts(
-            ask, Customer.number.label("number"), Customer.name.label("name"), Customer.owner_id.label("owner_id"),
-            Customer.registered_on.label("day"), sa.literal(1).label("amount"),
+            ask, [ask.span], Customer.number.label("number"), Customer.name.label("name"),
+            Customer.owner_id.label("owner_id"), Customer.registered_on.label("day"), sa.literal(1).label("amount"),
         ).subquery().c  # fmt: skip
-        line = sa.case((f.registered == 1, NEW), (f.was_lost == 1, BACK), else_=sa.cast(f.at_start, sa.String))
-        found = sa.select(line.label("line"), f.number, f.name, f.owner_id, f.day, f.amount).where(_shown(f))
-        found = found.order_by(f.name, f.number)
+        line = sa.case((f.registered == 1, NEW), (f.lost_0 == 1, BACK), else_=sa.cast(f.level_0, sa.String))
+        found = sa.select(line.label("line"), f.number, f.name, f.owner_id, f.day, f.amount)
+        found = found.where(sa.or_(f.registered == 1, f.lost_0 == 0, f.lost_1 == 0)).order_by(f.name, f.number)
         if column.key == "all":
             return found
         if column.key == LOST:
-            return found.where(f.is_lost == 1)
-        return found.where(f.is_lost == 0, f.at_end == int(column.key.removeprefix(TO)))
+            return found.where(f.lost_1 == 1)
+        return found.where(f.lost_1 == 0, f.level_1 == int(column.key.removeprefix(TO)))
 
     def note(self, ask: Ask, table: Table) -> str:
         order = [key for key in ask.columns if key.startswith(TO)]
@@ -112,70 +107,94 @@ def _levels() -> list[DictionaryItem]:
     return list(db.session.execute(found.order_by(DictionaryItem.sort_order, DictionaryItem.id)).scalars())
 
 
-def _counted(ask: Ask) -> sa.CompoundSelect[Any]:
-    """registered, was_lost, is_lost, at_start, at_end and how many customers: rows of a kind are to be added up.
+def _moved(ask: Ask, periods: Sequence[Period]) -> list[list[Line]]:
+    """The lines of each of these periods, which follow one another. One statement over the customers."""
+    moved: list[dict[str, dict[str, int]]] = [{} for _period in periods]
+    for registered, number, *was in db.session.execute(_counted(ask, periods)):
+        lost, levels = was[: len(periods) + 1], was[len(periods) + 1 :]
+        for n, found in enumerate(moved):
+            if registered > n + 1:
+                continue  # later than this period
+            new, was_lost, is_lost = registered == n + 1, lost[n] == 1, lost[n + 1] == 1
+            if was_lost and is_lost and not new:
+                continue
+            values = found.setdefault(NEW if new else BACK if was_lost else str(levels[n]), {"all": 0})
+            for key in (LOST if is_lost else f"{TO}{levels[n + 1]}", "all"):
+                values[key] = values.get(key, 0) + int(number)
+    answers = []
+    for found in moved:
+        kept = {key: values for key, values in found.items() if values["all"]}
+        wanted = [*groups.items(DictionaryType.level, kept), (NEW, _l("Newly registered"))]
+        if BACK in kept:
+            wanted.append((BACK, _l("Won back")))
+        answers.append(groups.filled(wanted, kept, dict.fromkeys(ask.columns, 0)))
+    return answers
+
+
+def _counted(ask: Ask, periods: Sequence[Period]) -> sa.CompoundSelect[Any]:
+    """registered, how many customers, and what `_facts` tells of them at each bound of the periods: rows of a kind are
+    to be added up.
 
     First all are counted as if nothing had ever changed, from an index; then the few of whom the history tells
     something else are taken off and counted as they were.
     """
-    registered, never, level = _registered(ask), sa.literal(0), Customer.level_id
+    bounds, registered, never, level = range(len(periods) + 1), _registered(periods), sa.literal(0), Customer.level_id
     plain = (
-        sa.select(registered, never, never, level, level, sa.func.count())
-        .where(*_wanted(ask))
+        sa.select(registered, sa.func.count(), *(never for _bound in bounds), *(level for _bound in bounds))
+        .where(*_wanted(ask, periods))
         .group_by(sa.literal_column("1"), level)
     )
-    f = _facts(ask, level.label("now"), told=True).cte("told").c
-    kinds = (f.registered, f.was_lost, f.is_lost, f.at_start, f.at_end)
-    off = sa.select(f.registered, never, never, f.now, f.now, -sa.func.count()).group_by(f.registered, f.now)
-    on = sa.select(*kinds, sa.func.count()).where(_shown(f)).group_by(*kinds)
-    return sa.union_all(plain, off, on)
+    f = _facts(ask, periods, level.label("now"), told=True).cte("told").c
+    off = sa.select(f.registered, -sa.func.count(), *(never for _bound in bounds), *(f.now for _bound in bounds))
+    kinds = [*(f[f"lost_{n}"] for n in bounds), *(f[f"level_{n}"] for n in bounds)]
+    on = sa.select(f.registered, sa.func.count(), *kinds).group_by(f.registered, *kinds)
+    return sa.union_all(plain, off.group_by(f.registered, f.now), on)
 
 
-def _facts(ask: Ask, *columns: Any, told: bool = False) -> sa.Select[Any]:
-    """Every customer of the report's scope: `registered` in the period, `was_lost` when it began, `is_lost` when it
-    ended (1 or 0), `at_start` and `at_end` (levels), and these columns.
+def _facts(ask: Ask, periods: Sequence[Period], *columns: Any, told: bool = False) -> sa.Select[Any]:
+    """Every customer of the report's scope, and these columns: `registered` (in which of the periods, from 1 on; 0 is
+    before them), and at the beginning of the first (0) and the end of each (1 ...) `lost_0` (1 or 0), `level_0` ...
 
     `told`: only those of whom the history tells that something was different from now.
     """
-    changed = values_at(Customer.level_id, (ask.span.start, ask.span.end), {item.id for item in _levels()})
-    at_start, at_end = (value_at(Customer.level_id, at) for at in (changed.c.at_0, changed.c.at_1))
-    lost = _lost(ask.span)
-    was_lost, is_lost = (sa.func.coalesce(flag, 0) for flag in (lost.c.was_lost, lost.c.is_lost))
+    bounds = [periods[0].start, *(period.end for period in periods)]
+    changed = values_at(Customer.level_id, bounds, {item.id for item in _levels()})
+    lost = _lost(periods)
     every = (
         sa.select(
-            _registered(ask).label("registered"), was_lost.label("was_lost"), is_lost.label("is_lost"),
-            at_start.label("at_start"), at_end.label("at_end"), *columns,
+            _registered(periods).label("registered"),
+            *(sa.func.coalesce(lost.c[f"lost_{n}"], 0).label(f"lost_{n}") for n in range(len(bounds))),
+            *(value_at(Customer.level_id, changed.c[f"at_{n}"]).label(f"level_{n}") for n in range(len(bounds))),
+            *columns,
         )
         .select_from(Customer)
         .outerjoin(changed, changed.c.id == Customer.id)
         .outerjoin(lost, lost.c.id == Customer.id)
-        .where(*_wanted(ask))
-    )  # fmt: skip
+        .where(*_wanted(ask, periods))
+    )
     if told:
         every = every.where(Customer.id.in_(sa.union(sa.select(changed.c.id), sa.select(lost.c.id))))
     return every
 
 
-def _registered(ask: Ask) -> Any:
-    return sa.case((Customer.registered_on >= ask.span.first, 1), else_=0)
+def _registered(periods: Sequence[Period]) -> Any:
+    """In which of the periods a customer was registered, from 1 on; 0 is before them."""
+    last = len(periods)
+    return sa.case(*((Customer.registered_on >= periods[n - 1].first, n) for n in range(last, 0, -1)), else_=0)
 
 
-def _wanted(ask: Ask) -> tuple[Any, ...]:
-    return ask.customers, Customer.registered_on < ask.span.until
+def _wanted(ask: Ask, periods: Sequence[Period]) -> tuple[Any, ...]:
+    return ask.customers, Customer.registered_on < periods[-1].until
 
 
-def _shown(f: Any) -> Any:
-    """WHERE a customer is in the report: not whoever was lost all the time."""
-    return sa.or_(f.registered == 1, f.was_lost == 0, f.is_lost == 0)
-
-
-def _lost(span: Period) -> sa.Subquery:
-    """id, was_lost and is_lost (1 or 0) of the customers who were lost when a period began or when it ended."""
-    was, gone = lost_at(span), lost_at(span, end=True)
-    was_lost, is_lost = (sa.func.max(sa.case((which, 1), else_=0)) for which in (was, gone))
+def _lost(periods: Sequence[Period]) -> sa.Subquery:
+    """id, and `lost_0`, `lost_1` ... (1 or 0) of the customers who were lost when the first period began or when one of
+    them ended."""
+    when = [lost_at(periods[0]), *(lost_at(period, end=True) for period in periods)]
+    flags = (sa.func.max(sa.case((lost, 1), else_=0)).label(f"lost_{n}") for n, lost in enumerate(when))
     return (
-        sa.select(ChurnCase.customer_id.label("id"), was_lost.label("was_lost"), is_lost.label("is_lost"))
-        .where(sa.or_(was, gone))
+        sa.select(ChurnCase.customer_id.label("id"), *flags)
+        .where(sa.or_(*when))
         .group_by(ChurnCase.customer_id)
         .subquery()
     )
