@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,7 +16,7 @@ import sqlalchemy as sa
 from app.churn.estimate import History, Model, fit, measured
 from app.churn.models import EstimateRun
 from app.core.clock import local, utcnow
-from app.core.unit import is_writing, set_writing, unit_of_work
+from app.core.unit import only_reading, unit_of_work
 from app.customers.models import Customer, CustomerEstimate, CustomerStatus
 from app.extensions import db
 from app.mirror.bulk import local_day, upsert
@@ -48,7 +47,8 @@ def estimate_all(*, as_of: datetime, still_ours: Callable[[], None] | None = Non
     each writing and raises when somebody else does this meanwhile.
     """
     ours = still_ours or (lambda: None)
-    histories = _read(lambda: histories_at(as_of))
+    with only_reading():
+        histories = histories_at(as_of)
     run: dict[str, Any] = {
         "as_of": as_of, "customers": len(histories), "parameters": None, "log_likelihood": None, "hits": None,
         "measured_at": None,
@@ -82,27 +82,17 @@ def _measure(until: datetime, ours: Callable[[], None]) -> list[EstimateRun]:
         EstimateRun.as_of <= until - timedelta(weeks=WEEKS),
     ]  # fmt: skip
     found = sa.select(EstimateRun.as_of).where(*over).order_by(EstimateRun.as_of)
-    due = _read(lambda: list(db.session.execute(found).scalars()))
+    with only_reading():
+        due = list(db.session.execute(found).scalars())
     for as_of in due:
-        hits = _read(partial(hits_of, as_of))
+        with only_reading():
+            hits = hits_of(as_of)
         with unit_of_work():
             ours()
             db.session.execute(
                 sa.update(EstimateRun).where(EstimateRun.as_of == as_of).values(hits=hits, measured_at=utcnow())
             )
     return [run_at(as_of) for as_of in due]
-
-
-def _read(what: Callable[[], Any]) -> Any:
-    """What this reads, in a transaction of its own that only reads: it holds up nobody."""
-    before = is_writing()
-    db.session.rollback()
-    set_writing(False)
-    try:
-        return what()
-    finally:
-        db.session.rollback()
-        set_writing(before)
 
 
 def histories_at(as_of: datetime) -> dict[int, History]:

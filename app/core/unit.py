@@ -22,6 +22,19 @@ def set_writing(value: bool) -> None:
 
 
 @contextmanager
+def only_reading() -> Iterator[None]:
+    """A transaction of its own that only reads, within work that writes: it holds up nobody, however long it takes."""
+    before = _writing.get()
+    db.session.rollback()
+    _writing.set(False)
+    try:
+        yield
+    finally:
+        db.session.rollback()
+        _writing.set(before)
+
+
+@contextmanager
 def unit_of_work() -> Iterator[None]:
     """Commit at the end, roll back on any error; then run what `after_commit` collected.
 

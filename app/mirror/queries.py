@@ -121,7 +121,7 @@ def wrong_totals(limit: int = 100) -> list[int]:
     """The ids of customers whose kept totals differ from their orders, at most `limit`; none is right.
 
     Compares last order, number and sum, and number and sum, ordered and paid, over the months, over the years, and of
-    all years together. One statement over all orders, for the nightly check; `operations.refresh_totals` repairs.
+    all years together. One statement over all orders; `sync.repair_totals` asks every night.
     """
     nothing = sa.literal(Decimal(0), Money())
     ordered = (

@@ -20,13 +20,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.core.clock import local, utcnow
 from app.core.errors import BusinessError
 from app.core.sentences import gettext as _
-from app.core.unit import unit_of_work
+from app.core.unit import only_reading, unit_of_work
 from app.extensions import db
 from app.mirror.bulk import insert_into
 from app.mirror.feed import Feed, Rejects
 from app.mirror.merge import Merge, OnOrders, Report
 from app.mirror.models import SyncRun, SyncStatus
-from app.mirror.operations import count_again
+from app.mirror.operations import count_again, refresh_totals
+from app.mirror.queries import wrong_totals
 from app.runs.models import Heartbeat
 from app.runs.operations import beat
 
@@ -36,6 +37,7 @@ PART = "sync"  # the heartbeat of the sync that runs; its row is what two syncs 
 GIVEN_UP = timedelta(minutes=30)  # without a sign of life a sync is dead, and another may begin
 BEAT = timedelta(minutes=1)
 MANY = 20_000  # rows written, after which what the database knows of its tables is no longer true
+REPAIRED = 1000  # customers whose totals are put right at a time
 READING = 0.4  # the share of the work, as the progress bar shows it, that is over when the files are read
 
 
@@ -116,6 +118,25 @@ def _counts(report: Report, rejects: Rejects) -> dict[str, Any]:
     }
 
 
+def repair_totals() -> list[int]:
+    """Work the totals of customers out again whose kept ones differ from their orders. Returns the ids, in order.
+
+    All orders are read in transactions that only read. A thousand customers are put right at a time; commits. Raises
+    `BusinessError` while a sync runs, if something is to be put right.
+    """
+    repaired: list[int] = []
+    while True:
+        with only_reading():
+            wrong = wrong_totals(limit=REPAIRED)
+        if wrong:
+            with unit_of_work():
+                _alone(utcnow())
+                refresh_totals(wrong)
+            repaired += wrong
+        if len(wrong) < REPAIRED:
+            return repaired
+
+
 # -- one at a time ----------------------------------------------------------------------------------------------
 
 
@@ -123,27 +144,32 @@ def _claim(folder: Path) -> int:
     """Begin a run. Raises `BusinessError` while another one shows signs of life; a dead one is recorded as failed."""
     now = utcnow()
     with unit_of_work():
-        # Locks the heartbeat's row until the commit, so that of two claims one sees the other's run.
-        never = datetime(1970, 1, 1, tzinfo=UTC)
-        row = insert_into(Heartbeat).values(part=PART, seen_at=never)
-        locked = row.on_conflict_do_update(index_elements=["part"], set_={"part": PART}).returning(Heartbeat.seen_at)
-        seen_at = db.session.execute(locked).scalar_one()
-        for run_id, started_at in db.session.execute(
-            sa.select(SyncRun.id, SyncRun.started_at).where(SyncRun.status == SyncStatus.running)
-        ).all():
-            if max(seen_at, started_at) > now - GIVEN_UP:
-                raise BusinessError(
-                    _(
-                        "A sync has been running since %(time)s. Start this one when it is over.",
-                        time=f"{local(started_at):%Y-%m-%d %H:%M}",
-                    )
-                )
-            _set(run_id, status=SyncStatus.failed, finished_at=now, error=_("It stopped without a sign of life."))
+        _alone(now)
         beat(PART, now)
         run = SyncRun(source=str(folder.resolve())[:300], started_at=now)
         db.session.add(run)
         db.session.flush()
         return run.id
+
+
+def _alone(now: datetime) -> None:
+    """Be the only one who writes into the mirror until the commit: two meet at the heartbeat's row, and of those one
+    sees the other's run. Raises `BusinessError` while a sync shows signs of life; a dead one is recorded as failed."""
+    never = datetime(1970, 1, 1, tzinfo=UTC)
+    row = insert_into(Heartbeat).values(part=PART, seen_at=never)
+    locked = row.on_conflict_do_update(index_elements=["part"], set_={"part": PART}).returning(Heartbeat.seen_at)
+    seen_at = db.session.execute(locked).scalar_one()
+    for run_id, started_at in db.session.execute(
+        sa.select(SyncRun.id, SyncRun.started_at).where(SyncRun.status == SyncStatus.running)
+    ).all():
+        if max(seen_at, started_at) > now - GIVEN_UP:
+            raise BusinessError(
+                _(
+                    "A sync has been running since %(time)s. Start this one when it is over.",
+                    time=f"{local(started_at):%Y-%m-%d %H:%M}",
+                )
+            )
+        _set(run_id, status=SyncStatus.failed, finished_at=now, error=_("It stopped without a sign of life."))
 
 
 def _set(run_id: int, **values: Any) -> bool:

@@ -163,7 +163,9 @@ ATTACHMENT_SWEEP = Periodic(
     "attachment-sweep", _l("Attachment clean-up"), "jobs.attachment_sweep.run", Rule(EVERY_DAY, time(3, 45)),
     backfill=False,
 )  # fmt: skip
-
+TOTALS_CHECK = Periodic(
+    "totals-check", _l("Check of totals"), "jobs.totals_check.run", Rule(EVERY_DAY, time(4, 15)), backfill=False
+)
 TICKET_ESCALATION = Periodic(
     "ticket-escalation", _l("Reminders of overdue tickets"), "jobs.ticket_escalation.run", Every(10), backfill=False
 )
@@ -185,5 +187,5 @@ MONTHLY_MAIL = Periodic(  # the day after the month is closed
 
 PERIODIC = (
     ATTACHMENT_SWEEP, BACKUP, CHURN_ESTIMATE, CHURN_SCAN, MONTH_CLOSE, MONTHLY_MAIL, MORNING, SESSION_SWEEP,
-    TICKET_ESCALATION, WEEKLY_MAIL,
+    TICKET_ESCALATION, TOTALS_CHECK, WEEKLY_MAIL,
 )  # fmt: skip

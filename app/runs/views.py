@@ -38,6 +38,7 @@ COUNTS = {
     "stray": _l("Stray files removed"),
     "unfinished": _l("Unfinished uploads removed"),
     "runs": _l("Runs removed"),
+    "repaired": _l("Totals put right"),
     "reminded": _l("Reminded"),
     "escalated": _l("Told to the leads"),
 }

@@ -16,10 +16,13 @@ from app.core.unit import unit_of_work
 from app.customers.models import Customer, CustomerStats
 from app.extensions import db as database
 from app.mirror import feed as feed_module
+from app.mirror import sync as sync_module
 from app.mirror.models import Order, OrderLine, OrderStatus, Product, Stock, SyncRun, SyncStatus
+from app.mirror.operations import refresh_totals
 from app.mirror.queries import wrong_totals
-from app.mirror.sync import _claim, sync
-from app.runs.models import Heartbeat
+from app.mirror.sync import _claim, repair_totals, sync
+from app.runs.models import Heartbeat, JobRun, RunStatus
+from jobs import totals_check
 from tests import builders
 from tests.mirror.conftest import SMALL, counts, mirror
 from tests.support import rows, statements
@@ -533,3 +536,56 @@ def test_a_product_or_customer_that_somebody_adds_meanwhile_does_not_break_the_s
     with unit_of_work():
         database.session.add(Product(external_id="P2", name="x", model="x", batch="x"))
     assert counts(read(products="P2,链条,08B,2026-02,米\nP3,齿轮,M2,2026-02,个")) == (1, 1, 0, 0)
+
+
+# -- every night ------------------------------------------------------------------------------------------------
+
+
+def drift(*customers):
+    for customer in customers:
+        database.session.get(CustomerStats, customer.id).order_total += Decimal("0.01")
+    database.session.commit()
+
+
+@pytest.fixture
+def three(db):
+    """Three customers with an order each, their totals as they should be."""
+    customers = [builders.customer() for _n in range(3)]
+    for customer in customers:
+        builders.order(customer, at=datetime(2026, 2, 10, tzinfo=UTC), amount="10.00")
+    refresh_totals()
+    db.session.commit()
+    return customers
+
+
+@pytest.mark.parametrize("at_a_time", [1, 2, 1000])
+def test_totals_that_differ_from_the_orders_are_put_right(monkeypatch, three, at_a_time):
+    monkeypatch.setattr(sync_module, "REPAIRED", at_a_time)
+    assert repair_totals() == []
+    drift(three[0], three[2])
+    assert repair_totals() == [three[0].id, three[2].id]
+    assert {stats.order_total for stats in rows(CustomerStats)} == {Decimal("10.00")}
+    assert wrong_totals() == []
+
+
+def test_while_a_sync_runs_totals_are_left_to_it(db, three):
+    db.session.add(SyncRun(source="feed", started_at=utcnow()))
+    db.session.commit()
+    assert repair_totals() == []
+
+    drift(three[1])
+    with pytest.raises(BusinessError, match="running since"):
+        repair_totals()
+    assert wrong_totals() == [three[1].id]
+    assert totals_check.run("2026-11-22T04:15") is None
+    [run] = rows(JobRun)
+    assert run.status is RunStatus.refused
+    assert "running since" in run.error
+
+
+def test_the_check_of_every_night_says_how_many_it_put_right(caplog, three):
+    drift(three[1])
+    assert totals_check.run("2026-11-22T04:15") == {"repaired": 1}
+    assert f"totals of customers [{three[1].id}] differed" in caplog.text
+    assert totals_check.run("2026-11-22T04:15") is None
+    assert totals_check.run("2026-11-23T04:15") == {"repaired": 0}
