@@ -183,6 +183,17 @@ def work_of(who: Reader, day: date) -> Work:
     )
 
 
+def _at(page: str, **ids: int) -> str:
+    """The address of a record's page; made once per kind and request, which takes longer than all else of a line."""
+    made: dict[str, str] = g.setdefault("work_addresses", {})
+    if page not in made:
+        made[page] = url_for(page, **{name: f"~{name}~" for name in ids})
+    address = made[page]
+    for name, id in ids.items():
+        address = address.replace(f"~{name}~", str(id))
+    return address
+
+
 def _when(on: date, day: date) -> tuple[str, str]:
     days = (day - on).days
     if days > 0:
@@ -193,19 +204,19 @@ def _when(on: date, day: date) -> tuple[str, str]:
 def _follow_up(talk: Interaction, day: date) -> Line:
     on = talk.next_follow_up_on or day
     contact = _("Contact: %(name)s", name=talk.contact.name) if talk.contact is not None else ""
-    deeds = [Deed(_("Write interaction"), url_for("InteractionView.add", customer=talk.customer_id))]
+    deeds = [Deed(_("Write interaction"), _at("InteractionView.add", customer=talk.customer_id))]
     if may("can_edit", "Interaction"):
-        deeds.append(Deed(_("Reschedule"), url_for("InteractionView.edit", pk=talk.id), keep=False))
+        deeds.append(Deed(_("Reschedule"), _at("InteractionView.edit", pk=talk.id), keep=False))
     return Line(
-        "phone", "bad" if on < day else "brand", talk.title, url_for("InteractionView.show", pk=talk.id),
+        "phone", "bad" if on < day else "brand", talk.title, _at("InteractionView.show", pk=talk.id),
         (talk.customer.name, contact, _("planned for %(day)s", day=on.isoformat())), _when(on, day), tuple(deeds),
     )  # fmt: skip
 
 
 def _step(step: PlanStep, day: date) -> Line:
     plan = step.opportunity
-    page = url_for("OpportunityView.show", pk=plan.id) + "#plan"
-    change = url_for("OpportunityView.change_plan_step", pk=plan.id, step_id=step.id) + "#plan"
+    page = _at("OpportunityView.show", pk=plan.id) + "#plan"
+    change = _at("OpportunityView.change_plan_step", pk=plan.id, step_id=step.id) + "#plan"
     amount = money(plan.expected_amount) if plan.expected_amount is not None else ""
     return Line(
         "route", "bad" if step.planned_on < day else "brand", step.todo, page,
@@ -224,9 +235,9 @@ def _warning(case: ChurnCase) -> Line:
     )
     return Line(
         "alert-triangle", "warn", case.customer.name,
-        url_for("ChurnCaseView.show", pk=case.id) if may("can_show", "ChurnCase") else None,
+        _at("ChurnCaseView.show", pk=case.id) if may("can_show", "ChurnCase") else None,
         (silence, case.customer.level), ("bad", str(case.status.label)),
-        (Deed(_("Defer"), url_for("ChurnCaseView.defer", pk=case.id)),),
+        (Deed(_("Defer"), _at("ChurnCaseView.defer", pk=case.id)),),
     )  # fmt: skip
 
 
@@ -249,9 +260,9 @@ def _ticket(ticket: Ticket) -> Line:
         facts.append(_("due %(time)s", time=f"{local(ticket.due_at):%Y-%m-%d %H:%M}"))
     return Line(
         "headset", "bad" if late else "hold", f"{ticket.number} {ticket.title}",
-        url_for("TicketView.show", pk=ticket.id) if may("can_show", "Ticket") else None,
+        _at("TicketView.show", pk=ticket.id) if may("can_show", "Ticket") else None,
         tuple(facts), ("bad", _("Overdue")) if late else (ticket.status.tone, str(ticket.status.label)),
-        (Deed(words[ticket.status], url_for(TICKET_DEEDS[ticket.status], pk=ticket.id)),),
+        (Deed(words[ticket.status], _at(TICKET_DEEDS[ticket.status], pk=ticket.id)),),
     )  # fmt: skip
 
 
@@ -261,10 +272,10 @@ def _opportunity(found: Opportunity, day: date) -> Line:
     amount = money(found.expected_amount) if found.expected_amount is not None else ""
     return Line(
         "target-arrow", "warn", found.title,
-        url_for("OpportunityView.show", pk=found.id) if may("can_show", "Opportunity") else None,
+        _at("OpportunityView.show", pk=found.id) if may("can_show", "Opportunity") else None,
         (found.customer_name, amount, _("Win probability %(n)s%%", n=found.probability), waits),
         (found.status.tone, str(found.status.label)),
-        (Deed(_("Assign"), url_for("OpportunityView.assign", pk=found.id)),),
+        (Deed(_("Assign"), _at("OpportunityView.assign", pk=found.id)),),
     )  # fmt: skip
 
 
