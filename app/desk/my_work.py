@@ -187,7 +187,7 @@ def _at(page: str, **ids: int) -> str:
     """The address of a record's page; made once per kind and request, which takes longer than all else of a line."""
     made: dict[str, str] = g.setdefault("work_addresses", {})
     if page not in made:
-        made[page] = url_for(page, **{name: f"~{name}~" for name in ids})
+        made[page] = url_for(page, **dict[str, Any]({name: f"~{name}~" for name in ids}))
     address = made[page]
     for name, id in ids.items():
         address = address.replace(f"~{name}~", str(id))
