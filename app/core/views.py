@@ -55,7 +55,8 @@ class Line(NamedTuple):
 
     id: int
     url: str | None
-    cells: list[tuple[str, Any]]  # (class of its cell, value)
+    name: tuple[str, Any]  # (class of its cell, value) of the first column, which leads to the record
+    cells: list[tuple[str, Any]]  # of the others
     select: str  # what its checkbox says
 
 
@@ -344,7 +345,7 @@ class CrmView(TakesSteps, ModelView):
         select = _("Select %(row)s") if bulk else ""
         for row in rows:
             cells = [(kind, self.cell(row, name)) for kind, name in zip(classes, names, strict=True)]
-            yield Line(row.id, self.show_url(row), cells, select and select % {"row": row})
+            yield Line(row.id, self.show_url(row), cells[0], cells[1:], select and select % {"row": row})
 
     def show_url(self, record: Any) -> str | None:
         """The record's own page, None where there is none."""
