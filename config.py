@@ -212,7 +212,9 @@ class Config:
                 # A page's statements are short: compiling them or starting workers for them takes longer than they do.
                 # Who waits for a row waits as long as on SQLite: a scan and a sync that meet may take seconds.
                 "options": "-c lock_timeout=15000 -c idle_in_transaction_session_timeout=60000 -c timezone=UTC"
-                " -c jit=off -c max_parallel_workers_per_gather=0",
+                " -c jit=off -c max_parallel_workers_per_gather=0"
+                # What core.database prepares is planned once per connection, whoever asks.
+                " -c plan_cache_mode=force_generic_plan",
             },
         }
         if SQLALCHEMY_DATABASE_URI.startswith("postgresql")

@@ -14,6 +14,7 @@ from sqlalchemy.orm import aliased
 from app.churn.access import VisibleChurnCases, absences
 from app.churn.models import OPEN, ChurnCase, ChurnStatus, EstimateRun
 from app.core.clock import local, months_before
+from app.core.database import KEEPS_PLAN
 from app.core.scope import may, reader_id
 from app.customers.access import VisibleInteractions
 from app.customers.models import Customer, CustomerStatus, Interaction
@@ -49,7 +50,7 @@ def _waiting(*, absent: bool) -> sa.Select[Any]:
     branches = (
         sa.select(ChurnCase.customer_id)
         .join(Customer, Customer.id == ChurnCase.customer_id)
-        .where(whose, ChurnCase.status.in_(OPEN), ChurnCase.status == ChurnStatus.warning)
+        .where(whose, ChurnCase.status == ChurnStatus.warning)
         .where(Customer.status != CustomerStatus.deleted)
         for whose in (own, *(absences() if absent else ()))
     )
@@ -82,6 +83,7 @@ def _checks() -> sa.Select[Any]:
         .outerjoin(JobRun, is_last_run(CHURN_SCAN.id))
         .outerjoin(EstimateRun, shown)
         .outerjoin(read, sa.true())
+        .execution_options(**{KEEPS_PLAN: ("ahead",)})
     )
 
 

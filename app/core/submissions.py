@@ -32,6 +32,7 @@ from app.extensions import db
 
 NONCE = "nonce"
 KEEP = timedelta(days=7)
+ROWS: Any = Submission.__table__  # the session keeps none of them, and need not be asked
 FORM = re.compile(r"[0-9a-f]{32}")
 
 
@@ -81,8 +82,8 @@ def leads_to(address: str) -> None:
     if claimed is None:
         g.result_at = address
     else:
-        which = (Submission.user_id == claimed.user_id, Submission.nonce == claimed.nonce)
-        db.session.execute(sa.update(Submission).where(*which).values(address=address[:500]))
+        which = (ROWS.c.user_id == claimed.user_id, ROWS.c.nonce == claimed.nonce)
+        db.session.execute(sa.update(ROWS).where(*which).values(address=address[:500]))
 
 
 def _look() -> Any:
@@ -110,15 +111,15 @@ def _sent() -> Sent | None:
 
 
 def _known(sent: Sent) -> Any:
-    which = (Submission.user_id == sent.user_id, Submission.nonce == sent.nonce)
-    return db.session.execute(sa.select(Submission.fingerprint, Submission.address).where(*which)).one_or_none()
+    which = (ROWS.c.user_id == sent.user_id, ROWS.c.nonce == sent.nonce)
+    return db.session.execute(sa.select(ROWS.c.fingerprint, ROWS.c.address).where(*which)).one_or_none()
 
 
 def _claim(sent: Sent) -> None:
     """Write the nonce down. Waits for whoever writes the same one at this moment; raises `SentTwice` if he did."""
     dialect: Any = postgresql if db.engine.dialect.name == "postgresql" else sqlite
     row = {**vars(sent), "address": g.get("result_at") or _page(), "at": utcnow()}
-    done: Any = db.session.execute(dialect.insert(Submission).values(row).on_conflict_do_nothing())
+    done: Any = db.session.execute(dialect.insert(ROWS).values(row).on_conflict_do_nothing())
     if not done.rowcount:
         raise SentTwice(sent, _known(sent))
     g.claimed = sent

@@ -18,7 +18,7 @@ from flask import abort, flash, g, jsonify, redirect, render_template, request, 
 from flask_appbuilder import ModelView, expose
 from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_appbuilder.security.decorators import has_access, permission_name
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 from sqlalchemy.orm import RelationshipProperty, joinedload, selectinload
 from sqlalchemy.orm.exc import StaleDataError
@@ -55,7 +55,8 @@ class Line(NamedTuple):
 
     id: int
     url: str | None
-    cells: list[tuple[str, Any]]  # (class of its cell, value)
+    name: tuple[str, Any]  # class and value of the first column, which leads to the record
+    cells: Markup  # of the others
     select: str  # what its checkbox says
 
 
@@ -337,14 +338,22 @@ class CrmView(TakesSteps, ModelView):
 
         On phones a row shows its first two columns and its last.
         """
-        names, last, classes = [column["name"] for column in columns], len(columns) - 1, []
+        last, heads = len(columns) - 1, []
         for n, column in enumerate(columns):
             kinds = {"n": column["numeric"], "m": n < 2 or n == last, "r": 0 < n == last}
-            classes.append(" ".join(kind for kind, holds in kinds.items() if holds))
+            heads.append((column["name"], " ".join(kind for kind, holds in kinds.items() if holds)))
+        (first, of_first), *others = heads
+        cells = [(f'<td class="{kind}">' if kind else "<td>", name) for name, kind in others]
         select = _("Select %(row)s") if bulk else ""
         for row in rows:
-            cells = [(kind, self.cell(row, name)) for kind, name in zip(classes, names, strict=True)]
-            yield Line(row.id, self.show_url(row), cells, select and select % {"row": row})
+            more = "".join([f"{head}{escape(self.cell(row, name))}</td>" for head, name in cells])
+            yield Line(
+                row.id,
+                self.show_url(row),
+                (of_first, self.cell(row, first)),
+                Markup(more),  # noqa: S704 - every value is escaped
+                select and select % {"row": row},
+            )
 
     def show_url(self, record: Any) -> str | None:
         """The record's own page, None where there is none."""

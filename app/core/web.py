@@ -125,14 +125,14 @@ class Page:
         groups = []
         order = list(nav.GROUPS)
         # Asked once: a menu has three dozen entries, and each look at the request costs as much as writing one.
-        path, root, sprite = request.path, request.script_root, asset("img/icons.svg")
+        path, root, sprite, spoken = request.path, request.script_root, asset("img/icons.svg"), language()
         entries = current_app.appbuilder.menu.get_list()  # type: ignore[attr-defined]
         for group in sorted(entries, key=lambda e: order.index(e.name) if e.name in order else -1):
             children = [item for item in group.childs or [group] if item.name in allowed]
             items = [
                 {
                     "name": item.name,
-                    "label": str(item.label),
+                    "label": _label(item, spoken),
                     "url": url,
                     "icon": _icon(sprite, item.icon or "point", ""),
                     "current": path.startswith(_stem(url)),
@@ -143,7 +143,7 @@ class Page:
                 for url in [_address(item, root)]
             ]
             if items:
-                groups.append({"label": str(group.label) if group.childs else None, "items": items})
+                groups.append({"label": _label(group, spoken) if group.childs else None, "items": items})
         return groups
 
 
@@ -188,6 +188,11 @@ def page_note(view: Any) -> Any:
 @lru_cache(maxsize=512)
 def _address(item: Any, _root: str) -> str:
     return str(item.get_url())
+
+
+@lru_cache(maxsize=1024)
+def _label(item: Any, _language: str) -> str:
+    return str(item.label)
 
 
 def _stem(url: str) -> str:

@@ -10,6 +10,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from app.core.models import Counter
 from app.extensions import db
 
+COUNTERS: Any = Counter.__table__  # the session keeps none of them, and need not be asked
+
 
 def next_number(prefix: str, day: date) -> str:
     """The next number of the company-local `day`: prefix + yyMMdd + counter of at least three digits.
@@ -19,6 +21,7 @@ def next_number(prefix: str, day: date) -> str:
     """
     name = f"{prefix}{day:%y%m%d}"
     dialect: Any = postgresql if db.engine.dialect.name == "postgresql" else sqlite
-    row = dialect.insert(Counter).values(name=name, last=1)
-    raised = row.on_conflict_do_update(index_elements=["name"], set_={"last": Counter.last + 1}).returning(Counter.last)
+    last = COUNTERS.c.last
+    row = dialect.insert(COUNTERS).values(name=name, last=1)
+    raised = row.on_conflict_do_update(index_elements=["name"], set_={"last": last + 1}).returning(last)
     return f"{name}{db.session.execute(raised).scalar_one():03d}"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import cache
 from typing import Any
 
 from flask import g, render_template, request, url_for
@@ -12,6 +14,7 @@ from flask_appbuilder import BaseView, expose
 from flask_appbuilder.security.decorators import has_access, permission_name
 from flask_babel import format_date, ngettext
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
 
 from app.churn.models import ChurnCase
 from app.churn.queries import silent_days
@@ -145,11 +148,10 @@ def day_text() -> str:
 def work_of(who: Reader, day: date) -> Work:
     """Everything that waits for this reader on the company-local `day`. At most six statements."""
     until = day + timedelta(days=queries.AHEAD - 1)
-    dated = [(i.next_follow_up_on or day, _follow_up(i, day), i) for i in queries.follow_ups(who, day, until)]
-    dated += [(s.planned_on, _step(s, day), s) for s in queries.plan_steps(who, day, until)]
+    dated = [*_follow_ups(queries.follow_ups(who, day, until), day), *_steps(queries.plan_steps(who, day, until), day)]
     dated.sort(key=lambda one: one[0])
-    late = [line for on, line, _record in dated if on < day]
-    due = [line for on, line, _record in dated if on == day]
+    late = [line for on, line in dated if on < day]
+    due = [line for on, line in dated if on == day]
     found = queries.tickets(who)
     plans = Deed(_("All plans"), url_for("PlanView.list")) if may("can_list", "Plan") else None
     churn = Deed(_("All warnings"), url_for("ChurnCaseView.list")) if may("can_list", "ChurnCase") else None
@@ -174,13 +176,24 @@ def work_of(who: Reader, day: date) -> Work:
     ]  # fmt: skip
     return Work(
         cards=[card for card in cards if card.lines],
-        agenda=[(on, line.title, str(line.facts[0]), line.url) for on, line, _record in dated if on >= day],
+        agenda=[(on, line.title, str(line.facts[0]), line.url) for on, line in dated if on >= day],
         birthdays=sorted(
             ((c, _next(c.birthday, day)) for c in queries.birthdays(who, day) if c.birthday is not None),
             key=lambda pair: pair[1],
         ),
         shows_dates=who.follows_up or who.develops,
     )
+
+
+def _at(page: str, **ids: int) -> str:
+    """The address of a record's page; made once per kind and request, which takes longer than all else of a line."""
+    made: dict[str, str] = g.setdefault("work_addresses", {})
+    if page not in made:
+        made[page] = url_for(page, **dict[str, Any]({name: f"~{name}~" for name in ids}))
+    address = made[page]
+    for name, id in ids.items():
+        address = address.replace(f"~{name}~", str(id))
+    return address
 
 
 def _when(on: date, day: date) -> tuple[str, str]:
@@ -190,29 +203,37 @@ def _when(on: date, day: date) -> tuple[str, str]:
     return ("brand", _("Today")) if days == 0 else ("mute", on.isoformat())
 
 
-def _follow_up(talk: Interaction, day: date) -> Line:
-    on = talk.next_follow_up_on or day
-    contact = _("Contact: %(name)s", name=talk.contact.name) if talk.contact is not None else ""
-    deeds = [Deed(_("Write interaction"), url_for("InteractionView.add", customer=talk.customer_id))]
-    if may("can_edit", "Interaction"):
-        deeds.append(Deed(_("Reschedule"), url_for("InteractionView.edit", pk=talk.id), keep=False))
-    return Line(
-        "phone", "bad" if on < day else "brand", talk.title, url_for("InteractionView.show", pk=talk.id),
-        (talk.customer.name, contact, _("planned for %(day)s", day=on.isoformat())), _when(on, day), tuple(deeds),
-    )  # fmt: skip
+def _follow_ups(talks: list[Interaction], day: date) -> Iterator[tuple[date, Line]]:
+    """The lines of these follow-ups with their days; what all of them say is translated once."""
+    write, planned, who = _("Write interaction"), _("planned for %(day)s"), _("Contact: %(name)s")
+    change = _("Reschedule") if may("can_edit", "Interaction") else None
+    when = cache(_when)
+    for talk in talks:
+        on = talk.next_follow_up_on or day
+        contact = who % {"name": talk.contact.name} if talk.contact is not None else ""
+        deeds = [Deed(write, _at("InteractionView.add", customer=talk.customer_id))]
+        if change is not None:
+            deeds.append(Deed(change, _at("InteractionView.edit", pk=talk.id), keep=False))
+        yield on, Line(
+            "phone", "bad" if on < day else "brand", talk.title, _at("InteractionView.show", pk=talk.id),
+            (talk.customer.name, contact, planned % {"day": on.isoformat()}), when(on, day), tuple(deeds),
+        )  # fmt: skip
 
 
-def _step(step: PlanStep, day: date) -> Line:
-    plan = step.opportunity
-    page = url_for("OpportunityView.show", pk=plan.id) + "#plan"
-    change = url_for("OpportunityView.change_plan_step", pk=plan.id, step_id=step.id) + "#plan"
-    amount = money(plan.expected_amount) if plan.expected_amount is not None else ""
-    return Line(
-        "route", "bad" if step.planned_on < day else "brand", step.todo, page,
-        (plan.customer_name, plan.title, amount, _("planned for %(day)s", day=step.planned_on.isoformat())),
-        _when(step.planned_on, day),
-        (Deed(_("Write result"), page), Deed(_("Reschedule"), change, keep=False)),
-    )  # fmt: skip
+def _steps(steps: list[PlanStep], day: date) -> Iterator[tuple[date, Line]]:
+    """The lines of these plan steps with their days; what all of them say is translated once."""
+    write, planned, change = _("Write result"), _("planned for %(day)s"), _("Reschedule")
+    when = cache(_when)
+    for step in steps:
+        plan, on = step.opportunity, step.planned_on
+        page = _at("OpportunityView.show", pk=plan.id) + "#plan"
+        changed = _at("OpportunityView.change_plan_step", pk=plan.id, step_id=step.id) + "#plan"
+        amount = money(plan.expected_amount) if plan.expected_amount is not None else ""
+        yield on, Line(
+            "route", "bad" if on < day else "brand", step.todo, page,
+            (plan.customer_name, plan.title, amount, planned % {"day": on.isoformat()}),
+            when(on, day), (Deed(write, page), Deed(change, changed, keep=False)),
+        )  # fmt: skip
 
 
 def _warning(case: ChurnCase) -> Line:
@@ -224,34 +245,30 @@ def _warning(case: ChurnCase) -> Line:
     )
     return Line(
         "alert-triangle", "warn", case.customer.name,
-        url_for("ChurnCaseView.show", pk=case.id) if may("can_show", "ChurnCase") else None,
+        _at("ChurnCaseView.show", pk=case.id) if may("can_show", "ChurnCase") else None,
         (silence, case.customer.level), ("bad", str(case.status.label)),
-        (Deed(_("Defer"), url_for("ChurnCaseView.defer", pk=case.id)),),
+        (Deed(_("Defer"), _at("ChurnCaseView.defer", pk=case.id)),),
     )  # fmt: skip
 
 
 TICKET_DEEDS = {
-    TicketStatus.created: "TicketView.assign",
-    TicketStatus.assigned: "TicketView.handle",
-    TicketStatus.handled: "TicketView.give_feedback",
+    TicketStatus.created: (_l("Assign ticket"), "TicketView.assign"),
+    TicketStatus.assigned: (_l("Handle"), "TicketView.handle"),
+    TicketStatus.handled: (_l("Give feedback"), "TicketView.give_feedback"),
 }
 
 
 def _ticket(ticket: Ticket) -> Line:
-    words = {
-        TicketStatus.created: _("Assign ticket"),
-        TicketStatus.assigned: _("Handle"),
-        TicketStatus.handled: _("Give feedback"),
-    }
+    deed, page = TICKET_DEEDS[ticket.status]
     late = ticket.due_at is not None and ticket.due_at < utcnow()
     facts: list[Any] = [ticket.customer.name, ticket.type]
     if ticket.due_at is not None:
         facts.append(_("due %(time)s", time=f"{local(ticket.due_at):%Y-%m-%d %H:%M}"))
     return Line(
         "headset", "bad" if late else "hold", f"{ticket.number} {ticket.title}",
-        url_for("TicketView.show", pk=ticket.id) if may("can_show", "Ticket") else None,
+        _at("TicketView.show", pk=ticket.id) if may("can_show", "Ticket") else None,
         tuple(facts), ("bad", _("Overdue")) if late else (ticket.status.tone, str(ticket.status.label)),
-        (Deed(words[ticket.status], url_for(TICKET_DEEDS[ticket.status], pk=ticket.id)),),
+        (Deed(str(deed), _at(page, pk=ticket.id)),),
     )  # fmt: skip
 
 
@@ -261,10 +278,10 @@ def _opportunity(found: Opportunity, day: date) -> Line:
     amount = money(found.expected_amount) if found.expected_amount is not None else ""
     return Line(
         "target-arrow", "warn", found.title,
-        url_for("OpportunityView.show", pk=found.id) if may("can_show", "Opportunity") else None,
+        _at("OpportunityView.show", pk=found.id) if may("can_show", "Opportunity") else None,
         (found.customer_name, amount, _("Win probability %(n)s%%", n=found.probability), waits),
         (found.status.tone, str(found.status.label)),
-        (Deed(_("Assign"), url_for("OpportunityView.assign", pk=found.id)),),
+        (Deed(_("Assign"), _at("OpportunityView.assign", pk=found.id)),),
     )  # fmt: skip
 
 

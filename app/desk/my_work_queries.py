@@ -9,14 +9,15 @@ from typing import Any
 
 import sqlalchemy as sa
 from flask import g
-from sqlalchemy.orm import contains_eager, joinedload
+from sqlalchemy.orm import aliased, contains_eager, joinedload, load_only
 
-from app.churn.access import absences, theirs
-from app.churn.models import OPEN, ChurnCase, ChurnStatus
+from app.churn.access import absences
+from app.churn.models import ChurnCase, ChurnStatus
 from app.core.clock import today
+from app.core.database import KEEPS_PLAN
 from app.core.scope import may, reader_id
 from app.customers.models import Contact, Customer, CustomerStatus, Interaction
-from app.desk.reminders import birthdays_on, open_follow_ups, open_steps
+from app.desk.reminders import birthdays_on, open_steps
 from app.extensions import db
 from app.notices.models import Notification
 from app.notices.queries import BELL
@@ -69,12 +70,24 @@ def follow_ups(who: Reader, day: date, until: date) -> list[Interaction]:
     """The follow-ups of the reader's customers: overdue on `day`, and from it on; with customer and contact."""
     if not who.follows_up:
         return []
-    own = sa.select(Interaction.id).join(Interaction.customer).where(*_own_follow_ups(who.id, until))
+    own = (
+        sa.select(Customer.id, _newest(Interaction.next_follow_up_on, Customer.id).label("on"))
+        .where(*_worked_on(who.id))
+        .cte("own")
+    )
+    parts = [
+        sa.select(_newest(Interaction.id, own.c.id).label("id")).where(when).order_by(own.c.on, own.c.id).limit(DATED)
+        for when in (own.c.on < day, own.c.on.between(day, until))
+    ]
     found = (
         sa.select(Interaction)
         .join(Interaction.customer)
-        .where(Interaction.id.in_(_late_and_coming(own, Interaction.next_follow_up_on, Interaction.id, day)))
-        .options(contains_eager(Interaction.customer), joinedload(Interaction.contact))
+        .where(Interaction.id.in_(_together(parts)))
+        .options(
+            load_only(Interaction.title, Interaction.next_follow_up_on, Interaction.customer_id),
+            contains_eager(Interaction.customer).load_only(Customer.name),
+            joinedload(Interaction.contact).load_only(Contact.name),
+        )
         .order_by(Interaction.next_follow_up_on, Interaction.id)
     )
     return list(db.session.execute(found).scalars())
@@ -85,26 +98,35 @@ def plan_steps(who: Reader, day: date, until: date) -> list[PlanStep]:
     if not who.develops:
         return []
     own = sa.select(PlanStep.id).join(PlanStep.opportunity).where(*_own_steps(who.id, until))
+    oldest = (PlanStep.planned_on, PlanStep.id)
+    parts = [own.where(when).order_by(*oldest).limit(DATED) for when in (oldest[0] < day, oldest[0] >= day)]
     found = (
         sa.select(PlanStep)
         .join(PlanStep.opportunity)
-        .where(PlanStep.id.in_(_late_and_coming(own, PlanStep.planned_on, PlanStep.id, day)))
-        .options(contains_eager(PlanStep.opportunity))
-        .order_by(PlanStep.planned_on, PlanStep.id)
+        .where(PlanStep.id.in_(_together(parts)))
+        .options(
+            load_only(PlanStep.todo, PlanStep.planned_on),
+            contains_eager(PlanStep.opportunity).load_only(
+                Opportunity.customer_name, Opportunity.title, Opportunity.expected_amount
+            ),
+        )
+        .order_by(*oldest)
     )
     return list(db.session.execute(found).scalars())
 
 
 def warnings(who: Reader) -> list[ChurnCase]:
     """The warnings about which the reader has done nothing yet, the newest first, with customers and levels."""
-    if not who.defers:
+    newest = (ChurnCase.opened_at.desc(), ChurnCase.id)
+    warned = _warned(who, who.id, absent=may("can_act_for_absent", "ChurnCase"))
+    if not warned:
         return []
+    customer = joinedload(ChurnCase.customer)
     found = (
         sa.select(ChurnCase)
-        .join(ChurnCase.customer)
-        .where(ChurnCase.status == ChurnStatus.warning, Customer.status != CustomerStatus.deleted, theirs())
-        .options(contains_eager(ChurnCase.customer).joinedload(Customer.level))
-        .order_by(ChurnCase.opened_at.desc(), ChurnCase.id)
+        .where(ChurnCase.id.in_(_together([part.order_by(*newest).limit(ROWS) for part in warned])))
+        .options(customer.load_only(Customer.name, Customer.registered_on), customer.joinedload(Customer.level))
+        .order_by(*newest)
         .limit(ROWS)
     )
     return list(db.session.execute(found).scalars())
@@ -114,12 +136,13 @@ def tickets(who: Reader) -> list[Ticket]:
     """The tickets whose next step is the reader's: what is due first comes first, with customer and type."""
     if not who.works_on_tickets:
         return []
+    first = (Ticket.due_at.is_(None), Ticket.due_at, Ticket.id)
+    waiting = sa.select(Ticket.id).where(_waiting_tickets(who)).order_by(*first).limit(ROWS)
     found = (
         sa.select(Ticket)
-        .where(_waiting_tickets(who))
-        .options(joinedload(Ticket.customer), joinedload(Ticket.type))
-        .order_by(Ticket.due_at.is_(None), Ticket.due_at, Ticket.id)
-        .limit(ROWS)
+        .where(Ticket.id.in_(_together([waiting])))
+        .options(joinedload(Ticket.customer).load_only(Customer.name), joinedload(Ticket.type))
+        .order_by(*first)
     )
     return list(db.session.execute(found).scalars())
 
@@ -131,7 +154,6 @@ def unassigned(who: Reader) -> list[Opportunity]:
     found = (
         sa.select(Opportunity)
         .where(Opportunity.status == OpportunityStatus.unassigned, Opportunity.deleted_at.is_(None))
-        .options(joinedload(Opportunity.created_by))
         .order_by(Opportunity.id)
         .limit(ROWS)
     )
@@ -148,26 +170,53 @@ def birthdays(who: Reader, day: date) -> list[Contact]:
         .join(Contact.customer)
         .where(Customer.owner_id == who.id, Customer.status == CustomerStatus.active)
         .where(Contact.deleted_at.is_(None), birthdays_on(days))
-        .options(contains_eager(Contact.customer))
+        .options(
+            load_only(Contact.name, Contact.birthday, Contact.position, Contact.customer_id),
+            contains_eager(Contact.customer).load_only(Customer.name),
+        )
         .order_by(Contact.id)
         .limit(ROWS)
     )
     return list(db.session.execute(found).scalars())
 
 
-def _late_and_coming(own: sa.Select[Any], on: Any, id: Any, day: date) -> sa.CompoundSelect[Any]:
-    """SELECT of the oldest of `own` before the day and from it on: however much is late, today keeps its room."""
-    parts = [own.where(when).order_by(on, id).limit(DATED).subquery() for when in (on < day, on >= day)]
-    return sa.union_all(*(sa.select(part.c.id) for part in parts))
+def _together(parts: list[sa.Select[Any]]) -> sa.CompoundSelect[Any]:
+    """SELECT of the ids of these parts, each of which has an order and a limit: only their rows are read in full."""
+    return sa.union_all(*(sa.select(part.subquery().c.id) for part in parts))
 
 
-def _own_follow_ups(reader: Any, until: Any) -> tuple[Any, ...]:
+def _newest(column: Any, customer_id: Any) -> Any:
+    """A column of the newest interaction with a customer: only that one's follow-up is still to be made.
+
+    Asked of each of the reader's customers, of whom there are few; all follow-ups there ever were are many.
+    """
+    talk = aliased(Interaction)
     return (
-        Customer.owner_id == reader,
-        Customer.status == CustomerStatus.active,
-        Interaction.next_follow_up_on <= until,
-        open_follow_ups(),
+        sa.select(getattr(talk, column.key))
+        .where(talk.customer_id == customer_id, talk.deleted_at.is_(None))
+        .order_by(talk.occurred_at.desc(), talk.id.desc())
+        .limit(1)
+        .scalar_subquery()
     )
+
+
+def _worked_on(reader: Any) -> tuple[Any, ...]:
+    return Customer.owner_id == reader, Customer.status == CustomerStatus.active
+
+
+def _warned(who: Reader, reader: Any, *, absent: bool) -> list[sa.Select[Any]]:
+    """SELECTs of the ids of the warnings that wait for the reader, of whom `absent` says that he stands in.
+
+    Each kind of customer is one of its own and comes from an index; joined by OR they would all be read.
+    """
+    if not who.defers:
+        return []
+    return [
+        sa.select(ChurnCase.id)
+        .join(Customer, Customer.id == ChurnCase.customer_id)
+        .where(whose, ChurnCase.status == ChurnStatus.warning, Customer.status != CustomerStatus.deleted)
+        for whose in (Customer.owner_id == reader, *(absences() if absent else ()))
+    ]
 
 
 def _own_steps(reader: Any, until: Any) -> tuple[Any, ...]:
@@ -210,30 +259,19 @@ def _counted(holds: tuple[bool, ...], absent: bool) -> sa.Select[Any]:
     me, day = sa.bindparam("reader", type_=sa.Integer()), sa.bindparam("today", type_=sa.Date())
     others: list[Any] = []
     if who.follows_up:
-        own = sa.select(Interaction.id).join(Customer, Customer.id == Interaction.customer_id)
-        others.append(own.where(*_own_follow_ups(me, day)))
+        newest = _newest(Interaction.next_follow_up_on, Customer.id)
+        others.append(sa.select(Customer.id).where(*_worked_on(me), newest <= day))
     if who.develops:
         own = sa.select(PlanStep.id).join(Opportunity, Opportunity.id == PlanStep.opportunity_id)
         others.append(own.where(*_own_steps(me, day)))
     if who.assigns_opportunities:
         nobodys = Opportunity.status == OpportunityStatus.unassigned
         others.append(sa.select(Opportunity.id).where(nobodys, Opportunity.deleted_at.is_(None)))
-    looked_after: list[Any] = [Customer.owner_id == me] if who.defers else []
-    if who.defers and absent:
-        looked_after += absences()
-    # Each kind of customer is a branch of its own and comes from an index; joined by OR they would all be read.
-    warned = [
-        sa.select(ChurnCase.customer_id)
-        .join(Customer, Customer.id == ChurnCase.customer_id)
-        .where(whose, ChurnCase.status.in_(OPEN), ChurnCase.status == ChurnStatus.warning)
-        .where(Customer.status != CustomerStatus.deleted)
-        for whose in looked_after
-    ]
     given = [sa.select(Ticket.id).where(_waiting_tickets(who, me))] if who.works_on_tickets else []
     unread = sa.select(Notification.id).where(Notification.recipient_id == me, Notification.read_at.is_(None))
-    parts = {"others": others, "ChurnCase": warned, "Ticket": given, BELL: [unread]}
+    parts = {"others": others, "ChurnCase": _warned(who, me, absent=absent), "Ticket": given, BELL: [unread]}
     numbers = [_number(selects).label(name) for name, selects in parts.items()]
-    return sa.select(*numbers)
+    return sa.select(*numbers).execution_options(**{KEEPS_PLAN: ("reader", "today")})
 
 
 def _number(selects: list[Any]) -> Any:

@@ -15,7 +15,7 @@ from app.core.scope import row_id, scope_for
 from app.core.text import fold, search_key
 from app.extensions import db
 from app.security.models import Team
-from app.security.rights import holders, holds
+from app.security.rights import holders, holds, person
 
 AllUsers = scope_for(User)
 AllTeams = scope_for(Team)
@@ -66,8 +66,8 @@ class PeopleWho(People):
     def find(self, pk: Any) -> User | None:
         """One person's rights are a shorter question than everybody's."""
         number = row_id(pk)
-        person = db.session.get(User, number) if number else None
-        return person if holds(person, self.right, self.view) else None
+        found = person(number) if number else None
+        return found if holds(found, self.right, self.view) else None
 
 
 def account_managers() -> Choices:

@@ -19,6 +19,7 @@ from flask_appbuilder.security.sqla.models import User
 from sqlalchemy.exc import IntegrityError
 
 from app.core.clock import utcnow
+from app.core.database import KEEPS_PLAN
 from app.core.unit import unit_of_work
 from app.extensions import db
 from app.security.models import LoginEntry, LoginResult, UserProfile, UserSession
@@ -215,6 +216,7 @@ def _by_token() -> sa.Select[tuple[UserSession, User, UserProfile, str]]:
         .join(User, User.id == UserSession.user_id)
         .outerjoin(UserProfile, UserProfile.user_id == User.id)
         .where(UserSession.token_hash == token)
+        .execution_options(**{KEEPS_PLAN: ("token",)})
     )
 
 

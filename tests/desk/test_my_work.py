@@ -76,6 +76,23 @@ def test_a_follow_up_is_made_when_somebody_talked_with_the_customer_since(db, si
     assert "确认采购计划" not in page(sign_in(wang))
 
 
+def test_only_the_newest_talk_with_a_customer_is_followed_up(db, sign_in, wang):
+    moment = utcnow() - timedelta(days=20)
+    talked, same, gone = (builders.customer(owner=wang) for _n in range(3))
+    talk(talked, days=-4, title="早已谈过")
+    talk(talked, days=-1, title="还要回访", occurred_at=moment)
+    talk(same, days=-4, title="先写下的", occurred_at=moment)
+    talk(same, days=-3, title="后写下的", occurred_at=moment)
+    talk(gone, days=-5, title="又要回访")
+    builders.interaction(gone, title="写错了", occurred_at=utcnow(), deleted_at=utcnow())
+
+    html = page(sign_in(wang))
+
+    listed = re.findall(r"早已谈过|还要回访|先写下的|后写下的|又要回访", html.partition("<aside")[0])
+    assert list(dict.fromkeys(listed)) == ["又要回访", "后写下的", "还要回访"]
+    assert re.search(r'data-waiting="MyWork">3<', html)
+
+
 def test_a_due_step_leads_to_its_plan(db, sign_in, wang, zhao):
     mine = builders.opportunity(given_to=wang)
     step = builders.plan_step(mine, planned_on=today(), todo="寄送样品")
