@@ -39,7 +39,9 @@ def register(appbuilder: Any) -> None:
     for model in (Ticket, Feedback, Complaint):
         recycle.hangs(model, "customer", model.customer_id)
     recycle.hangs(TicketStep, "ticket", TicketStep.ticket_id)
-    bulk.KINDS["ticket", "assign"] = bulk.Kind(_l("Assign ticket"), "can_assign", "Ticket", note_unassigned)
+    bulk.KINDS["ticket", "assign"] = bulk.Kind(
+        _l("Assign ticket"), "can_assign", "Ticket", note_unassigned, owner="assignee_id"
+    )
     texts = ("content", "remedy", "memo")
     personal.holds("contact", personal.Holding(_l("Complaints"), complaints_of, ("complainant",), texts))
     personal.holds(
