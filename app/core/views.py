@@ -312,6 +312,8 @@ class CrmView(TakesSteps, ModelView):
         }
 
     numeric_columns: ClassVar[frozenset[str]] = frozenset()
+    card_columns: ClassVar[frozenset[str]] = frozenset()
+    """What phones show of a row beside its first two columns and its last."""
 
     def cell(self, record: Any, name: str) -> Any:
         """One value of one record as the page shows it."""
@@ -335,11 +337,12 @@ class CrmView(TakesSteps, ModelView):
     ) -> Iterator[Line]:
         """The rows as their table shows them: a template that asks for each value itself takes twice the time.
 
-        On phones a row shows its first two columns and its last.
+        On phones a row shows its first two columns, its `card_columns` and its last.
         """
         names, last, classes = [column["name"] for column in columns], len(columns) - 1, []
         for n, column in enumerate(columns):
-            kinds = {"n": column["numeric"], "m": n < 2 or n == last, "r": 0 < n == last}
+            more = column["name"] in self.card_columns
+            kinds = {"n": column["numeric"], "m": n < 2 or n == last or more, "x": more, "r": 0 < n == last}
             classes.append(" ".join(kind for kind, holds in kinds.items() if holds))
         select = _("Select %(row)s") if bulk else ""
         for row in rows:

@@ -19,6 +19,7 @@ def register(appbuilder: Any) -> None:
 
     COMPOSERS[MAIL] = compose
     personal.copies("user", forget_manager)
+    history.KINDS["report"] = _l("Report")
     history.tell("report", "export", _l("exported it"), "download")
     for view, report in zip(VIEWS, REPORTS, strict=True):
         nav.add(appbuilder, view, group="reports", icon=report.icon, label=report.title, href=f"/reports/{report.id}/")

@@ -385,7 +385,7 @@ def test_before_a_change_is_saved_it_says_what_changes_and_for_whom(db, sign_in,
     text = text_of(answer)
     assert answer.status_code == 200
     assert "Nothing is saved yet" in text
-    assert "Opportunities Mark as won On Off Customers Assign owner Off On" in text
+    assert "Opportunities Mark as won Yes No Customers Assign owner No Yes" in text
     assert f"金妍 {kim.username} gains 1 right, loses 1 right" in text
     assert "王强 wang loses 1 right" in text  # he may assign as a lead anyway
     assert "赵敏" not in text  # she cannot sign in
