@@ -33,6 +33,7 @@ nightly: ## What takes too long for every change: three hours on two cores (docs
 	$(MAKE) drill
 	python -m bench.load --folder var/load
 	python -m bench.load --folder var/load --requests 50000
+	python -m tests.outside.browser
 
 scan: ## Let outside scanners loose on a demo company, on the loopback (docs/security.md)
 	test -x .venv-scan/bin/wapiti || (python -m venv .venv-scan && .venv-scan/bin/pip install -q -r tests/outside/requirements.txt)

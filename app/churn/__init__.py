@@ -9,9 +9,10 @@ from flask_babel import lazy_gettext as _l
 
 def register(appbuilder: Any) -> None:
     """Add this domain's screens and words."""
+    from app.churn.operations import forget_owner
     from app.churn.queries import waiting
     from app.churn.views import ChurnCaseView, RetentionMeasureView, note_for
-    from app.core import nav
+    from app.core import nav, personal
     from app.core.history import tell
     from app.core.web import COUNTERS
     from app.customers.views import NOTES
@@ -19,6 +20,7 @@ def register(appbuilder: Any) -> None:
     nav.add(appbuilder, ChurnCaseView, group="customers", icon="alert-triangle", label=_l("Churn warnings"))
     appbuilder.add_view_no_menu(RetentionMeasureView)
     COUNTERS["ChurnCase"] = waiting
+    personal.copies("user", forget_owner)
     if note_for not in NOTES:
         NOTES.append(note_for)
     tell("churn_case", "warn", _l("gave a warning"), "alert-triangle")

@@ -23,6 +23,7 @@ from app.churn.rule import Rule, rule_at
 from app.core.clock import utcnow
 from app.core.errors import BusinessError, NotYours
 from app.core.lifecycle import Step, note_move, step
+from app.core.personal import GONE
 from app.core.sentences import gettext as _
 from app.core.text import clean
 from app.core.types import UtcDateTime
@@ -202,6 +203,14 @@ def _people() -> Any:
     names = [(person.id, person.get_full_name()[:130]) for person in people]
     columns = (sa.column("id", sa.Integer()), sa.column("name", sa.String()))
     return sa.values(*columns, name="owner").data(names or [(0, "")]).cte("owner")
+
+
+def forget_owner(user: User, _names: list[str]) -> None:
+    """Take an erased person's name out of the warnings given while he owned the customers. Flushes."""
+    named = sa.select(ChurnCase).where(ChurnCase.owner_id == user.id, ChurnCase.owner_name.is_not(None))
+    for case in db.session.execute(named).scalars():
+        case.owner_name = GONE
+    db.session.flush()
 
 
 # -- after a sync -----------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ What was changed is read in the change log: the rows that carry the number of th
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -37,10 +38,16 @@ class Kind:
     right: str
     view: str
     back: Callable[[Any, User, datetime], None] | None = None
+    owner: str | None = None
+    """The column that says whose a record is, where the action gives it to somebody."""
 
 
 KINDS: dict[tuple[str, str], Kind] = {}
 """(table, action) -> kind; each domain adds its own when it is registered."""
+
+
+ON_UNDONE: dict[str, Callable[[BulkChange, Counter[int], User, datetime], None]] = {}
+"""Who has to hear of an undone bulk change: called with how many records each person lost by it."""
 
 
 def begin(record_type: str, action: str, *, actor: User, at: datetime | None = None) -> BulkChange:
@@ -89,7 +96,7 @@ def undo(receipt: BulkChange, *, actor: User, at: datetime | None = None) -> int
     db.session.refresh(receipt)
     check_undo(receipt, at)
     kind, model = kind_of(receipt), _model(receipt.record_type)
-    back = 0
+    back, lost = 0, Counter[int]()
     with moving(receipt.record_type, "undo_bulk", actor=actor, at=at):
         for pk, values in _left(receipt).items():
             try:
@@ -98,8 +105,13 @@ def undo(receipt: BulkChange, *, actor: User, at: datetime | None = None) -> int
             except (BusinessError, IntegrityError):
                 continue  # its rules, or another record, speak against it now
             back += 1
+            _was, now = values.get(kind.owner, (None, None)) if kind is not None else (None, None)
+            if now is not None:
+                lost[int(now)] += 1
     receipt.undone_at, receipt.undone_by, receipt.back = at, actor, back
     db.session.flush()
+    for tell in ON_UNDONE.values():
+        tell(receipt, lost, actor, at)
     return back
 
 

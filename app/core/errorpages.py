@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError, Statem
 from sqlalchemy.orm.exc import ObjectDeletedError
 from werkzeug.exceptions import HTTPException, NotFound, SecurityError
 
-from app.core.logs import path, reader, reference
+from app.core import logs
 from app.core.sentences import gettext as _
 from app.core.sentences import ngettext
 from app.core.taking import note_denied
@@ -33,11 +33,11 @@ def install(app: Flask) -> None:
     app.teardown_appcontext(_let_go)
 
 
-def page(code: int, title: str, message: str, number: str = "") -> tuple[str, int]:
+def page(code: int, title: str, message: str, reference: str = "") -> tuple[str, int]:
     """The error page; kept simple enough to render when the database is away."""
     wants_json = request.path.endswith("/lookup") or request.accept_mimetypes.best == "application/json"
     if wants_json:
-        return {"error": message, "reference": number}, code  # type: ignore[return-value]
+        return {"error": message, "reference": reference}, code  # type: ignore[return-value]
     try:
         current_user._get_current_object()
     except SQLAlchemyError:
@@ -47,7 +47,7 @@ def page(code: int, title: str, message: str, number: str = "") -> tuple[str, in
         code=code,
         title=title,
         message=message,
-        reference=number,
+        reference=reference,
         typed=_typed() if code in (403, 404) else [],
         home_url=url_for(current_app.appbuilder.indexview.__name__ + ".index"),  # type: ignore[attr-defined]
     )
@@ -155,44 +155,44 @@ def _let_go(_error: BaseException | None) -> None:
 
 
 def _database(error: Exception) -> Any:
-    number = _log(error)
+    reference = _log(error)
     _as_nobody()
     return page(
         503,
         _("The database is away or busy"),
         _("Nothing was changed. Try again in a minute; tell your admin the reference if it stays."),
-        number,
+        reference,
     )
 
 
 def _unexpected(error: Exception) -> Any:
     if current_app.config.get("PROPAGATE_EXCEPTIONS") or current_app.testing:
         raise error
-    number = _log(error)
+    reference = _log(error)
     return page(
         500,
         _("Something went wrong on our side"),
         _("Nothing was changed. Try again; tell your admin the reference if it stays."),
-        number,
+        reference,
     )
 
 
 def _log(error: Exception) -> str:
     """Write the error down with who asked for what; what the answer tells of it is the reference alone."""
-    number = reference()
+    reference = logs.reference()
     with suppress(SQLAlchemyError):
         get_locale()  # kept for this request: after the rollback the reader's choice would have to be read again
     current_app.logger.error(
         "error %s: user %s, %s %s, %r",
-        number,
-        reader(),
+        reference,
+        logs.reader(),
         request.method,
         request.url_rule,
-        path(),
+        logs.path(),
         exc_info=error,
     )
     try:
         db.session.rollback()
     except Exception:  # the session is beyond repair; the request ends anyway
         db.session.remove()
-    return number
+    return reference

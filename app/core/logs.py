@@ -67,7 +67,12 @@ class Lines(JsonFormatter):
 
 
 def write_lines(stream: TextIO | None = None) -> None:
-    """Write the log of this process as JSON lines to `stream` (default: standard error), the requests too."""
+    """Write the log of this process as JSON lines to `stream` (default: standard error), the requests too.
+
+    The first call decides: a job writes to its own stream before it builds the application.
+    """
+    if any(isinstance(handler.formatter, Lines) for handler in logging.getLogger().handlers):
+        return
     handler = logging.StreamHandler(stream)
     handler.setFormatter(Lines())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)

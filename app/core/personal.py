@@ -48,15 +48,24 @@ class Kind:
     name: Callable[[Any], str]
     where: Callable[[Any], str]
     check: Callable[[Any, User], None] | None = None
+    names: Callable[[Any], set[str]] = lambda _person: set()
+    """What the person was called earlier."""
 
 
 KINDS: dict[str, Kind] = {}
 HOLDINGS: dict[str, list[Holding]] = {}
+COPIES: dict[str, list[Callable[[Any, list[str]], None]]] = {}
 
 
 def holds(kind: str, *holdings: Holding) -> None:
     """Say what more is kept about a kind of person."""
     HOLDINGS.setdefault(kind, []).extend(holdings)
+
+
+def copies(kind: str, forget: Callable[[Any, list[str]], None]) -> None:
+    """Say where copies of such a person's name are kept beside what is his: `forget` takes the person, still named,
+    and all his names, the longest first, and takes them out."""
+    COPIES.setdefault(kind, []).append(forget)
 
 
 def rows_about(kind: str, person: Any) -> Iterator[tuple[Holding, Any]]:
@@ -68,8 +77,17 @@ def rows_about(kind: str, person: Any) -> Iterator[tuple[Holding, Any]]:
 
 def words_of(kind: str, person: Any) -> list[str]:
     """The names, numbers and addresses by which texts may name the person, the longest first."""
-    found = {str(getattr(person, name) or "").strip() for name in KINDS[kind].words} | {KINDS[kind].name(person)}
-    return sorted((word for word in found if len(word) >= SHORTEST and word != GONE), key=len, reverse=True)
+    found = {str(getattr(person, name) or "").strip() for name in KINDS[kind].words}
+    return _longest_first(found | set(names_of(kind, person)))
+
+
+def names_of(kind: str, person: Any) -> list[str]:
+    """What the person is and was called, the longest name first."""
+    return _longest_first({KINDS[kind].name(person), *KINDS[kind].names(person)})
+
+
+def _longest_first(words: set[str]) -> list[str]:
+    return sorted((word for word in words if len(word) >= SHORTEST and word != GONE), key=len, reverse=True)
 
 
 def changes_about(kind: str, person: Any) -> list[FieldChange]:
@@ -97,6 +115,9 @@ def erase(kind: str, person: Any, *, actor: User) -> int:
     about, table = list(rows_about(kind, person)), person.__tablename__
     notes = [_notes_about(row, words) for holding, row in about if holding.told and words]
     with moving(table, "erase", actor=actor, keeps_values=False):
+        names = names_of(kind, person)
+        for forget in COPIES.get(kind, ()) if names else ():
+            forget(person, names)
         for holding, row in about:
             for name in holding.columns:
                 setattr(row, name, _empty(row, name))
@@ -111,12 +132,16 @@ def erase(kind: str, person: Any, *, actor: User) -> int:
         empty = sa.update(FieldChange).where(where, ~FieldChange.erased)
         db.session.execute(_quietly(empty.values(before=None, after=None, erased=True)))
     for where in notes:
-        db.session.execute(
-            _quietly(sa.update(AuditEntry).where(where).values(note=None, changes=sa.null(), erased=True))
-        )
+        empty_notes(where)
     note_move(person, "erase", actor=actor)
     db.session.flush()
     return len(about)
+
+
+def empty_notes(where: Any) -> None:
+    """Empty the notes of these entries for good. One statement, which the triggers of the log let pass."""
+    empty = sa.update(AuditEntry).where(where, ~AuditEntry.erased)
+    db.session.execute(_quietly(empty.values(note=None, changes=sa.null(), erased=True)))
 
 
 def without(text: Any, words: list[str]) -> Any:
@@ -162,7 +187,7 @@ def _notes_about(row: Any, words: list[str]) -> Any:
     """WHERE an entry about this row names the person in its note."""
     naming = sa.or_(*(AuditEntry.note.contains(word, autoescape=True) for word in words))
     its = (AuditEntry.record_type == row.__tablename__, AuditEntry.record_id == sa.inspect(row).identity[0])
-    return sa.and_(*its, naming, ~AuditEntry.erased)
+    return sa.and_(*its, naming)
 
 
 def _quietly(statement: Any) -> Any:

@@ -104,11 +104,19 @@ def compare(view: Any, record: Any, form: Any, seen: str | None) -> list[Line]:
     return lines
 
 
-def beside(record: Any, values: Iterable[tuple[Any, Any, Any]]) -> list[Line]:
-    """The same for a form of a screen's own, of which only now and typed are known: (label, now, typed) that differ."""
-    last = _changes(record, None)[-1:]
-    who, at = (last[0].actor, last[0].at) if last else (None, None)
-    return [Line(label, None, now, mine, who, at, False) for label, now, mine in values if str(now) != str(mine)]
+def beside(record: Any, values: Iterable[tuple[str, Any, Any, Any]], seen: str | None) -> list[Line]:
+    """The same for a form of a screen's own, of which only now and typed are known: those that differ, and who changed
+    that field since the form was opened.
+
+    `values`: (field as the change log calls it, label, now, typed).
+    """
+    last = {row.field: row for row in _changes(record, _number(seen))}
+    lines = []
+    for field, label, now, mine in values:
+        if str(now) != str(mine):
+            row = last.get(field)
+            lines.append(Line(label, None, now, mine, row.actor if row else None, row.at if row else None, False))
+    return lines
 
 
 def _line(

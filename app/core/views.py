@@ -313,6 +313,8 @@ class CrmView(TakesSteps, ModelView):
         }
 
     numeric_columns: ClassVar[frozenset[str]] = frozenset()
+    card_columns: ClassVar[frozenset[str]] = frozenset()
+    """What phones show of a row beside its first two columns and its last."""
 
     def cell(self, record: Any, name: str) -> Any:
         """One value of one record as the page shows it."""
@@ -336,12 +338,13 @@ class CrmView(TakesSteps, ModelView):
     ) -> Iterator[Line]:
         """The rows as their table shows them: a template that asks for each value itself takes twice the time.
 
-        On phones a row shows its first two columns and its last.
+        On phones a row shows its first two columns, its `card_columns` and its last.
         """
         last, heads = len(columns) - 1, []
         for n, column in enumerate(columns):
-            kinds = {"n": column["numeric"], "m": n < 2 or n == last, "r": 0 < n == last}
-            heads.append((column["name"], " ".join(kind for kind, holds in kinds.items() if holds)))
+            name, extra = column["name"], column["name"] in self.card_columns
+            kinds = {"n": column["numeric"], "m": n < 2 or n == last or extra, "x": extra, "r": 0 < n == last}
+            heads.append((name, " ".join(kind for kind, holds in kinds.items() if holds)))
         (first, of_first), *others = heads
         cells = [(f'<td class="{kind}">' if kind else "<td>", name) for name, kind in others]
         select = _("Select %(row)s") if bulk else ""

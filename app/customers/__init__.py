@@ -37,7 +37,7 @@ def register(appbuilder: Any) -> None:
     for model in (Contact, Interaction, CustomerStats, CustomerEstimate):
         recycle.hangs(model, "customer", model.customer_id)
     personal.install()
-    bulk.KINDS["customer", "assign"] = bulk.Kind(_l("Assign owner"), "can_assign", "Customer")
+    bulk.KINDS["customer", "assign"] = bulk.Kind(_l("Assign owner"), "can_assign", "Customer", owner="owner_id")
     attachable("customer")
     attachable("interaction")
     tell("contact", "erase", _l("erased the personal data"), "trash", attempt=_l("Erase personal data"))

@@ -12,7 +12,7 @@ def register(appbuilder: Any) -> None:
     """Register the pages, the menu entries and the health check."""
     from app.core import nav, recycle
     from app.core.web import COUNTERS
-    from app.desk import calendar, health, personal, reminders
+    from app.desk import calendar, health, personal, reminders, undone
     from app.desk.jobs import JobsView
     from app.desk.my_work import MyWorkView
     from app.desk.my_work_queries import waiting
@@ -21,6 +21,7 @@ def register(appbuilder: Any) -> None:
     health.install(current_app)
     current_app.extensions["liuke_demo_accounts"] = demo_accounts
     reminders.declare()
+    undone.install()
     calendar.install(current_app)
     personal.install()
     for table in recycle.KINDS:  # whatever was told about a record goes with it when it is purged

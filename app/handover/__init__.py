@@ -9,15 +9,17 @@ def register(appbuilder: Any) -> None:
     """Make the screens of handovers known, how histories tell them, and what successors are told."""
     from flask_babel import lazy_gettext as _l
 
-    from app.core import nav
+    from app.core import nav, personal
     from app.core.history import tell
     from app.core.views import CHOICES
     from app.handover.access import VisibleHandovers, handovers_to_choose
     from app.handover.models import RecordKind
+    from app.handover.operations import forget_people
     from app.handover.views import HandoverItemView, HandoverView
     from app.notices import kinds
 
     CHOICES["handover"] = handovers_to_choose
+    personal.copies("user", forget_people)
     for record in (*RecordKind, "ab_user"):
         tell(str(record), "handover", _l("handed it over"), "user-share", attempt=_l("Hand over"))
         tell(str(record), "undo_handover", _l("undid the handover"), "arrow-back-up", attempt=_l("Undo handover"))

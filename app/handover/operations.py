@@ -18,6 +18,7 @@ from app.core.clock import utcnow
 from app.core.errors import BusinessError, NotYours
 from app.core.lifecycle import note_move
 from app.core.models import AuditEntry, FieldChange, Outcome
+from app.core.personal import empty_notes
 from app.core.sentences import gettext as _
 from app.core.types import UtcDateTime
 from app.extensions import db
@@ -304,6 +305,12 @@ def _history(move: Move, rows: Any, marked: Any, note: Any, *, action: str, acto
         }
         _insert(TicketStep, step, rows, marked, table.c.id)
         remind_anew(sa.select(table.c.id, table.c.due_at).select_from(rows).where(marked))
+
+
+def forget_people(_user: User, names: list[str]) -> None:
+    """Take an erased person's names out of what the log says about who handed over to whom. Flushes."""
+    naming = sa.or_(*(AuditEntry.note.contains(name, autoescape=True) for name in names))
+    empty_notes(sa.and_(AuditEntry.action.in_(("handover", "undo_handover")), naming))
 
 
 def _insert(model: Any, columns: dict[str, Any], rows: Any, which: Any, order: Any) -> None:

@@ -9,14 +9,17 @@ def register(appbuilder: Any) -> None:
     """Make the reports known, and the dashboard as the first entry of the menu."""
     from flask_babel import lazy_gettext as _l
 
-    from app.core import history, nav
+    from app.core import history, nav, personal
     from app.notices.post import COMPOSERS
     from app.reports.catalogue import REPORTS
+    from app.reports.closing import forget_manager
     from app.reports.mailing import compose
     from app.reports.operations import MAIL
     from app.reports.views import VIEWS, DashboardView
 
     COMPOSERS[MAIL] = compose
+    personal.copies("user", forget_manager)
+    history.KINDS["report"] = _l("Report")
     history.tell("report", "export", _l("exported it"), "download")
     for view, report in zip(VIEWS, REPORTS, strict=True):
         nav.add(appbuilder, view, group="reports", icon=report.icon, label=report.title, href=f"/reports/{report.id}/")

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from flask_appbuilder.security.sqla.models import User
 
 from app.core.clock import local, utcnow
+from app.core.personal import GONE
 from app.core.unit import unit_of_work
 from app.extensions import db
 from app.notices.operations import insert
@@ -106,6 +107,16 @@ def _unpacked(value: Any) -> Any:
     if value.keys() == {"$"}:
         return Decimal(value["$"])
     return {key: _unpacked(one) for key, one in value.items()}
+
+
+def forget_manager(user: User, names: list[str]) -> None:
+    """Take an erased person's name off his line of the kept tables that have one for each manager. Flushes."""
+    for kept in db.session.execute(sa.select(ReportClose).execution_options(yield_per=50)).scalars():
+        his = [line["key"] == str(user.id) and line["label"] in names for line in kept.table["lines"]]
+        if any(his):
+            lines = [{**line, "label": GONE} if his[n] else line for n, line in enumerate(kept.table["lines"])]
+            kept.table = {**kept.table, "lines": lines}
+    db.session.flush()
 
 
 # -- showing ------------------------------------------------------------------------------------------------------

@@ -20,7 +20,9 @@ def register(appbuilder: Any) -> None:
     from app.sales.operations import check_return, check_unassignable, why_files_stay
     from app.sales.views import OpportunityView, PlanStepView, PlanView
 
-    bulk.KINDS["opportunity", "assign"] = bulk.Kind(_l("Assign"), "can_assign", "Opportunity", check_unassignable)
+    bulk.KINDS["opportunity", "assign"] = bulk.Kind(
+        _l("Assign"), "can_assign", "Opportunity", check_unassignable, owner="assignee_id"
+    )
     personal.holds("contact", personal.Holding(_l("Opportunities"), queries.naming, ("contact_name", "contact_phone")))
     recycle.KINDS["opportunity"] = recycle.Kind(
         _l("Opportunity"), Opportunity, ("can_delete", "Opportunity"), was_deletable

@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from app.core.changes import moving
 from app.core.errors import BusinessError, NotYours
 from app.core.lifecycle import note_refusal
+from app.core.stale import newest_change
 from app.core.text import clean
 from app.core.unit import unit_of_work
 from app.security import operations
@@ -38,6 +39,12 @@ def attempt(form: Any, work: Callable[[], Any], *, about: tuple[str, int | None,
         form.refuse(_("There is already such a record."))
         return 409
     return 0
+
+
+def open_on(form: Any, record: Any, stamp: str) -> None:
+    """Let the form say on which state of the account or role, and after which of its changes, it was opened."""
+    for field, value in ((form.stamp, stamp), (form.seen, str(newest_change(record)))):
+        field.raw_data, field.data = None, value
 
 
 def me() -> Any:

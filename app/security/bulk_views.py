@@ -58,6 +58,7 @@ class BulkChangeView(ReadOnlyView):
         "back": _l("Moved back"),
     }
     list_columns = ["action", "record_type", "actor", "at", "done", "undone_at"]
+    card_columns = frozenset({"at"})
     show_columns = ["action", "record_type", "actor", "at", "done", "skipped", "undone_at", "undone_by", "back"]
     search_columns = ["actor", "at"]
     order_columns = ["at"]

@@ -137,6 +137,7 @@ class NewAccountForm(_AccountForm):
 class AccountForm(_AccountForm):
     active = BooleanField(_l("Enabled"), description=_l("A disabled account cannot sign in; its sessions end at once."))
     stamp = HiddenField()
+    seen = HiddenField()
 
 
 class RightsField(Field):
@@ -158,3 +159,4 @@ class RoleForm(CrmForm):
     active = BooleanField(_l("Enabled"), default=True, description=_l("An inactive role grants nothing."))
     rights = RightsField()
     stamp = HiddenField()
+    seen = HiddenField()

@@ -58,6 +58,7 @@ class AuditEntryView(ReadOnlyView):
         "source": _l("Job or command"),
     }
     list_columns = ["at", "actor", "record", "action", "outcome"]
+    card_columns = frozenset({"record", "action"})
     show_columns = ["at", "actor", "record", "action", "outcome", "ip", "source"]
     search_columns = ["at", "actor", "outcome"]
     order_columns = ["at"]
@@ -120,6 +121,7 @@ class FieldChangeView(ReadOnlyView):
         "source": _l("Job or command"),
     }
     list_columns = ["at", "actor", "record", "field", "move"]
+    card_columns = frozenset({"record", "field"})
     show_columns = ["at", "actor", "record", "field", "move", "ip", "source"]
     search_columns = ["at", "actor"]
     order_columns = ["at"]
@@ -239,6 +241,7 @@ class LoginEntryView(ReadOnlyView):
         "result": _l("Outcome"),
     }
     list_columns = ["at", "account", "user", "result", "ip"]
+    card_columns = frozenset({"result"})
     show_columns: list[str] = []
     search_columns = ["at", "account", "user", "result"]
     order_columns = ["at"]

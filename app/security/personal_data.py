@@ -12,6 +12,7 @@ from flask_babel import lazy_gettext as _l
 
 from app.core import personal
 from app.core.errors import BusinessError, NotYours
+from app.core.models import AuditEntry, FieldChange, Outcome
 from app.core.sentences import gettext as _
 from app.extensions import db
 from app.security import sessions
@@ -29,6 +30,7 @@ def install() -> None:
         name=lambda user: user.get_full_name(),
         where=lambda user: user.username,
         check=check,
+        names=_earlier_names,
     )
     personal.holds(
         "user",
@@ -36,6 +38,27 @@ def install() -> None:
                          after=_shut),
         personal.Holding(_l("Profile"), _profile, ("phone",)),
     )  # fmt: skip
+    personal.copies("user", _forget_refusals)
+
+
+def _earlier_names(user: User) -> set[str]:
+    """What the person was called before the account was changed: copies of a name are as old as they are."""
+    found: dict[str, set[str]] = {"last_name": {user.last_name}, "first_name": {user.first_name}}
+    its = (FieldChange.record_type == "ab_user", FieldChange.record_id == user.id, FieldChange.field.in_(found))
+    kept = sa.select(FieldChange.field, FieldChange.before).where(*its, FieldChange.before.is_not(None))
+    for field, before in db.session.execute(kept):
+        found[field].add(before)
+    return {
+        User(last_name=last, first_name=first).get_full_name()
+        for last in found["last_name"]
+        for first in found["first_name"]
+    }
+
+
+def _forget_refusals(_user: User, names: list[str]) -> None:
+    """Refused moves say whom they were about: "… is already the assignee"."""
+    named = AuditEntry.changes["values"]["name"].as_string()
+    personal.empty_notes(sa.and_(AuditEntry.outcome == Outcome.refused, named.in_(names)))
 
 
 def check(user: User, actor: User) -> None:

@@ -14,7 +14,8 @@ from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
 from sqlalchemy.orm import joinedload
 
-from app.core.format import cell, listed
+from app.core.format import cell, listed, yes_no
+from app.core.history import field_label
 from app.core.protected import KINDS, rights_on
 from app.core.scope import may
 from app.core.sentences import gettext as _
@@ -24,7 +25,7 @@ from app.core.submissions import leads_to
 from app.core.views import CrmView
 from app.security import operations, queries
 from app.security.access import AllRoles
-from app.security.attempts import STALE, attempt, me
+from app.security.attempts import STALE, attempt, me, open_on
 from app.security.forms import RoleForm
 from app.security.labels import COLUMNS, EVERYBODYS, SEE, VIEW_LABELS, right_label, view_label
 from app.security.models import RoleProfile
@@ -111,7 +112,7 @@ class RoleView(CrmView):
                 rights=operations.rights_of_role(record),
             )
             if request.method == "GET" and not form.kept:
-                form.stamp.data = operations.stamp_of_role(record)
+                open_on(form, record, operations.stamp_of_role(record))
         if self.rights_are_fixed(record):
             del form.rights, form.active
         g.rights_table = queries.rights_table()
@@ -154,8 +155,8 @@ class RoleView(CrmView):
     def save(self, form: Any, record: Any, action: str) -> bool:
         if form.stamp.data != operations.stamp_of_role(record):
             form.refuse(str(STALE))
-            form.stamp.raw_data, form.stamp.data = None, operations.stamp_of_role(record)
-            g.versus = beside(record, self._both(form, record))
+            g.versus = beside(record, self._both(form, record), form.seen.data)
+            open_on(form, record, operations.stamp_of_role(record))
             return False
         rights = self.rights_asked_for(form, record)
         active = form.active.data if "active" in form else _is_active(record)
@@ -174,20 +175,18 @@ class RoleView(CrmView):
 
         return not attempt(form, change, about=("ab_role", record.id, action))
 
-    def _both(self, form: Any, record: Role) -> Iterator[tuple[Any, Any, Any]]:
-        """(label, what the role says now, what was typed): names, whether it is enabled, every right that differs."""
+    def _both(self, form: Any, record: Role) -> Iterator[tuple[str, Any, Any, Any]]:
+        """(field, label, what the role says now, what was typed): names, whether it is enabled, rights that differ."""
         profile = record.profile
         for name in ("label_zh", "label_en"):
-            yield self.label_columns[name], getattr(profile, name, record.name), form[name].data
+            yield name, self.label_columns[name], getattr(profile, name, record.name), form[name].data
         if "active" in form:
-            yield self.label_columns["active"], cell(_is_active(record)), cell(form.active.data)
+            yield "active", self.label_columns["active"], cell(_is_active(record)), cell(form.active.data)
         held = operations.rights_of_role(record)
         asked = self.rights_asked_for(form, record)
         for right in sorted(held ^ (held if asked is None else asked), key=_place):
-            permission, view = right
-            on, off = _("On"), _("Off")
-            label = f"{view_label(view)}: {right_label(permission, view)}"
-            yield label, *((on, off) if right in held else (off, on))
+            field, held_now = " ".join(right), right in held
+            yield field, field_label(self, field), yes_no(held_now), yes_no(not held_now)
 
     @staticmethod
     def rights_asked_for(form: Any, record: Role) -> set[tuple[str, str]] | None:

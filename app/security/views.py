@@ -28,7 +28,7 @@ from app.extensions import db
 from app.security import door, fresh, operations, queries, second_factor, throttle
 from app.security.access import SEARCHED_NAMES, AllTeams, AllUsers
 from app.security.account_views import PreferencesView, ProfileSecondFactorView, ProfileView
-from app.security.attempts import STALE, asked, attempt, me
+from app.security.attempts import STALE, asked, attempt, me, open_on
 from app.security.bulk_views import BulkChangeView
 from app.security.forms import AccountForm, NewAccountForm, ResetPasswordForm
 from app.security.log_views import (
@@ -175,7 +175,7 @@ class UserView(CrmView):
         profile = record.profile
         form = AccountForm(obj=record, phone=profile.phone if profile else None, team=profile.team if profile else None)
         if request.method == "GET" and not form.kept:
-            form.stamp.data = operations.stamp_of_user(record)
+            open_on(form, record, operations.stamp_of_user(record))
         if record.id == g.user.id:  # nobody changes his own roles or disables himself
             del form.roles, form.active
         if profile and profile.phone and not self.sees_field("phone", record):
@@ -209,8 +209,8 @@ class UserView(CrmView):
     def save(self, form: Any, record: Any, action: str) -> bool:
         if form.stamp.data != operations.stamp_of_user(record):
             form.refuse(str(STALE))
-            form.stamp.raw_data, form.stamp.data = None, operations.stamp_of_user(record)
-            g.versus = beside(record, self._both(form, record))
+            g.versus = beside(record, self._both(form, record), form.seen.data)
+            open_on(form, record, operations.stamp_of_user(record))
             return False
 
         def change() -> None:
@@ -224,15 +224,16 @@ class UserView(CrmView):
 
         return not attempt(form, change, about=("ab_user", record.id, action))
 
-    def _both(self, form: Any, record: Any) -> Iterator[tuple[Any, Any, Any]]:
-        """(label, what the account says now, what was typed) of every field of the form."""
+    def _both(self, form: Any, record: Any) -> Iterator[tuple[str, Any, Any, Any]]:
+        """(field, label, what the account says now, what was typed) of every field of the form."""
         for name in self.edit_columns:
             if name in form:
                 of_profile = name in ("phone", "team")
                 now = getattr(record.profile, name, None) if of_profile else self.cell(record, name)
                 mine = form[name].data
                 shown = listed(mine) or NOTHING if name == "roles" else cell(mine)
-                yield self.label_columns[name], cell(now) if of_profile else now, shown
+                field = "team_id" if name == "team" else name
+                yield field, self.label_columns[name], cell(now) if of_profile else now, shown
 
     # -- steps ----------------------------------------------------------------------------------------------
 

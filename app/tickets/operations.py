@@ -12,6 +12,7 @@ from app.core import recycle
 from app.core.clock import local, utcnow
 from app.core.errors import BusinessError, NotYours, StepRefused
 from app.core.lifecycle import FASTER, Step, note_move, step
+from app.core.personal import without
 from app.core.sentences import gettext as _
 from app.customers.numbers import next_number
 from app.extensions import db
@@ -46,6 +47,15 @@ def create_ticket(ticket: Ticket, *, actor: User | None, at: datetime | None = N
     note_step(ticket, "created", actor=actor, at=at)
     db.session.flush()
     return ticket
+
+
+def forget_assignee(_user: User, names: list[str]) -> None:
+    """Take an erased person's names out of what tickets tell of who got them. Flushes."""
+    naming = sa.or_(*(TicketStep.text.contains(name, autoescape=True) for name in names))
+    told = TicketStep.step.in_(("assigned", "reassigned", "handed_over"))
+    for row in db.session.execute(sa.select(TicketStep).where(told, naming)).scalars():
+        row.text = without(row.text, names)
+    db.session.flush()
 
 
 def note_step(

@@ -130,6 +130,13 @@ def index_ticket(ticket: Ticket) -> None:
     _write([ticket])
 
 
+def index_anew(ticket: Ticket) -> None:
+    """Forget the words of a ticket whose text was changed, and write down what an archived one says now. Flushes."""
+    db.session.execute(sa.delete(TicketWord).where(TicketWord.ticket_id == ticket.id))
+    if ticket.status == TicketStatus.archived:
+        _write([ticket])
+
+
 def index_missing(*, batch: int = 500) -> int:
     """Write down the words of archived tickets that have none yet; returns how many tickets. Commits nothing.
 

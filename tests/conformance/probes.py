@@ -124,7 +124,7 @@ def probes(app: Flask, ids: Ids) -> Iterator[Probe]:
         table = WORDS["table"] if "<table>" in route.url else table
         for row in ("own", "foreign", "missing") if re.search(r"<(?:\w+:)?pk>", route.url) else ("-",):
             url = route.url if row == "-" else re.sub(r"<(?:\w+:)?pk>", str(ids.of(row, table)), route.url)
-            columns = _relations(route.view) if "<column>" in url else [""]
+            columns = (_relations(route.view) or ["id"]) if "<column>" in url else [""]
             for column in columns:
                 words = {**WORDS, "column": column}
                 address = re.sub(r"<(?:\w+:)?(\w+)>", lambda m, words=words: words[m[1]], url)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from urllib.parse import urlencode
 
 import pytest
@@ -13,10 +14,10 @@ from selectolax.lexbor import LexborHTMLParser
 
 from app.core.choices import ChoiceType
 from app.core.clock import utcnow
-from app.core.models import FieldChange
+from app.core.models import AuditEntry, FieldChange, Outcome
 from app.customers.models import Contact, Customer
 from app.mirror.models import Order
-from app.notices.models import Channel, Delivery, Robot
+from app.notices.models import Channel, Delivery, Notification, Robot
 from app.runs.models import RunStatus
 from app.tickets.models import Ticket
 from tests import builders
@@ -42,6 +43,7 @@ CODES = {
     "report_mail.last_sent_for", "report_mail.report", "robot.secret", "role_profile.code", "sync_run.checksum",
     "ticket_step.step", "user_profile.language", "user_profile.theme", "user_session.end_reason",
     "user_session.kept_at", "user_session.token_hash",
+    "handover.rule", "handover.counts", "job_run.counts", "sync_run.counts",
 }  # fmt: skip
 """Tables and columns in which nothing stands that anybody typed or sent."""
 
@@ -49,8 +51,17 @@ ON_NO_PAGE = {
     "robot.url",  # is masked
     "field_change.ip",  # kept for an inquiry in the database
     "ab_group.name", "ab_group.label", "ab_group.description",  # no screen makes groups
+    "user_session.kept",  # a form with its own typed text again: tests/security/test_kept_forms.py
 }  # fmt: skip
 """Columns of people's words that no page shows."""
+
+IN_JSON = {
+    "audit_entry.changes": lambda path: path[:1] == ("values",),  # of a refusal; the sentence itself is ours
+    "notification.words": lambda path: True,
+    "report_close.table": lambda path: path[-1] in ("label", "sub"),
+    "user_session.kept": lambda path: path[-1] == 1,  # pairs of name and value
+}
+"""Columns of JSON, and where in it somebody's words may stand."""
 
 TAGS = set(
     (
@@ -76,6 +87,7 @@ WORDS = set(
 ADDRESSES = {"href", "src", "srcset", "action", "formaction", "data", "poster", "cite", "xlink:href", "hx-get"}
 OURS = re.compile(r"(?:/(?![/\\])|#|\?|$)[^\x00-\x20]*")
 MARK = re.compile("Ж([0-9]+)z")
+MONTH = date(2020, 1, 1)
 ATTRIBUTE = '"><svg/onload=x()>'
 ECHOED = urlencode({"q": ATTRIBUTE, "tab": ATTRIBUTE, "_flt_0_name": ATTRIBUTE, "_flt_0_title": ATTRIBUTE})
 
@@ -105,7 +117,8 @@ def texts():
     """Every column in which somebody's words may stand."""
     for table in Model.metadata.sorted_tables:
         for column in table.columns:
-            typed = isinstance(column.type, (sa.String, sa.Text)) and not isinstance(column.type, (ChoiceType, sa.Enum))
+            words = isinstance(column.type, (sa.String, sa.Text, sa.JSON))
+            typed = words and not isinstance(column.type, (ChoiceType, sa.Enum))
             if typed and not {table.name, f"{table.name}.{column.name}"} & CODES:
                 yield column
 
@@ -114,7 +127,9 @@ class Pen:
     """Writes into one column: in each row its mark, and as many of the texts as there is room for, in turn."""
 
     def __init__(self, number, column):
-        self.number, self.name, self.room = number, column.name, column.type.length or 4000
+        self.number, self.name = number, column.name
+        self.room = getattr(column.type, "length", None) or 4000
+        self.within = IN_JSON[f"{column.table.name}.{column.name}"] if isinstance(column.type, sa.JSON) else None
         fitting = [text for text in MARKUP if len(text) + 8 <= self.room]
         self.left = fitting or [text[: self.room - 8] for text in MARKUP]
         self.turn, self.written = 0, set()
@@ -128,6 +143,14 @@ class Pen:
             text, self.turn = text + following, self.turn + 1
             self.written.add(following)
         return mark + text
+
+    def rewrite(self, row, value, path=()):
+        """The JSON with the texts wherever words may stand in it."""
+        if isinstance(value, dict):
+            return {name: self.rewrite(row, one, (*path, name)) for name, one in value.items()}
+        if isinstance(value, list):
+            return [self.rewrite(row, one, (*path, n)) for n, one in enumerate(value)]
+        return self.write(row) if isinstance(value, str) and self.within(path) else value
 
 
 def poison(db):
@@ -145,7 +168,10 @@ def poison(db):
             for pen in pens:
                 tied = row[pen.name] is None and re.search(rf"\b{pen.name}\b", bound)  # a CHECK says when it is empty
                 number = table.name == "field_change" and (row[pen.name] or "0").isdecimal()
-                new[pen.name] = row[pen.name] if tied or number else pen.write(n)
+                if pen.within is not None:
+                    new[pen.name] = pen.rewrite(n, row[pen.name])
+                else:
+                    new[pen.name] = row[pen.name] if tied or number else pen.write(n)
             changes.append(new)
         if changes:
             where = (k == sa.bindparam(f"old_{k.name}") for k in key)
@@ -169,6 +195,14 @@ def poisoned(db, admin, li, wang):
         Robot(user=admin, channel=Channel.wecom, url="https://x"),
         Delivery(key="k", channel=Channel.mail, recipient=admin, error="x", message_id="x", owner="x"),
     ])  # fmt: skip
+    refused = {"said": ["%(name)s is already the owner."], "values": {"name": "x"}}
+    db.session.add(AuditEntry(record_type="customer", record_id=kept["record_id"], action="assign", actor=li, note="x",
+                              outcome=Outcome.refused, changes=refused))  # fmt: skip
+    db.session.add(Notification(event="birthday:1", kind="birthday", recipient=admin, record_type="customer",
+                                record_id=kept["record_id"], words={"name": "x", "customer": "x"}))  # fmt: skip
+    line = {"key": "0", "label": "x", "sub": "x", "values": {"amount": {"$": "1"}}}
+    builders.report_close(month=MONTH, table={"total": {"amount": {"$": "1"}}, "lines": [line], "whole": True})
+    builders.user_session(user=wang, kept={"form": True, "fields": [["name", "x"]]}, kept_at="/")
     builders.job_run(status=RunStatus.failed, error="x")
     builders.churn_case(last_order_no=order, last_order_at=utcnow(), owner=wang)
     builders.attachment(rows(Ticket)[-1], by=wang)
@@ -182,6 +216,7 @@ def pages(app, db):
     kinds = {re.sub(r"\d+$", "", url): url for url in every}
     theirs = [url for kind, url in kinds.items() if re.search(r"/(list|show)/$|^/(dashboard|my-work|personal)/", kind)]
     every += [f"{view.route_base}/list/?{ECHOED}" for view in screens(app)]
+    every.append(f"/reports/contribution/?period={MONTH:%Y-%m}")
     yield "admin", [*every, *(f"/personal/show/contact-{contact.id}" for contact in rows(Contact)[-1:])]
     yield from ((name, theirs) for name in ("sysadmin", "li", "wang", "chen"))
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 import flask.templating
 import pytest
 import sqlalchemy as sa
+from flask import request, request_started
 from flask_appbuilder.security.sqla.models import User
 
 from app.core import errorpages
@@ -30,6 +31,18 @@ NOT_COUNTED = {"audit_entry", "report_mail"}
 
 WITH_NUMBERS = ("/customers", "/contacts", "/opportunities", "/tickets", "/interactions", "/churn", "/my-work")
 """Pages about customers, on which a protected number could stand."""
+
+
+@pytest.fixture
+def touched(app):
+    """What was asked for, as the application understood it: (rule, method)."""
+    found = set()
+
+    def note(_app, **_given):
+        found.add((request.url_rule.rule if request.url_rule is not None else None, request.method))
+
+    with request_started.connected_to(note, app):
+        yield found
 
 
 @pytest.fixture
@@ -108,7 +121,7 @@ def ask(app, world, asked, known, monkeypatch):
     logging.disable(logging.NOTSET)
 
 
-def test_every_address_answers_everybody_as_agreed(app, ask, asked, pytestconfig):
+def test_every_address_answers_everybody_as_agreed(app, ask, asked, touched, pytestconfig):
     found, leaks, count = {}, [], 0
     for probe in probes.probes(app, asked[0]):
         for who in WHO:
@@ -126,6 +139,8 @@ def test_every_address_answers_everybody_as_agreed(app, ask, asked, pytestconfig
             leaks += [f"{who} {probe.method} {probe.url}: {status}"] if status >= 500 else []
     assert leaks == []
     assert count > 4000, count
+    every = {(rule.rule, m) for rule in app.url_map.iter_rules() for m in rule.methods - {"HEAD", "OPTIONS"}}
+    assert touched == every  # not one is left out
     if pytestconfig.getoption("--write-ledgers"):
         probes.write(found)
     agreed = probes.read()

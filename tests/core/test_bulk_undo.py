@@ -15,6 +15,7 @@ from app.core.unit import unit_of_work
 from app.customers import operations as customers
 from app.customers.models import Customer, CustomerStatus
 from app.marketing.models import Participant
+from app.notices.models import Notification
 from app.sales.models import Opportunity, OpportunityStatus
 from app.tickets.models import Ticket, TicketStatus, TicketStep
 from tests import builders
@@ -138,6 +139,23 @@ def test_tickets_and_opportunities_go_back_to_nobody_unless_work_has_begun(db, s
     assert [s.step for s in rows(TicketStep, TicketStep.ticket_id == tickets[0].id)] == ["assigned", "unassigned"]
     assert "took the assignment back" in text_of(browser.get(f"/tickets/show/{tickets[0].id}"))
     assert [r.back for r in rows(BulkChange)] == [1, 1]
+    told = rows(Notification, Notification.kind.endswith(".taken_back"))
+    assert {(n.kind, n.recipient_id, n.words["number"]) for n in told} == {
+        ("ticket.taken_back", wang.id, 1), ("opportunity.taken_back", wang.id, 1),
+    }  # fmt: skip
+
+
+def test_who_loses_records_by_it_is_told_once_how_many(db, sign_in, li, wang, zhao, given):
+    made, receipt, browser = given
+    perform(customers.assign, made[0], actor=li, owner=wang)  # since: is left alone, so zhao does not lose it again
+
+    browser.post(f"/bulk-changes/undo/{receipt.id}")
+
+    (told,) = rows(Notification)
+    assert (told.kind, told.recipient_id, told.words) == ("customer.taken_back", zhao.id, {"number": 3})
+    page = sign_in(zhao).speak("en").get("/notices/")
+    assert "A bulk change was undone. Customers taken back: 3" in text_of(page)
+    assert sign_in(zhao).post(f"/notices/open/{told.id}").location == "/customers/list/"
 
 
 def test_participants_added_or_removed_by_the_dozen_come_and_go_back(db, sign_in, li):

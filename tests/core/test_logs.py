@@ -8,6 +8,7 @@ import logging
 
 import pytest
 import sqlalchemy as sa
+from flask import Flask
 
 from app.core import logs
 from app.customers.views import CustomerView
@@ -82,7 +83,10 @@ def test_without_the_setting_nothing_is_written_for_a_request(sign_in, li, caplo
     assert caplog.records == []
 
 
-def test_a_job_has_no_request(lines):
+def test_a_job_has_no_request_and_goes_on_where_it_began(lines):
+    job = Flask("job")
+    job.config["LIUKE_LOG"] = "json"
+    logs.install(job)
     logging.getLogger("jobs").warning("late")
     (line,) = lines()
     assert {**line, "at": ""} == {"at": "", "level": "WARNING", "logger": "jobs", "message": "late"}

@@ -126,9 +126,9 @@ class Company:
         """Its address."""
         return f"http://{HOST}:{self.port}"
 
-    def cookie(self, role: str) -> str:
+    def cookie(self, role: str, language: str = "en") -> str:
         """Signs an account of this role in (which ends its earlier session); the cookie as a browser would send it."""
-        argv = [sys.executable, "-m", "tests.outside.sign_in", role]
+        argv = [sys.executable, "-m", "tests.outside.sign_in", role, language]
         done = subprocess.run(argv, cwd=ROOT, env=self.env, check=True, capture_output=True, text=True)
         return done.stdout.strip().splitlines()[-1]
 
@@ -160,7 +160,7 @@ def served(folder: Path, database: str, *, demo: Path) -> Iterator[Company]:
         free.bind((HOST, 0))
         port = int(free.getsockname()[1])
     env = {
-        **os.environ, "LIUKE_VAR": str(folder), "DATABASE_URL": url, "LIUKE_DEMO": "1", "LIUKE_LANGUAGE": "en",
+        **os.environ, "LIUKE_VAR": str(folder), "DATABASE_URL": url, "LIUKE_DEMO": "0", "LIUKE_LANGUAGE": "en",
         "LIUKE_HTTPS": "1", "LIUKE_HOSTS": HOST, "LIUKE_LIMITER_URI": "memory://", "LIUKE_REAUTH_MINUTES": "600",
         "LIUKE_IDLE_MINUTES": "600", "SECRET_KEY": hashlib.sha256(os.urandom(32)).hexdigest(),
     }  # fmt: skip

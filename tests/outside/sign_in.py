@@ -1,4 +1,4 @@
-"""`python -m tests.outside.sign_in ROLE`: the cookie of a new session of an account with this role."""
+"""`python -m tests.outside.sign_in ROLE LANGUAGE`: the cookie of a new session of an account with this role."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.security import sessions
 from app.security.models import RoleProfile
 
 
-def main(code: str) -> None:
+def main(code: str, language: str) -> None:
     """Print it. The demo's passwords would do as well; this needs no form."""
     app = create_app()
     with app.test_request_context():
@@ -27,7 +27,7 @@ def main(code: str) -> None:
         kept = {
             "_user_id": token,
             "_fresh": True,
-            "locale": "en",
+            "locale": language,
             "csrf_token": hashlib.sha1(os.urandom(64)).hexdigest(),
         }
         signed = app.session_interface.get_signing_serializer(app).dumps(kept)
@@ -35,4 +35,4 @@ def main(code: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

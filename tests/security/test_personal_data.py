@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
+import io
 import json
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
+import sqlalchemy as sa
+from flask_appbuilder import Model
 from flask_appbuilder.security.sqla.models import User
 
 from app.attachments.models import Attachment
+from app.churn.models import ChurnCase
+from app.churn.operations import scan
 from app.core.changes import moving
 from app.core.clock import local, utcnow
 from app.core.models import AuditEntry, FieldChange, Outcome
 from app.core.unit import unit_of_work
 from app.customers.models import Contact, Interaction
 from app.desk.reminders import tell_dated
+from app.handover.models import RuleKind
+from app.handover.operations import hand_over, undo
+from app.handover.plan import plan_for
+from app.handover.rule import Rule
 from app.notices.models import Notification
-from app.sales.models import Opportunity
+from app.reports.closing import close
+from app.reports.period import month_of
+from app.sales.models import Opportunity, OpportunityStatus
+from app.security import operations, people
 from app.security.models import LoginEntry, LoginResult, UserProfile
 from app.security.sessions import note_login
-from app.tickets.models import Complaint
+from app.tickets import operations as tickets
+from app.tickets.escalation import escalate
+from app.tickets.models import Complaint, Ticket, TicketStep, TicketWord
 from tests import builders
+from tests.attachments.files import PDF
 from tests.support import Browser, rows, text_of
 
 HIS = ("孙小美", "13800138000", "sun@example.com", "010-5555", "杭州路 1 号")
@@ -130,6 +145,29 @@ def test_what_colleagues_were_told_and_how_files_are_called_goes_too(sign_in, of
     ]
 
 
+def test_nothing_of_an_erased_contact_is_left_in_what_was_made_of_it(sign_in, officer, contact, li, wang):
+    browser, (talk,) = sign_in(wang), rows(Interaction, Interaction.contact_id == contact.id)
+    with unit_of_work():
+        ticket = tickets.open_ticket(rows(Complaint)[0], actor=wang)
+    sign_in(li).post(f"/tickets/assign/{ticket.id}", {"assignee": wang.id})
+    file = {"files": (io.BytesIO(PDF), "孙小美的名片.pdf")}
+    assert browser.post(f"/interactions/{talk.id}/files", file).status_code == 302
+    browser.post(f"/interactions/{talk.id}/files", {**file, "files": (io.BytesIO(PDF), "再次 孙小美.pdf")})
+    browser.post(f"/tickets/handle/{ticket.id}", {"handling": "已回电 13800138000，孙小美满意"})
+    browser.post(f"/tickets/give-feedback/{ticket.id}", {"result": "好", "satisfaction": "5"})
+    assert rows(TicketWord, TicketWord.word == "小美")
+    assert standing(HIS) >= {"attachment.name", "audit_entry.note", "ticket.request", "ticket_step.text",
+                             "ticket.handling", "interaction.title", "field_change.before"}  # fmt: skip
+
+    assert sign_in(officer).post(f"/personal/erase/contact-{contact.id}").status_code == 302
+
+    assert standing((*HIS, "小孙")) == set()
+    assert rows(Ticket)[0].request == "***说坏了"
+    assert [word.word for word in rows(TicketWord) if "孙" in word.word or "美" in word.word] == []
+    assert rows(TicketWord)
+    assert [file.name for file in rows(Attachment)] == ["***的名片.pdf"]  # the file is the interaction's and stays
+
+
 def test_the_page_of_the_record_says_that_it_was_erased(sign_in, officer, li, contact):
     sign_in(officer).post(f"/personal/erase/contact-{contact.id}")
     assert "Erased on request" in text_of(sign_in(li).get(f"/contacts/show/{contact.id}"))
@@ -158,6 +196,79 @@ def test_a_user_is_erased_once_the_account_is_disabled(app, sign_in, admin, zhao
     assert "13911112222" not in log
     assert "zhao@" not in log
     assert Browser(app).login_page("zhao").status_code != 302
+
+
+def everything_kept():
+    """Every value of every table, as text, by its column."""
+    kept = {}
+    for table in Model.metadata.sorted_tables:
+        for row in builders.db.session.execute(sa.select(table)).mappings():
+            for name, value in row.items():
+                kept.setdefault(f"{table.name}.{name}", []).append(value)
+    return {column: repr(values) for column, values in kept.items()}
+
+
+def standing(words):
+    """The columns in which one of these words stands."""
+    return {column for column, text in everything_kept().items() if any(word in text for word in words)}
+
+
+def busy_manager(sign_in, li, admin):
+    """An account manager whose names stand wherever the product copies them to."""
+    with unit_of_work():
+        him = operations.create_user(
+            actor=admin, account="unique-account", last_name="龘", first_name="靐", email="unique@liuke.example",
+            phone="13977776666", password="seven green bicycles", roles=people.roles_by_code(["account_manager"]),
+        )  # fmt: skip
+    lead = sign_in(li)
+    ticket, waiting = builders.ticket(), builders.ticket()
+    for path, assignee in ((f"assign/{ticket.id}", him), (f"reassign/{ticket.id}", him), (f"assign/{waiting.id}", him)):
+        lead.post(f"/tickets/{path}", {"assignee": assignee.id})
+    won = builders.opportunity(given_to=him, status=OpportunityStatus.won, customer=builders.customer())
+    lead.post(f"/opportunities/assign/{builders.opportunity(by=li).id}", {"assignee": him.id})
+    late = builders.customer(owner=him, registered_on=date(2020, 1, 1))
+    builders.order(late, at=utcnow() - timedelta(days=400))
+    with unit_of_work():
+        scan(as_of=utcnow())
+    close(month_of(local(won.closed_at).date()), at=utcnow() + timedelta(days=40))
+    with unit_of_work():
+        operations.change_user(
+            him, actor=admin, last_name="龘龖", first_name="靐", email="unique@liuke.example", phone="13977776666",
+            team=None, active=True, roles=him.roles,
+        )  # fmt: skip
+    builders.db.session.get(Ticket, ticket.id).due_at = utcnow() - timedelta(days=30)
+    builders.db.session.commit()
+    list(escalate(utcnow()))
+    lead.post(f"/tickets/reassign/{ticket.id}", {"assignee": him.id})
+    other = builders.user(role_code="account_manager")
+    to_other = Rule(RuleKind.one, people=(other.id,))
+    with unit_of_work():
+        given = hand_over(him, to_other, stamp=plan_for(him, to_other).stamp, actor=li)
+    with unit_of_work():
+        undo(given, actor=li)
+    note_login("unique-account", LoginResult.success, user_id=him.id, ip="10.1.2.3")
+    assert late.owner_id == him.id
+    return him
+
+
+def test_no_copy_of_the_name_of_an_erased_user_is_left_anywhere(sign_in, admin, li):
+    him = busy_manager(sign_in, li, admin)
+    words = ("龘", "unique-account", "unique@liuke", "13977776666")
+    own = {"ab_user.username", "ab_user.last_name", "ab_user.email", "user_profile.phone", "login_entry.account",
+           "field_change.before", "field_change.after"}  # fmt: skip
+    copies = {"churn_case.owner_name", "ticket_step.text", "audit_entry.note", "audit_entry.changes",
+              "notification.words", "report_close.table"}  # fmt: skip
+    assert standing(words) == own | copies
+    with unit_of_work():
+        him.active = False
+    kept = [len(rows(model)) for model in (FieldChange, Notification, TicketStep)]
+
+    assert sign_in(admin).post(f"/personal/erase/user-{him.id}").status_code == 302
+
+    assert standing(words) == set()
+    assert all(len(rows(m)) >= n for m, n in zip((FieldChange, Notification, TicketStep), kept, strict=True))
+    assert {case.owner_name for case in rows(ChurnCase)} == {"***"}
+    assert {told.words["name"] for told in rows(Notification) if "name" in told.words} == {"***"}
 
 
 def test_only_a_super_admin_erases_one(sign_in, officer, admin):

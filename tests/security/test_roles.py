@@ -34,11 +34,12 @@ def init(app):
 def form_of(browser, role, **changes):
     """What the edit page would send, with these changes; `without` and `beside` are rights."""
     page = browser.get(f"/roles/edit/{role.id}").get_data(as_text=True)
-    stamp = page.split('name="stamp"')[1].split('value="')[1].split('"')[0]
+    stamp, seen = (page.split(f'name="{name}"')[1].split('value="')[1].split('"')[0] for name in ("stamp", "seen"))
     rights = operations.rights_of_role(role) - changes.pop("without", set()) | changes.pop("beside", set())
     sent = {
         "label_zh": role.profile.label_zh, "label_en": role.profile.label_en, "active": "y", "stamp": stamp,
-        "rights": [f"{permission}:{view}" for permission, view in sorted(rights)], "confirmed": "1", **changes,
+        "rights": [f"{permission}:{view}" for permission, view in sorted(rights)], "seen": seen, "confirmed": "1",
+        **changes,
     }  # fmt: skip
     return {key: value for key, value in sent.items() if value is not None}
 
@@ -384,7 +385,7 @@ def test_before_a_change_is_saved_it_says_what_changes_and_for_whom(db, sign_in,
     text = text_of(answer)
     assert answer.status_code == 200
     assert "Nothing is saved yet" in text
-    assert "Opportunities Mark as won On Off Customers Assign owner Off On" in text
+    assert "Opportunities Mark as won Yes No Customers Assign owner No Yes" in text
     assert f"金妍 {kim.username} gains 1 right, loses 1 right" in text
     assert "王强 wang loses 1 right" in text  # he may assign as a lead anyway
     assert "赵敏" not in text  # she cannot sign in
@@ -490,10 +491,10 @@ def test_a_role_page_opened_before_somebody_elses_change_is_refused(sign_in, adm
     assert "Somebody changed this record meanwhile" in text_of(answer)
     both = versus(answer)
     add, see = (f"{view_label('Customer')}: {right_label(right, 'Customer')}" for right in ("can_add", "can_list"))
-    assert (both["Name in English"][1], both[add][0][:3], both[add][1]) == ("Sales lead", "Off", "On")
+    assert (both["Name in English"][1], both[add][0].split()[0], both[add][1]) == ("Sales lead", "No", "Yes")
     assert see not in both  # in that both say the same
     without_any = {name: value for name, value in old.items() if name != "rights"}
-    assert versus(browser.post(f"/roles/edit/{lead.id}", without_any))[see][1] == "Off"
+    assert versus(browser.post(f"/roles/edit/{lead.id}", without_any))[see][1] == "No"
     assert operations.rights_of_role(lead) == {("can_list", "Customer")}
 
 

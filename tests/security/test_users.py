@@ -31,9 +31,9 @@ def role(code):
 def form_of(browser, user, **changes):
     """What the edit page would send, with these changes."""
     page = browser.get(f"/users/edit/{user.id}").get_data(as_text=True)
-    stamp = page.split('name="stamp"')[1].split('value="')[1].split('"')[0]
+    stamp, seen = (page.split(f'name="{name}"')[1].split('value="')[1].split('"')[0] for name in ("stamp", "seen"))
     sent = {
-        "last_name": user.last_name, "first_name": user.first_name, "email": user.email, "stamp": stamp,
+        "last_name": user.last_name, "first_name": user.first_name, "email": user.email, "stamp": stamp, "seen": seen,
         "roles": [str(r.id) for r in user.roles], "active": "y", **changes,
     }  # fmt: skip
     return {key: value for key, value in sent.items() if value is not None}
@@ -255,9 +255,29 @@ def test_a_form_opened_before_somebody_elses_change_is_refused(sign_in, sysadmin
     assert answer.status_code == 422
     assert "Somebody changed this record meanwhile" in text_of(answer)
     both = {label: (now.split(" · ")[0], mine) for label, (now, mine) in versus(answer).items()}
-    assert both == {"Phone": ("— 周毅", "12345"), "Enabled": ("No 周毅", "Yes")}
+    assert both == {"Phone": ("—", "12345"), "Enabled": ("No 周毅", "Yes")}
     assert 'value="12345"' in answer.get_data(as_text=True)
     assert rows(User, User.id == wang.id)[0].active is False
+
+
+def test_beside_each_field_of_a_stale_form_stands_who_changed_that_field(sign_in, sysadmin, admin, li, wang):
+    browser = sign_in(sysadmin)
+    old = form_of(browser, wang, phone="12345", email="mine@liuke.example", last_name="汪")
+
+    def change(actor, **given):
+        now = {"phone": None, "team": None, "active": True, "roles": list(wang.roles)}
+        names = {"last_name": "王", "first_name": "强", "email": wang.email}
+        with unit_of_work(), moving("ab_user", "edit", actor=actor):
+            operations.change_user(wang, actor=actor, **{**names, **now, **given})
+
+    change(li, phone="54321")
+    change(admin, phone="54321", email="theirs@liuke.example")
+
+    said = {
+        label: now.rsplit(" · ", 1)[0]
+        for label, (now, _mine) in versus(browser.post(f"/users/edit/{wang.id}", old)).items()
+    }
+    assert said == {"Phone": "54321 李娜", "E-mail": "theirs@liuke.example 周毅", "Family name": "王"}
 
 
 def test_a_new_role_works_at_the_next_request_without_a_new_login(sign_in, sysadmin, wang):
