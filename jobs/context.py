@@ -26,7 +26,6 @@ from app.extensions import db
 from app.runs.models import JobRun, RunStatus
 from app.runs.operations import RunLostError, claim, fail, finish, refuse, whoami
 from app.runs.periodic import HAND, hand_period, instant, wall_of
-from config import Config
 
 log = logging.getLogger("jobs")
 
@@ -45,6 +44,8 @@ def the_app() -> Flask:
 
 def speak() -> None:
     """Write what the jobs say to the terminal, or to the service's journal; from the frameworks only warnings."""
+    from config import Config  # settings are read last: whoever starts the process sets the environment first
+
     if Config.LIUKE_LOG == "json":
         write_lines(sys.stdout)
     else:
