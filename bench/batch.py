@@ -51,11 +51,13 @@ TAKE = """
         count(*) FILTER (WHERE paid), coalesce(sum(amount) FILTER (WHERE paid), 0)
     FROM sales_order JOIN touched USING (customer_id) WHERE status <> 'cancelled' GROUP BY 1, 2;
     DELETE FROM customer_year y USING touched t WHERE y.customer_id = t.customer_id;
-    INSERT INTO customer_year (customer_id, year, order_count, order_total, paid_count, paid_total)
-    SELECT customer_id, coalesce(extract(year FROM month)::int, 0), sum(order_count), sum(order_total),
-        sum(paid_count), sum(paid_total)
-    FROM customer_month JOIN touched USING (customer_id)
-    GROUP BY GROUPING SETS ((customer_id, extract(year FROM month)), (customer_id));
+    INSERT INTO customer_year (customer_id, year, order_count, order_total, paid_count, paid_total, returned)
+    SELECT *, coalesce(lag(year) OVER (PARTITION BY customer_id ORDER BY year) = year - 1, false) FROM (
+        SELECT customer_id, coalesce(extract(year FROM month)::int, 0) AS year, sum(order_count), sum(order_total),
+            sum(paid_count), sum(paid_total)
+        FROM customer_month JOIN touched USING (customer_id)
+        GROUP BY GROUPING SETS ((customer_id, extract(year FROM month)), (customer_id))
+    ) years;
     UPDATE churn_case k SET status = 'recovered', resolved_at = now(), version = version + 1
     FROM sales_order o JOIN feed f ON f.order_no = o.external_id
     WHERE o.customer_id = k.customer_id AND k.status IN ('warning', 'deferred') AND o.ordered_at > k.opened_at

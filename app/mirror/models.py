@@ -172,13 +172,16 @@ class CustomerYear(Ordered, Model):
 
     __tablename__ = "customer_year"
     __table_args__ = (
-        sa.Index("ix_customer_year_best", "year", "order_total", "customer_id", "order_count"),
+        sa.Index("ix_customer_year_best", "year", "order_total", "customer_id", "order_count", "returned"),
         sa.Index("ix_customer_year_paid", "year", "paid_total", "customer_id", "paid_count"),
         KEPT_BY_KEY,
     )
 
     customer_id: Mapped[int] = mapped_column(sa.ForeignKey("customer.id", ondelete="RESTRICT"), primary_key=True)
     year: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, comment="company-local; 0: all together")
+    returned: Mapped[bool] = mapped_column(
+        default=False, server_default=sa.false(), comment="ordered in the year before, too"
+    )
 
 
 class SyncRun(Model):

@@ -26,6 +26,7 @@ from app.mirror.models import (
     Product,
     Stock,
 )
+from app.mirror.queries import year_before
 
 
 def refresh_totals(customer_ids: Collection[int] | None = None) -> None:
@@ -71,21 +72,24 @@ def refresh_totals(customer_ids: Collection[int] | None = None) -> None:
         CustomerMonth, ordered.c.customer_id, ordered.c.month,
         sa.func.count(), sa.func.sum(ordered.c.amount), sa.func.sum(ordered.c.paid), sa.func.sum(ordered.c.paid_amount),
     )  # fmt: skip
-    for part, year in (
-        (CustomerMonth, sa.extract("year", CustomerMonth.month)),
-        (CustomerYear, sa.literal_column(str(ALL_YEARS))),
+    year = sa.extract("year", CustomerMonth.month)
+    returned = year_before(CustomerMonth.customer_id, year)
+    for part, span, more in (
+        (CustomerMonth, year, {"returned": returned}),
+        (CustomerYear, sa.literal_column(str(ALL_YEARS)), {}),
     ):
         sums = (sa.func.sum(getattr(part, name)) for name in ROLLED)
-        _roll_up(CustomerYear, part.customer_id, year, *sums, where=these(part.customer_id))
+        _roll_up(CustomerYear, part.customer_id, span, *sums, where=these(part.customer_id), **more)
 
 
-def _roll_up(into: Any, customer: Any, span: Any, *sums: Any, where: Any = None) -> None:
-    """Write one row per customer and span, the second part of the key: what he ordered in it."""
-    rows = sa.select(customer, span.label("span"), *sums).group_by(customer, sa.literal_column("2"))
+def _roll_up(into: Any, customer: Any, span: Any, *sums: Any, where: Any = None, **more: Any) -> None:
+    """Write one row per customer and span, the second part of the key: what he ordered in it; `more` are columns of
+    this table alone."""
+    rows = sa.select(customer, span.label("span"), *sums, *more.values()).group_by(customer, sa.literal_column("2"))
     if where is not None:
         rows = rows.where(where)
     names = [column.name for column in into.__table__.primary_key]
-    db.session.execute(sa.insert(into.__table__).from_select([*names, *ROLLED], rows))
+    db.session.execute(sa.insert(into.__table__).from_select([*names, *ROLLED, *more], rows))
 
 
 def complete_totals() -> bool:

@@ -121,7 +121,8 @@ def wrong_totals(limit: int = 100) -> list[int]:
     """The ids of customers whose kept totals differ from their orders, at most `limit`; none is right.
 
     Compares last order, number and sum, and number and sum, ordered and paid, over the months, over the years, and of
-    all years together. One statement over all orders; `sync.repair_totals` asks every night.
+    all years together, and who ordered in the year before, too. One statement over all orders; `sync.repair_totals`
+    asks every night.
     """
     nothing = sa.literal(Decimal(0), Money())
     ordered = (
@@ -157,7 +158,21 @@ def wrong_totals(limit: int = 100) -> list[int]:
     )
     for part in kept:
         found = found.outerjoin(part, part.c.customer_id == Customer.id)
-    return list(db.session.execute(found.where(differs).order_by(Customer.id).limit(limit)).scalars())
+    years = sa.select(
+        CustomerYear.customer_id,
+        CustomerYear.returned,
+        year_before(CustomerYear.customer_id, CustomerYear.year).label("so"),
+    ).where(CustomerYear.year != ALL_YEARS)
+    y = years.subquery().c
+    wrongly = sa.select(y.customer_id).where(y.returned != y.so)
+    found = found.where(sa.or_(differs, Customer.id.in_(wrongly)))
+    return list(db.session.execute(found.order_by(Customer.id).limit(limit)).scalars())
+
+
+def year_before(customer_id: Any, year: Any) -> sa.ColumnElement[bool]:
+    """Whether the row of the customer before this one is that of the year before; of rows of one customer and year."""
+    before = sa.func.lag(year).over(partition_by=customer_id, order_by=year)
+    return sa.func.coalesce(before == year - 1, sa.false())
 
 
 def _summed(rollup: Any, which: Any) -> sa.Subquery:

@@ -118,6 +118,24 @@ def test_totals_are_worked_out_from_the_orders(app, ordered, everybody):
     assert wrong_totals() == []
 
 
+def test_a_year_says_whether_the_customer_ordered_in_the_year_before(db):
+    customer, other = builders.customer(), builders.customer()
+    for year in (2021, 2023, 2024, 2025):
+        builders.order(customer, at=datetime(year, 6, 1, tzinfo=UTC), amount="10.00")
+    builders.order(customer, at=datetime(2022, 6, 1, tzinfo=UTC), amount="10.00", status=OrderStatus.cancelled)
+    builders.order(other, at=datetime(2022, 6, 1, tzinfo=UTC), amount="10.00")
+    refresh_totals()
+    db.session.commit()
+
+    kept = {year.year: year.returned for year in rows(CustomerYear) if year.customer_id == customer.id}
+    assert kept == {ALL_YEARS: False, 2021: False, 2023: False, 2024: True, 2025: True}
+    assert wrong_totals() == []
+    for year in rows(CustomerYear):
+        year.returned = not year.returned if (year.customer_id, year.year) == (customer.id, 2023) else year.returned
+    db.session.commit()
+    assert wrong_totals() == [customer.id]
+
+
 def test_after_an_upgrade_everything_is_summed_up_once(db, ordered):
     refresh_totals()
     assert complete_totals() is False

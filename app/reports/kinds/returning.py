@@ -89,6 +89,44 @@ class Returning(Report):
 
 def _compared(ask: Ask, times: int) -> list[list[Line]]:
     """The lines of the period and, `times` in all, of those before it. One statement."""
+    zeros = {**dict.fromkeys(COUNTED, 0), "amount": Decimal("0.00")}
+    answers = []
+    for found in _by_years(ask, times) if ask.span.is_year else _by_customers(ask, times):
+        values = {_key(level): figures for level, figures in found.items() if any(figures[key] for key in COUNTED)}
+        answers.append(groups.filled(groups.items(DictionaryType.level, values), values, zeros))
+    return answers
+
+
+def _key(level: int | None) -> str:
+    return groups.NONE if level is None else str(level)
+
+
+def _by_years(ask: Ask, times: int) -> list[dict[int | None, dict[str, Any]]]:
+    """level -> figures of the year and of those before it: each year's rows say who ordered in the year before, too."""
+    last, nothing = ask.span.first.year, sa.literal(Decimal(0), Money())
+    returned = sa.func.sum(sa.case((CustomerYear.returned, 1), else_=0))
+    total = sa.func.sum(sa.case((CustomerYear.returned, CustomerYear.order_total), else_=nothing))
+    rows = db.session.execute(
+        sa.select(Customer.level_id, CustomerYear.year, sa.func.count(), returned, total)
+        .join(Customer, Customer.id == CustomerYear.customer_id)
+        .where(ask.customers, CustomerYear.year.between(last - times, last), CustomerYear.order_count > 0)
+        .group_by(Customer.level_id, CustomerYear.year)
+    ).all()
+    ordered = {(level, year): (count, int(again), amount) for level, year, count, again, amount in rows}
+    none = (0, 0, Decimal("0.00"))
+    answers: list[dict[int | None, dict[str, Any]]] = []
+    for year in range(last, last - times, -1):
+        found: dict[int | None, dict[str, Any]] = {}
+        for level in {level for level, _year in ordered}:
+            count, again, amount = ordered.get((level, year), none)
+            past = ordered.get((level, year - 1), none)[0]
+            found[level] = {"past": past, "again": again, "new": count - again, "amount": amount}
+        answers.append(found)
+    return answers
+
+
+def _by_customers(ask: Ask, times: int) -> list[dict[int | None, dict[str, Any]]]:
+    """The same for any period: what each customer ordered in it and in those before it stands side by side."""
     found, nothing = _customers(ask, Customer.level_id.label("level"), back=times), sa.literal(Decimal(0), Money())
     figures = {}
     for n in range(times):
@@ -99,18 +137,13 @@ def _compared(ask: Ask, times: int) -> list[list[Line]]:
         )
     asked = sa.select(found.c.level, *(sums.label(name) for name, sums in figures.items())).group_by(found.c.level)
     rows = db.session.execute(asked).mappings().all()
-    zeros = {**dict.fromkeys(COUNTED, 0), "amount": Decimal("0.00")}
-    answers = []
-    for n in range(times):
-        values = {
-            groups.NONE if row["level"] is None else str(row["level"]): {
-                **{key: int(row[f"{key}_{n}"]) for key in COUNTED}, "amount": row[f"amount_{n}"],
-            }
+    return [
+        {
+            row["level"]: {**{key: int(row[f"{key}_{n}"]) for key in COUNTED}, "amount": row[f"amount_{n}"]}
             for row in rows
-            if any(row[f"{key}_{n}"] for key in COUNTED)
-        }  # fmt: skip
-        answers.append(groups.filled(groups.items(DictionaryType.level, values), values, zeros))
-    return answers
+        }
+        for n in range(times)
+    ]
 
 
 def _counts(found: Any, key: str, n: int = 0) -> Any:

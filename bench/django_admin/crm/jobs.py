@@ -89,9 +89,13 @@ def _totals(customers: set[int]) -> None:
     months = counted.annotate(month=TruncMonth(F("ordered_at") + EIGHT_HOURS)).values("customer_id", "month")
     years = counted.annotate(year=ExtractYear(F("ordered_at") + EIGHT_HOURS)).values("customer_id", "year")
     ever = counted.values("customer_id").annotate(year=Value(0))
+    yearly = list(years.annotate(**sums))
+    known = {(y["customer_id"], y["year"]) for y in yearly}
+    for y in yearly:
+        y["returned"] = (y["customer_id"], y["year"] - 1) in known
     for model, found in (
         (CustomerMonth, [m | {"month": m["month"].date()} for m in months.annotate(**sums)]),
-        (CustomerYear, [*years.annotate(**sums), *ever.annotate(**sums)]),
+        (CustomerYear, [*yearly, *ever.annotate(**sums)]),
     ):
         model.objects.filter(customer_id__in=customers).delete()
         model.objects.bulk_create([model(**row) for row in found], batch_size=1000)

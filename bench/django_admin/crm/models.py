@@ -161,6 +161,7 @@ class CustomerYear(models.Model):
     order_total = models.DecimalField(max_digits=14, decimal_places=2)
     paid_count = models.IntegerField()
     paid_total = models.DecimalField(max_digits=14, decimal_places=2)
+    returned = models.BooleanField(default=False)
 
     class Meta:
         managed = False
