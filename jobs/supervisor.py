@@ -305,14 +305,19 @@ def web_answers(url: str) -> bool:
         return False
 
 
-def greeting(url: str, told: dict[str, Any]) -> list[str]:
-    """What somebody who just started it needs to know."""
-    lines = ["", f"Liuke is ready: {url}", ""]
+def accounts(told: dict[str, Any]) -> list[str]:
+    """Who can sign in, where this start made accounts: said at once, for a password is shown this one time."""
+    lines = []
     if told["accounts"]:
         width = max(len(account) for account, _password, _who in told["accounts"])
-        lines += [f"  {account:<{width}}  {password}  {who}" for account, password, who in told["accounts"]] + [""]
-    lines += [*told["notes"], "Ctrl-C stops everything.", ""]
-    return lines
+        lines = ["", *(f"  {account:<{width}}  {password}  {who}" for account, password, who in told["accounts"]), ""]
+    return [*lines, *told["notes"]]
+
+
+def greeting(url: str, *, ready: bool) -> list[str]:
+    """Where to look."""
+    said = f"Liuke is ready: {url}" if ready else f"Liuke takes more than a minute to start. It will be here: {url}"
+    return ["", said, "Ctrl-C stops everything.", ""]
 
 
 def serve(supervisor: Supervisor, config: Any, began: float) -> int:
@@ -321,6 +326,8 @@ def serve(supervisor: Supervisor, config: Any, began: float) -> int:
     told = prepare(supervisor)
     if told is None:
         return 0 if supervisor.asked.is_set() else 1
+    for line in accounts(told):
+        supervisor.say(line)
     with socket_folder(var) as folder:
         try:
             if "REDIS_URL" not in supervisor.env:
@@ -338,8 +345,8 @@ def serve(supervisor: Supervisor, config: Any, began: float) -> int:
             supervisor.start("scheduler", [sys.executable, "-m", "jobs.schedule"])
             if ready:
                 supervisor.say(f"ready after {time.monotonic() - began:.1f} s")
-                for line in greeting(url, told):
-                    supervisor.say(line)
+            for line in greeting(url, ready=ready):
+                supervisor.say(line)
             return supervisor.watch()
         finally:
             stopped = time.monotonic()

@@ -155,9 +155,13 @@ def kept_of(ask: Ask) -> Kept | None:
 
 def table_of(ask: Ask, *, first: int = 0, most: int | None = LINES) -> Table:
     """The answer as readers are shown it: of a closed month what was reported, with today's figure beside it where
-    that differs (`Line.now`). The month before, which it is compared with, is as it was reported too."""
+    that differs (`Line.now`). The month before, which it is compared with, is as it was reported too. What is counted
+    anew although months in it are closed says so (`Table.recounted`)."""
     kept = kept_of(ask)
-    table = ask.report.table(ask, first=first, most=most) if kept is None else _as_reported(ask, kept, first, most)
+    if kept is None:
+        table = replace(ask.report.table(ask, first=first, most=most), recounted=_closed_in(ask))
+    else:
+        table = _as_reported(ask, kept, first, most)
     if not table.total.before or ask.period is None or (earlier := kept_of(ask.at(ask.period.before))) is None:
         return table
     return replace(
@@ -165,6 +169,17 @@ def table_of(ask: Ask, *, first: int = 0, most: int | None = LINES) -> Table:
         lines=[_compared(line, earlier) for line in table.lines],
         total=replace(table.total, before=earlier.total.values),
     )
+
+
+def _closed_in(ask: Ask) -> int:
+    """How many months of what is asked are closed; of figures as of a day only the month that ends with it counts."""
+    if not ask.report.closes:
+        return 0
+    closed = sa.select(sa.func.count()).where(ReportClose.report == ask.report.id)
+    if ask.period is not None:
+        first = ask.period.last.first if ask.report.at_end else ask.period.first
+        closed = closed.where(ReportClose.month >= first, ReportClose.month < ask.period.until)
+    return int(db.session.execute(closed).scalar_one())
 
 
 def label_of(ask: Ask, key: str) -> str | None:

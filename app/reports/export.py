@@ -109,11 +109,15 @@ def sheet_of(ask: Ask, table: Table) -> Sheet:
         ]
 
     rows = [row(line, str(line.label)) for line in table.lines]
+    if table.count > len(rows):
+        rows.append(_left_out(table.count - len(rows), len(head), 1 if numbered else 0))
     if table.total.values:
         rows.append(row(table.total, _("Total")))
     facts = facts_of(ask)
     if table.closed_at:
         facts.insert(-1, _("Closed, as reported on %(day)s", day=f"{local(table.closed_at):%Y-%m-%d}"))
+    elif table.recounted:
+        facts.insert(-1, table.counted_anew)
     return Sheet(str(ask.report.title), facts, head, kinds, rows)
 
 
@@ -125,4 +129,12 @@ def rows_sheet(ask: Ask, rows: Rows, label: str) -> Sheet:
         head.append(str(rows.column.label))
         kinds.append(_KINDS.get(rows.column.kind, "count"))
     body = [[r.number, r.name, r.owner, r.day, *([r.amount] if rows.is_sum else [])] for r in rows.rows]
+    if rows.count > len(body):
+        body.append(_left_out(rows.count - len(body), len(head), 1))
     return Sheet(f"{ask.report.title} · {label} · {rows.column.label}", facts_of(ask), head, kinds, body)
+
+
+def _left_out(number: int, width: int, place: int) -> list[Any]:
+    """The row that says, in the column of the words, how many are not in the file."""
+    said = _("Not in this file: %(number)s more lines. A file holds at most %(most)s.", number=number, most=MOST)
+    return [said if n == place else None for n in range(width)]

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from flask_appbuilder.security.sqla.models import User
+from flask_babel import ngettext
 
 from app.core.clock import today
 from app.core.scope import row_id
@@ -79,6 +80,19 @@ class Table:
     closed_at: Any = None
     kept: int | None = None
     """Of a closed month with more lines than are kept: how many of them are as they were reported."""
+    recounted: int = 0
+    """Closed months in the period, the figures of which are counted anew here."""
+
+    @property
+    def counted_anew(self) -> str:
+        """The sentence that says so."""
+        return ngettext(
+            "%(num)d month in it is closed: what the company reported then stands in the report of that month. Here "
+            "everything is counted as of today.",
+            "%(num)d months in it are closed: what the company reported then stands in the reports of those months. "
+            "Here everything is counted as of today.",
+            self.recounted,
+        )
 
     @property
     def shown(self) -> list[Column]:

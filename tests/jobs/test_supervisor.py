@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shutil
@@ -208,7 +209,7 @@ def test_an_empty_company_starts_with_a_one_time_password_and_stops_cleanly(term
     with urllib.request.urlopen(url + "login/", timeout=20) as page:
         assert page.status == 200
     assert re.search(r"admin  (\w{5}-){3}\w{5}  super admin", one.text)
-    assert "shown once" in one.text
+    assert one.text.index("super admin") < one.text.index("shown once") < one.text.index("Liuke is ready")
     for name in ("secret_key", "liuke.db", "redis.sock"):
         assert stat.S_IMODE((tmp_path / "var" / name).stat().st_mode) & 0o077 == 0, name
     assert not (tmp_path / "var" / "liuke.db.new").exists()
@@ -231,6 +232,28 @@ def test_an_empty_company_starts_with_a_one_time_password_and_stops_cleanly(term
     shutil.copyfile(database, copy)
     assert {"worker", "scheduler"} <= beats_in(copy)
     assert not (tmp_path / "var" / "liuke.db-wal").exists()
+
+
+def test_the_first_password_is_said_even_if_something_after_it_does_not_start(monkeypatch, tmp_path):
+    def refuse(*_given):
+        raise CannotStart("Redis did not start.")
+
+    told = {"accounts": [("admin", "abcde-12345", "super admin")], "notes": ["This password is shown once."]}
+    monkeypatch.setattr(supervisor, "prepare", lambda _supervisor: told)
+    monkeypatch.setattr(supervisor, "start_redis", refuse)
+    out, settings = io.StringIO(), config.Config()
+    settings.LIUKE_VAR, settings.SQLALCHEMY_DATABASE_URI = tmp_path, "sqlite://"
+    with pytest.raises(CannotStart):
+        supervisor.serve(supervisor.Supervisor({}, out), settings, 0.0)
+    assert "admin  abcde-12345  super admin" in out.getvalue()
+    assert "This password is shown once." in out.getvalue()
+
+
+def test_a_slow_start_says_where_it_will_be():
+    assert supervisor.greeting("http://127.0.0.1:5000/", ready=True)[1] == "Liuke is ready: http://127.0.0.1:5000/"
+    slow = supervisor.greeting("http://127.0.0.1:5000/", ready=False)
+    assert slow[1].endswith("It will be here: http://127.0.0.1:5000/")
+    assert slow[2] == "Ctrl-C stops everything."
 
 
 def test_a_database_that_others_still_use_is_not_put_together_and_that_is_said(tmp_path):

@@ -279,6 +279,7 @@ def test_a_manager_sees_his_own_figures_as_they_are_now(db, closed, wang, sign_i
     answer = sign_in(wang).speak("en").get(PAGE)
 
     assert "This month is closed" not in text_of(answer)
+    assert "1 month in it is closed" in text_of(answer)
     assert table_on(answer)["恒锐精密"][1].startswith("¥1,100.00")
     assert list(table_on(answer)) == ["恒锐精密", "Total"]
 
@@ -289,7 +290,19 @@ def test_with_a_filter_or_another_period_it_is_counted_now(db, closed, chen, sig
     answer = sign_in(chen).speak("en").get("/reports/contribution/" + other)
 
     assert "This month is closed" not in text_of(answer)
+    assert "1 month in it is closed: what the company reported then stands in the report of that month" in text_of(
+        answer
+    )
     assert table_on(answer)["恒锐精密"][1].startswith("¥1,100.00")
+
+
+@pytest.mark.parametrize(
+    ("report", "period", "told"),
+    [("contribution", "2026-04", False), ("composition", "2026-Q1", True), ("composition", "2026", False)],
+)
+def test_only_what_closed_months_tell_is_said_to_be_counted_anew(db, closed, chen, sign_in, report, period, told):
+    answer = sign_in(chen).speak("en").get(f"/reports/{report}/?period={period}")
+    assert ("month in it is closed" in text_of(answer)) is told
 
 
 def test_the_file_is_the_page(db, closed, chen, sign_in):

@@ -270,6 +270,15 @@ def test_the_retention_of_the_dashboard_is_the_report_s(app, company, li, sign_i
     assert tile == f"{total['again'] * 100 / total['past']:.1f}%"
 
 
+def test_the_satisfaction_of_the_dashboard_stands_in_its_report(app, company, li, sign_in):
+    tile = values_on(page_of(sign_in(li)))["Service satisfaction"]
+    with reading(app, li):
+        ask = BY_ID["service"].ask({"period": "2026-05"})
+        total = ask.report.table(ask).total.values
+    assert total["ended"] == 2
+    assert tile == f"{total['ended_mean']}/ 5"
+
+
 def test_a_report_one_may_not_open_is_no_link(company, sign_in):
     reader = builders.user(roles=[builders.role(rights=[("can_show", "Dashboard"), ("can_see_all", "Dashboard")])])
     html = page_of(sign_in(reader)).get_data(as_text=True)

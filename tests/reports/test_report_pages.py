@@ -14,6 +14,7 @@ from python_calamine import CalamineWorkbook
 from app.core.models import AuditEntry
 from app.mirror.models import OrderStatus
 from app.mirror.operations import refresh_totals
+from app.reports import export
 from app.reports.catalogue import BY_ID, REPORTS
 from tests import builders
 from tests.support import rows, text_of
@@ -148,6 +149,20 @@ def test_a_workbook_holds_what_the_page_shows_typed_and_without_formulas(ordered
     assert found[head + 2][1] == "=HYPERLINK(1)"
     assert found[head + 5][1:4] == ["合计", 4.0, 1000.0]
     assert b"<f>" not in answer.data
+
+
+def test_a_file_says_what_it_leaves_out(ordered, sign_in, chen, monkeypatch):
+    browser = sign_in(chen)
+    monkeypatch.setattr(export, "MOST", 2)
+    lines = file_of(browser, "contribution", "csv", period="2026").get_data(as_text=True).splitlines()
+    assert len(lines) == 1 + 2 + 1 + 1
+    assert "Not in this file: 2 more lines. A file holds at most 2." in lines[3]
+    assert "1000.00" in lines[4]
+
+    whole = {"period": "2026", "line": "total", "column": "orders"}
+    lines = file_of(browser, "contribution", "csv", **whole).get_data(as_text=True).splitlines()
+    assert len(lines) == 1 + 2 + 1
+    assert "Not in this file: 2 more lines." in lines[3]
 
 
 def test_who_took_figures_away_is_written_down(ordered, sign_in, chen):

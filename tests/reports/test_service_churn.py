@@ -92,6 +92,21 @@ def test_a_manager_has_the_tickets_of_his_customers_and_his_own(db, wang, ticket
     assert figures(table, "tickets", "archived") == {"Inquiry": (2, 1)}
 
 
+def test_tickets_archived_in_the_period_count_whenever_they_were_created(db, li, wang):
+    done = {"status": TicketStatus.archived, "given_to": wang}
+    ticket(at=(2024, 12, 3, 9), archived_at=shanghai(2025, 1, 1, 0, 0), satisfaction=3, **done)
+    ticket(at=(2025, 5, 6, 9), archived_at=shanghai(2025, 12, 31, 23, 59), satisfaction=4, **done)
+    ticket("complaint", at=(2025, 11, 6, 9), archived_at=shanghai(2026, 1, 1, 0, 0), satisfaction=5, **done)
+    ticket(at=(2024, 11, 6, 9), archived_at=shanghai(2024, 12, 31, 23, 59), satisfaction=5, **done)
+    ended = ("tickets", "ended", "ended_mean", "satisfaction")
+
+    table = walk(asked(SERVICE, li, period="2025"))
+    assert totals(table, *ended) == (2, 2, Decimal("3.5"), Decimal("4.5"))
+    assert figures(table, *ended)["Complaint"] == (1, 0, None, Decimal("5.0"))
+    monthly = walk(asked(SERVICE, li, period="2025", by="month"))
+    assert [line.values["ended"] for line in monthly.lines] == [1, *[0] * 10, 1]
+
+
 def test_no_tickets(db, li):
     table = walk(asked(SERVICE, li, period="2025"))
 
@@ -243,6 +258,27 @@ def test_who_ordered_again(db, li, ordering):
 )
 def test_who_ordered_again_in_quarters_months_and_years(db, li, ordering, period, expected):
     assert totals(walk(asked(RETURNING, li, period=period)), *RETURNED) == expected
+
+
+def test_twelve_months_count_a_customer_once_however_many_months_he_ordered_in(db, li, wang):
+    often, paused = builders.customer(owner=wang), builders.customer(owner=wang)
+    for year, month, amount in (
+        (2024, 2, "1.00"),
+        (2024, 9, "2.00"),
+        (2025, 2, "10.00"),
+        (2025, 9, "20.00"),
+        (2026, 1, "40.00"),
+    ):
+        builders.order(often, at=shanghai(year, month, 3), amount=amount)
+    for year, month in ((2023, 5), (2025, 5), (2025, 6)):
+        builders.order(paused, at=shanghai(year, month, 3), amount="100.00")
+    refresh_totals()
+    db.session.commit()
+
+    table = walk(asked(RETURNING, li, period="2026-01-12m"))
+
+    assert totals(table, *RETURNED) == (1, 1, 1, Decimal("70.00"))
+    assert tuple(table.total.before[key] for key in RETURNED) == (1, 0, 1, Decimal("0.00"))
 
 
 def test_the_rate_needs_ten(db, li, wang):

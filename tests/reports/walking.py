@@ -173,9 +173,9 @@ def everything(*periods: str, chosen: bool = True, opened: int = OPENED) -> dict
 
 
 def spans() -> list[str]:
-    """This year and the month before this one."""
+    """This year, the month before this one and the last twelve months."""
     now = period.month_of(today())
-    return [str(now.first.year), now.before.code]
+    return [str(now.first.year), now.before.code, period.twelve_months(today()).code]
 
 
 def main(periods: list[str]) -> None:

@@ -185,6 +185,6 @@ def _in(period: Period) -> sa.Subquery:
     elif period.months == 1:
         when = [CustomerMonth.month == period.first]
     found = sa.select(kept.customer_id, kept.order_total.label("amount"))
-    if period.months == 3:
+    if period.months > 1 and not period.is_year:
         found = sa.select(kept.customer_id, sa.func.sum(kept.order_total).label("amount")).group_by(kept.customer_id)
     return found.where(*when, kept.order_count > 0).subquery()

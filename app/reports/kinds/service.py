@@ -20,10 +20,12 @@ from app.tickets.operations import SATISFIED
 
 STARS = tuple(range(5, SATISFIED - 1, -1))  # what an archived ticket can have: with fewer it goes back to be done again
 FINAL = sa.case((Ticket.status == TicketStatus.archived, Ticket.satisfaction))
+ENDED = ("ended", "ended_stars")  # columns of the tickets archived in the period; the others are of those created in it
 
 
 class Service(Report):
-    """Tickets created in the period; each once, with the satisfaction it was archived with."""
+    """Tickets created in the period; each once, with the satisfaction it was archived with. Beside them those archived
+    in it, whose satisfaction the dashboard shows."""
 
     id = "service"
     right = "ServiceReport"
@@ -50,9 +52,14 @@ class Service(Report):
                 "Archived tickets of all tickets of the line.")),
             Column("satisfaction", _l("Mean satisfaction"), "mean", of=("stars", "archived"), good=True, how=_l(
                 "Mean of the stars that archived tickets ended with; what was said before a return does not count.")),
+            Column("ended", _l("Archived in the period"), "count", how=_l(
+                "Tickets archived in the period, whenever they were created.")),
+            Column("ended_mean", _l("Satisfaction of these"), "mean", of=("ended_stars", "ended"), good=True, how=_l(
+                "Mean of the stars that the tickets archived in the period ended with; the figure of the dashboard.")),
             Column("returned", _l("Times returned"), "number", good=False, how=_l(
                 "How often these tickets were given back because the customer was not satisfied.")),
             Column("stars", _l("Sum of the stars"), "number", hidden=True),
+            Column("ended_stars", _l("Sum of the stars of those archived in the period"), "number", hidden=True),
             Column("waiting", _l("Not archived yet"), "count", hidden=True),
             *(Column(f"s{n}", _l("%(n)s stars", n=n), "count", hidden=True) for n in STARS),
         ]  # fmt: skip
@@ -61,8 +68,15 @@ class Service(Report):
         self, ask: Ask, *, keys: Sequence[str] | None = None, first: int = 0, most: int | None = None
     ) -> list[Line]:
         amounts = _amounts()
-        facts = sa.select(_line(ask), *(what.label(key) for key, what in amounts.items())).where(*_wanted(ask))
-        sub = facts.subquery()
+        nothing: Any = sa.literal_column("0")
+        facts = (
+            sa.select(
+                _line(ask, ended),
+                *((what if (key in ENDED) is ended else nothing).label(key) for key, what in amounts.items()),
+            ).where(*_wanted(ask, ended))
+            for ended in (False, True)
+        )
+        sub = sa.union_all(*facts).subquery()
         summed = sa.select(sub.c.line, *(sa.func.sum(sub.c[key]).label(key) for key in amounts)).group_by(sub.c.line)
         found = {row.line: {key: int(getattr(row, key)) for key in amounts} for row in db.session.execute(summed)}
         by, none = ask.values["by"], None
@@ -77,19 +91,19 @@ class Service(Report):
         return groups.filled(wanted, found, dict.fromkeys(amounts, 0), none=none)
 
     def rows(self, ask: Ask, column: Column) -> Any:
-        amount = _amounts()[column.key]
+        amount, ended = _amounts()[column.key], column.key in ENDED
         return (
             sa.select(
-                _line(ask),
+                _line(ask, ended),
                 Ticket.number.label("number"),
                 Customer.name.label("name"),
                 Customer.owner_id.label("owner_id"),
-                Ticket.created_at.label("day"),
+                _moment(ended).label("day"),
                 amount.label("amount"),
             )
             .join(Customer, Customer.id == Ticket.customer_id)
-            .where(*_wanted(ask), amount > 0)
-            .order_by(Ticket.created_at.desc(), Ticket.id.desc())
+            .where(*_wanted(ask, ended), amount > 0)
+            .order_by(_moment(ended).desc(), Ticket.id.desc())
         )
 
     def charts(self, ask: Ask, table: Table, rows_url: Callable[[str, str], str | None]) -> list[Drawing]:
@@ -128,15 +142,22 @@ class Service(Report):
         return [Drawing(_l("Tickets by group"), *bars), *drawings]
 
 
-def _wanted(ask: Ask) -> list[Any]:
+def _moment(ended: bool) -> Any:
+    """What puts a ticket into the period."""
+    return Ticket.archived_at if ended else Ticket.created_at
+
+
+def _wanted(ask: Ask, ended: bool) -> list[Any]:
     """WHEREs over tickets: the reader's, of the period."""
-    return [ask.tickets, Ticket.created_at >= ask.span.start, Ticket.created_at < ask.span.end]
+    moment = _moment(ended)
+    archived = [Ticket.status == TicketStatus.archived] if ended else []
+    return [ask.tickets, moment >= ask.span.start, moment < ask.span.end, *archived]
 
 
-def _line(ask: Ask) -> Any:
+def _line(ask: Ask, ended: bool) -> Any:
     by = ask.values["by"]
     if by == "month":
-        return groups.month_of(ask.span, Ticket.created_at).label("line")
+        return groups.month_of(ask.span, _moment(ended)).label("line")
     column = {"type": Ticket.type_id, "satisfaction": FINAL, "assignee": Ticket.assignee_id}[by]
     return groups.key_of(column).label("line")
 
@@ -154,5 +175,7 @@ def _amounts() -> dict[str, Any]:
         "returned": Ticket.times_returned,
         "stars": sa.func.coalesce(FINAL, 0),
         "waiting": one(~archived),
+        "ended": one(archived),
+        "ended_stars": sa.func.coalesce(FINAL, 0),
         **{f"s{n}": one(n == FINAL) for n in STARS},
     }
