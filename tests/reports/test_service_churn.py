@@ -337,8 +337,8 @@ def test_a_mean_is_no_percentage_in_a_file(db, li, tickets):
     ask = asked(SERVICE, li, period="2025")
     sheet = sheet_of(ask, SERVICE.table(ask, compare=False))
 
-    assert sheet.kinds == ["text", "count", "count", "percent", "mean", "count"]
-    assert sheet.rows[-1][1:] == [5, 3, Decimal("60.0"), Decimal("4.0"), 6]
+    assert sheet.kinds == ["text", "count", "count", "percent", "mean", "count", "mean", "count"]
+    assert sheet.rows[-1][1:] == [5, 3, Decimal("60.0"), Decimal("4.0"), 0, None, 6]
     assert zipfile.ZipFile(BytesIO(sheet.file("xlsx"))).read("xl/styles.xml").count(b'formatCode="0.0"') == 1
 
 
