@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -139,7 +140,22 @@ def a_file_of_cdnow_says_what_the_page_says(browser, best):
     assert "¥10,417.05" in browser.get(rows_url).get_data(as_text=True)
 
 
-def the_orders_of_cdnow_are_read_to_the_cent_and_reading_them_again_changes_nothing(db, sign_in, chen):
+SATURDAYS = (  # as of which day: opened, recovered, open
+    ("1997-12-06", 16_884, 0, 16_884),
+    ("1997-12-06", 0, 0, 16_884),
+    ("1997-12-13", 128, 152, 16_860),
+    ("1997-12-20", 146, 126, 16_880),
+    ("1997-12-27", 307, 75, 17_112),
+)
+
+
+def its_saturdays_warn_about_exactly_these(crm):
+    for day, *expected in SATURDAYS:
+        told = json.loads(crm("churn", "--as-of", f"{day}T02:00", "--json").stdout)
+        assert [told[key] for key in ("opened", "recovered", "open")] == expected, day
+
+
+def the_orders_of_cdnow_are_read_to_the_cent_and_reading_them_again_changes_nothing(db, sign_in, chen, crm):
     told = sales_sync.run(str(CDNOW))
 
     assert (told["created"], told["updated"], told["unchanged"], told["rejected"]) == (1 + 23_570 + 2 * 69_659, 0, 0, 0)
@@ -167,6 +183,8 @@ def the_orders_of_cdnow_are_read_to_the_cent_and_reading_them_again_changes_noth
     assert first.status is second.status is SyncStatus.done
     assert counts(second) == (0, 0, told["rows"], 0)
     assert first.checksum == second.checksum
+
+    its_saturdays_warn_about_exactly_these(crm)
 
 
 if CDNOW.is_dir():  # where the data set is not at hand there is nothing to test
