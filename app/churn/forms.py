@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask import url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from wtforms import Field
@@ -29,14 +30,24 @@ class DeferForm(CrmForm):
         [Filled(), Length(max=LONGEST)],
         description=_l("Write what is done, by whom and when. Every deferral adds a measure; earlier ones stay."),
     )
-    type = RowSelect(_l("Kind of measure"), [Optional()], choices=items_of(DictionaryType.measure))
+    type = RowSelect(
+        _l("Kind of measure"),
+        [Optional()],
+        choices=items_of(DictionaryType.measure),
+        url=lambda: url_for("RetentionMeasureView.lookup", column="type"),
+    )
     cost = MoneyField(_l("Cost (CNY)"), [Optional(), not_negative])
 
 
 class ConfirmLostForm(CrmForm):
     """Why the customer was lost."""
 
-    reason_type = RowSelect(_l("Kind of reason"), [Optional()], choices=items_of(DictionaryType.churn_reason))
+    reason_type = RowSelect(
+        _l("Kind of reason"),
+        [Optional()],
+        choices=items_of(DictionaryType.churn_reason),
+        url=lambda: url_for("ChurnCaseView.lookup", column="reason_type"),
+    )
     reason = LongTextField(
         _l("Reason"),
         [Filled(), Length(max=LONGEST)],

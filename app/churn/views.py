@@ -79,6 +79,7 @@ class ChurnCaseView(CrmView):
     ]  # fmt: skip
     numeric_columns = frozenset({"silent_days", "estimate"})
     search_columns = ["customer", "owner", "status"]
+    asked_columns = ["reason_type"]
     order_columns = ["opened_at", "last_order_at"]
     order_by = {"estimate": likeliest(ChurnCase.customer_id)}
     base_order = ("opened_at", "desc")

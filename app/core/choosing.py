@@ -6,13 +6,22 @@ from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
+from flask import g
 
 from app.core.scope import row_id
 from app.core.text import like
 from app.extensions import db
 
 PAGE = 20
-FEW = 200  # what a plain <select> may hold
+FEW = 150  # rows that the plain <select>s of one page may hold together; states and other closed lists come on top
+
+
+def room_for(rows: int) -> bool:
+    """Whether this page can hold so many options more; takes the room if so. No page loads more than 200 options."""
+    taken = g.get("options_taken", 0) + rows
+    if taken <= FEW:
+        g.options_taken = taken
+    return taken <= FEW
 
 
 class Choices:
@@ -20,8 +29,8 @@ class Choices:
 
     `model` and `where` bound the rows (the reader's scope included); `search` are the text columns a term is
     looked for in, or a function giving its WHERE; `remote` says whether the browser always asks for a page at a
-    time. Other lists are shown whole as long as they are short. `text` is what a row reads as, `loads` the loader
-    options of what it reads.
+    time. Other lists are shown whole as long as their page has room for them. `text` is what a row reads as,
+    `loads` the loader options of what it reads.
     """
 
     def __init__(
@@ -46,10 +55,10 @@ class Choices:
         if self.remote:
             return None
         rows = list(db.session.execute(self._select().order_by(*self.order).limit(FEW + 1)).scalars())
-        return rows if len(rows) <= FEW else None
+        return rows if room_for(len(rows)) else None
 
     def all(self) -> list[Any]:
-        """Every choice, however many; for a field that has nowhere to search."""
+        """Every choice, however many; for boxes to tick."""
         return list(db.session.execute(self._select().order_by(*self.order)).scalars())
 
     def find(self, pk: Any) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -202,13 +203,13 @@ class ChoiceSelect(SelectField):
 
 
 class RowSelect(Field):
-    """A relation: a native select for short lists, a searched one (at `url`) for tables that grow.
+    """A relation: a native select for short lists, a searched one (at `url`) for tables that grow and full pages.
 
     Whatever id is sent, only a row among the reader's choices is taken.
     """
 
     def __init__(
-        self, label: Any = None, validators: Any = None, *, choices: Choices, url: Any = "", **kw: Any
+        self, label: Any = None, validators: Any = None, *, choices: Choices, url: Callable[[], str], **kw: Any
     ) -> None:
         super().__init__(label, validators, **kw)
         self.choices, self.url = choices, url
@@ -233,14 +234,13 @@ class RowSelect(Field):
             raise ValueError(_("Choose one of the list."))
 
     def _render(self, field: Any, **kwargs: Any) -> Markup:
-        url = self.url() if callable(self.url) else self.url
         kwargs.setdefault("id", self.id)
         kwargs["class"] = "form-select " + kwargs.pop("class_", "")
         options = [Markup('<option value=""></option>')]
-        rows = self.choices.few() if url else self.choices.all()
+        rows = self.choices.few()
         if rows is None:
             kwargs.update({
-                "data-remote": url,
+                "data-remote": self.url(),
                 "data-placeholder": _("Type to search"),
                 "data-empty": _("Nothing found"),
                     "data-clear": _("Clear the choice"),

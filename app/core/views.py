@@ -82,6 +82,7 @@ class CrmView(TakesSteps, ModelView):
     base_order: ClassVar[tuple[str, str]]
     order_by: ClassVar[dict[str, Any]] = {}  # further columns to order by that are none of the model -> expression
     then_by: ClassVar[tuple[str, ...]] = ()  # columns that order rows alike in the ordered one, before the id
+    asked_columns: ClassVar[builtins.list[str]] = []  # relations that only steps ask for
     search_relations: ClassVar[dict[str, Any]] = {}  # relation -> WHERE it is the chosen row, if not by its own key
     required_columns: ClassVar[frozenset[str]] = frozenset()
     tab_of: ClassVar[dict[str, str]] = {}  # name of a view whose record page shows this list -> our foreign key
@@ -182,7 +183,7 @@ class CrmView(TakesSteps, ModelView):
     @permission_name("list")
     def lookup(self, column: str) -> Any:
         """A page of choices for one relation, as JSON; only what the reader may choose."""
-        relations = {*self.search_columns, *self.add_columns, *self.edit_columns}
+        relations = {*self.search_columns, *self.add_columns, *self.edit_columns, *self.asked_columns}
         if column not in relations or not isinstance(
             getattr(self.datamodel.obj, column).property, RelationshipProperty
         ):
@@ -238,6 +239,10 @@ class CrmView(TakesSteps, ModelView):
     def shown_columns(self) -> builtins.list[str]:
         """Those of the list's columns that the reader may see; a subclass's business."""
         return builtins.list(self.list_columns)
+
+    def tab_columns(self, rows: builtins.list[Any]) -> builtins.list[str]:
+        """Those of these rows on another record's page; a subclass with more of them loads it here, for all at once."""
+        return self.shown_columns()
 
     def extra_criteria(self) -> builtins.list[Any]:
         """Further WHEREs of this list (a tab, say); a subclass's business."""
@@ -448,7 +453,7 @@ class CrmView(TakesSteps, ModelView):
         relation = key.removesuffix("_id")
         criteria = [view.scope.criterion(), column == record.id]
         rows, more = view.rows(criteria, *view.base_order, page=0, size=size, without=relation)
-        columns = [view._column(c) for c in view.shown_columns() if c.split(".")[0] != relation]
+        columns = [view._column(c) for c in view.tab_columns(rows) if c.split(".")[0] != relation]
         return {
             "view": view,
             "rows": rows,

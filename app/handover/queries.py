@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from flask_appbuilder.security.sqla.models import User
 
+from app.core.choosing import FEW, room_for
 from app.core.scope import may
 from app.customers.access import VisibleCustomers
 from app.extensions import db
@@ -69,11 +70,18 @@ def owners() -> list[Owner]:
     return [Owner(person, counts[person.id]) for person in people]
 
 
-def successors(leaver: User) -> list[User]:
-    """Active people who may be given customers, by name, without the leaver himself."""
-    able = User.id.in_(holders("can_be_assigned", "Customer"))
-    found = sa.select(User).where(able, User.id != leaver.id).order_by(User.last_name, User.first_name, User.id)
-    return list(db.session.execute(found).scalars())
+def successors(leaver: User, *, times: int, chosen: Iterable[int]) -> tuple[list[User], bool]:
+    """Active people who may be given customers, by name, without the leaver himself, and whether these are all.
+
+    When they are too many to be offered so many `times` on one page, only those already `chosen`: the others are
+    searched.
+    """
+    able = sa.and_(User.id.in_(holders("can_be_assigned", "Customer")), User.id != leaver.id)
+    found = sa.select(User).where(able).order_by(User.last_name, User.first_name, User.id)
+    people = list(db.session.execute(found.limit(FEW + 1)).scalars())
+    if room_for(len(people) * times):
+        return people, True
+    return list(db.session.execute(found.where(User.id.in_(chosen))).scalars()), False
 
 
 def people_by_id(ids: Iterable[int]) -> dict[int, User]:

@@ -172,10 +172,13 @@ class HandoverView(ReadOnlyView):
         if kind in (RuleKind.region, RuleKind.level):
             for bundle in bundles:
                 by_item[item_of(bundle, kind)] += len(bundle.records)
+        items = _items(by_item)
+        chosen = [number for name, value in given.items(multi=True) if name != "by" and (number := row_id(value))]
+        people, whole = queries.successors(leaver, times=len(items) + 1, chosen=chosen)
         return render_template(
             "handover/rule.html", title=_("Hand over what %(name)s owns", name=leaver.get_full_name()), leaver=leaver,
-            kinds=list(RuleKind), kind=kind, owned=owned, plurals=PLURALS, people=queries.successors(leaver),
-            items=_items(by_item), by_item=by_item, given=given, refused=self._refused(leaver), mistake=mistake,
+            kinds=list(RuleKind), kind=kind, owned=owned, plurals=PLURALS, people=people, whole=whole,
+            items=items, by_item=by_item, given=given, refused=self._refused(leaver), mistake=mistake,
             last=queries.last_handover_of(leaver) if not bundles else None, led=_led(leaver),
             **self.frame(),
         )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -13,11 +14,13 @@ from typing import Any
 
 import sqlalchemy as sa
 from flask import current_app
+from sqlalchemy.orm import joinedload
 
 from app.core.clock import utcnow
 from app.core.types import Money, UtcDateTime
 from app.customers.models import Customer, CustomerStats
 from app.extensions import db
+from app.mirror.access import VisibleOrderLines
 from app.mirror.models import (
     AHEAD,
     ALL_YEARS,
@@ -94,6 +97,41 @@ def line_totals(order_id: int) -> tuple[int, Decimal | None]:
         sa.select(sa.func.count(), sa.func.sum(OrderLine.amount)).where(OrderLine.order_id == order_id)
     ).one()
     return count, total
+
+
+@dataclass(frozen=True)
+class FirstLines:
+    """The first lines of an order, and how many it has."""
+
+    lines: list[OrderLine]
+    count: int
+
+
+def first_lines(orders: Iterable[int], *, most: int = 3) -> dict[int, FirstLines]:
+    """The first `most` lines of each of these orders with their products, by order; without lines it is left out.
+
+    Only lines the reader may see. One statement, however long the orders are.
+    """
+    numbered = (
+        sa.select(
+            OrderLine.id,
+            sa.func.row_number().over(partition_by=OrderLine.order_id, order_by=OrderLine.line_no).label("place"),
+            sa.func.count().over(partition_by=OrderLine.order_id).label("count"),
+        )
+        .where(OrderLine.order_id.in_(orders), VisibleOrderLines.criterion())
+        .subquery()
+    )
+    found = (
+        sa.select(OrderLine, numbered.c.count)
+        .join(numbered, numbered.c.id == OrderLine.id)
+        .where(numbered.c.place <= most)
+        .order_by(OrderLine.order_id, OrderLine.line_no)
+        .options(joinedload(OrderLine.product))
+    )
+    first: dict[int, FirstLines] = {}
+    for line, count in db.session.execute(found):
+        first.setdefault(line.order_id, FirstLines([], count)).lines.append(line)
+    return first
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from flask import url_for
+from flask import g, url_for
 from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -19,7 +19,7 @@ from app.core.views import ReadOnlyView
 from app.customers.models import Customer
 from app.mirror.access import AllProducts, AllStock, AllSyncRuns, VisibleOrderLines, VisibleOrders
 from app.mirror.models import Order, OrderLine, Product, Stock, SyncRun
-from app.mirror.queries import freshness, line_totals, rejected_rows
+from app.mirror.queries import FirstLines, first_lines, freshness, line_totals, rejected_rows
 
 SHOWN = 100  # rejected rows on a sync's page; the file has them all
 
@@ -79,6 +79,7 @@ class OrderView(_Mirrored):
         "status": _l("Status"),
         "source_status": _l("Status in the sales system"),
         "delivery_address": _l("Delivery address"),
+        "lines": _l("Order lines"),
     }
     list_columns = ["external_id", "customer", "ordered_at", "amount", "paid", "status"]
     show_columns = ["customer", "ordered_at", "amount", "paid", "status", "source_status", "delivery_address"]
@@ -87,7 +88,38 @@ class OrderView(_Mirrored):
     base_order = ("ordered_at", "desc")
     formatters_columns = {"customer": customer_link, "paid": yes_no}
     tab_of = {"CustomerView": "customer_id"}
+    card_columns = frozenset({"lines", "amount"})
     empty_text = _l("Orders come from the sales system, with every feed of it that is read.")
+
+    def tab_columns(self, rows: list[Any]) -> list[str]:
+        """On a customer's page the orders tell their first lines, for readers of order lines."""
+        if not may("can_list", "OrderLine"):
+            return super().tab_columns(rows)
+        g.first_lines = first_lines([row.id for row in rows])
+        return ["external_id", "customer", "ordered_at", "lines", "amount", "paid", "status"]
+
+    def cell(self, record: Order, name: str) -> Any:
+        return self._lines_of(record) if name == "lines" else super().cell(record, name)
+
+    def _lines_of(self, order: Order) -> Any:
+        """Product, quantity and amount of the first lines, one below the other, and how many more there are."""
+        first: FirstLines | None = g.first_lines.get(order.id)
+        if first is None:
+            return NOTHING
+        told = [
+            Markup('{} × {}{} <span class="t3">{}</span>').format(
+                line.product or _("Line %(number)d", number=line.line_no),
+                amount(line.quantity),
+                f" {unit}" if (unit := line.unit or (line.product and line.product.unit)) else "",
+                money(line.amount),
+            )
+            for line in first.lines
+        ]
+        if more := first.count - len(first.lines):
+            words = ngettext("%(num)d line more", "%(num)d lines more", more)
+            url = self.show_url(order)
+            told.append(Markup('<a href="{}">{}</a>').format(url, words) if url else words)
+        return Markup('<div class="py-2 small">{}</div>').format(Markup("<br>").join(told))
 
     def show_page(self, record: Order) -> dict[str, Any]:
         page = super().show_page(record)

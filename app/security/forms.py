@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask import url_for
 from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
 from wtforms import BooleanField, Field, HiddenField, PasswordField
@@ -120,7 +121,7 @@ class _AccountForm(CrmForm):
     first_name = TextField(_l("Given name"), [Filled(), Length(max=64)])
     email = TextField(_l("E-mail"), [Filled(), Length(max=320)], render_kw={"type": "email"})
     phone = TextField(_l("Phone"), [Optional(), Length(max=50), phone])
-    team = RowSelect(_l("Team"), [Optional()], choices=teams())
+    team = RowSelect(_l("Team"), [Optional()], choices=teams(), url=lambda: url_for("TeamView.lookup", column="parent"))
     roles = RolesField(_l("Roles"), choices=all_roles())
 
 

@@ -197,13 +197,20 @@ def _of_record(model: Any) -> list[Any]:
 
 
 def _of_field(field: str) -> Any:
-    return FieldChange.field.in_((field, f"{field}_id"))
+    """WHERE it is the chosen field of a kind of record; as long as no kind is chosen, all fields that are called so."""
+    names = [field]
+    if not asked("record"):
+        names += [name for name, label in _fields_of("").items() if field.lower() in label.lower()]
+    return FieldChange.field.in_([*names, *(f"{name}_id" for name in names)])
 
 
 def _ask_for(search: Any, names: tuple[str, ...]) -> None:
-    """Filters that are no columns: the kind of record, its number, the field, the move."""
+    """Filters that are no columns: the kind of record, its number, the field, the move.
+
+    The fields of a kind of record are chosen from a list; those of all kinds are too many for one and are typed.
+    """
     kinds = {kind: str(record_kind(kind)) for kind in sorted(views_by_table())}
-    fields = _fields_of(asked("record"))
+    fields = _fields_of(asked("record")) if asked("record") in kinds else {}
     moves = {name.rpartition(".")[2]: str(words) for name, (words, _icon) in ACTIONS.items()}
     labels = {"record": _("Record"), "row": _("Number of the record"), "field": _("Field"), "move": _("Action")}
     options = {"record": kinds, "field": fields, "move": dict(sorted(moves.items(), key=lambda pair: pair[1]))}

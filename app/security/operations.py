@@ -38,6 +38,7 @@ from app.security.rights import holds, rights_of
 from app.security.roles import SUPER_ADMIN
 
 ACCOUNT = re.compile(r"[\w.@-]{2,64}")
+MOST_ROLES = 100  # a form shows them all, to tick
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 ON_NEW_PASSWORD: dict[str, Callable[[int], None]] = {}
 """What else ends with somebody's old password, by name; called with his id. Later domains register theirs."""
@@ -383,9 +384,11 @@ def create_role(
 ) -> Role:
     """Make a role of the company's own with these (permission, view) rights, all of which `actor` holds himself.
 
-    Raises `Mistake`, `NotYours`. Flushes.
+    A company has at most 100. Raises `Mistake`, `NotYours`. Flushes.
     """
     rights = set(rights)
+    if db.session.execute(sa.select(sa.func.count()).select_from(Role)).scalar_one() >= MOST_ROLES:
+        raise Mistake(_("There are %(number)d roles. Delete one that nobody needs.", number=MOST_ROLES), "label_en")
     _check_labels(label_zh, label_en, None)
     _check_rights(rights)
     _guard_rights(actor, rights)

@@ -10,7 +10,9 @@ from flask_appbuilder.security.sqla.models import User
 from app.core.clock import today, utcnow
 from app.core.lifecycle import note_move
 from app.core.unit import unit_of_work
-from app.security.models import LoginResult
+from app.extensions import db
+from app.masterdata.models import DictionaryItem, DictionaryType
+from app.security.models import LoginResult, Team, UserProfile
 from app.security.sessions import note_login
 from tests import builders
 
@@ -67,6 +69,31 @@ def fill(*, lead: User, manager: User, size: int = 1) -> None:
         note_login("li", LoginResult.success, user_id=lead.id, ip="127.0.0.1")
         with unit_of_work():
             note_move(customer, "edit", actor=lead, changes={"name": ["旧名", "新名"]})
+
+
+def lengthen(size: int) -> None:
+    """`size` items more of every list of the dictionary, and as many teams and account managers. Commits.
+
+    Levels are fewer: a report sets each against each.
+    """
+    db.session.add_all(
+        DictionaryItem(type=kind, code=f"long-{n}", label_zh=f"项{n}", label_en=f"Item {n}", sort_order=900 + n)
+        for kind in DictionaryType
+        for n in range(size if kind != DictionaryType.level else 20)
+    )
+    manager = builders.seeded_role("account_manager")
+    teams = [Team(name=f"长{n}组") for n in range(size)]
+    people = [
+        User(
+            username=f"long{n}", first_name="悦", last_name="孙", email=f"long{n}@liuke.example", active=True,
+            roles=[manager],
+        )
+        for n in range(size)
+    ]  # fmt: skip
+    db.session.add_all([*teams, *people])
+    db.session.flush()
+    db.session.add_all(UserProfile(user_id=p.id, team=team) for p, team in zip(people, teams, strict=True))
+    db.session.commit()
 
 
 def first_ids(views: Any) -> dict[str, int]:

@@ -4,6 +4,7 @@
 routes.json: every address, the right it needs, the seeded roles that hold it. A new open door is a new line.
 rights.csv: what everybody gets from every address, of own, foreign and missing rows (probes.py).
 lists.json: SQL statements and kilobytes of HTML of the first page of every list.
+forms.json: SQL statements and options of every page with something to choose, where every list is long.
 reports.json: SQL statements of every report's page, and the rollups and records of the sales system that they read.
 """
 
@@ -24,7 +25,7 @@ from tests.conformance.house import routes, screens
 from tests.support import Browser, statements
 
 FOLDER = Path(__file__).parent
-ROUTES, LISTS, REPORTS = (FOLDER / f"{name}.json" for name in ("routes", "lists", "reports"))
+ROUTES, LISTS, FORMS, REPORTS = (FOLDER / f"{name}.json" for name in ("routes", "lists", "forms", "reports"))
 SALES = ("customer_month", "customer_stats", "customer_year", "order_line", "sales_order")
 
 
@@ -77,6 +78,35 @@ def list_ledger(app: Flask, browser: Browser, *, query: str = "") -> dict[str, d
             answer = browser.get(asked)
         if answer.status_code == 200:
             ledger[url] = {"statements": len(seen), "kilobytes": len(answer.get_data()) // 1024}
+    return ledger
+
+
+def form_ledger(app: Flask, browser: Browser) -> dict[str, dict[str, int]]:
+    """Of every page a person opens that offers a choice: its SQL statements, and the options it holds.
+
+    A page of a record is asked about the newest records, until one is in a state that opens it; a report about one
+    team, for its lines are not what is looked for.
+    """
+    from app.extensions import db
+    from app.security.models import Team
+
+    team = db.session.execute(sa.select(sa.func.min(Team.id))).scalar_one()
+    ledger = {}
+    for route in routes(app):
+        if "GET" not in route.methods or re.search(r"<(?!(?:\w+:)?pk>)|^/reports/", route.url):
+            continue
+        urls = [route.url]
+        if "<" in route.url:
+            key = sa.inspect(route.view.datamodel.obj).primary_key[0]
+            newest = db.session.execute(sa.select(key).order_by(key.desc()).limit(5)).scalars()
+            urls = [re.sub(r"<(?:\w+:)?pk>", str(pk), route.url) for pk in newest]
+        for url in urls:
+            with statements(app) as seen:
+                answer = browser.get(url, query_string={"team": team} if route.url.startswith("/reports/") else None)
+            if answer.status_code == 200 and answer.mimetype == "text/html":
+                if options := answer.get_data().count(b"<option"):
+                    ledger[route.url] = {"statements": len(seen), "options": options}
+                break
     return ledger
 
 

@@ -7,6 +7,7 @@ import pytest
 from tests.conformance import company, ledgers
 
 MOST_STATEMENTS = 10  # of a list page: who is asking, his rights, ids, rows, count, one per relation shown and filtered
+MOST_OPTIONS = 200  # of a page with forms, all its lists together
 MOST_KILOBYTES = 60  # of its HTML, before compression
 
 
@@ -42,6 +43,17 @@ def test_every_list_costs_what_it_did(cost, writing):
     assert dearer == {}, "see tests/conformance/ledgers.py"
     assert {url: now for url, now in cost.items() if now["statements"] > MOST_STATEMENTS} == {}
     assert {url: now for url, now in cost.items() if now["kilobytes"] > MOST_KILOBYTES} == {}
+
+
+@pytest.mark.once
+def test_no_form_loads_more_than_200_options(app, db, li, wang, admin, sign_in, writing):
+    company.fill(lead=li, manager=wang, size=2)
+    company.lengthen(MOST_OPTIONS + 5)
+    now = ledgers.form_ledger(app, sign_in(admin))
+    if writing:
+        ledgers.write(ledgers.FORMS, now)
+    assert {url: cost for url, cost in now.items() if cost["options"] > MOST_OPTIONS} == {}
+    assert now == ledgers.read(ledgers.FORMS), "see tests/conformance/ledgers.py"
 
 
 def test_every_report_costs_what_it_did_and_reads_no_order_lines(app, db, li, wang, admin, sign_in, writing):

@@ -33,17 +33,16 @@ def fill(db, kind, total, **given):
     return made[-1]
 
 
-@pytest.mark.parametrize(("total", "searched"), [(FEW, False), (FEW + 1, True)])
-def test_a_list_that_has_grown_long_is_searched_in_forms_and_filters(db, sign_in, li, wang, total, searched):
-    last = fill(db, T.region, total)
+def test_a_list_that_has_grown_long_is_searched_in_forms_and_filters(db, sign_in, li, wang):
+    last = fill(db, T.region, FEW + 1)
     customer = builders.customer(owner=wang, name="远方公司", region=last)
     browser = sign_in(li)
     form, filters = browser.get("/customers/add"), browser.get("/customers/list/")
     for page, name in ((form, "region"), (filters, "_flt_0_region")):
         shown = select_of(page, name)
-        assert ("data-remote=" in shown) is searched
-        assert shown.count("<option") == (1 if searched else total + 1)
-        assert ("Item" in shown) is not searched
+        assert "data-remote=" in shown
+        assert shown.count("<option") == 1
+        assert "Item" not in shown
     page = select_of(browser.get(f"/customers/edit/{customer.id}"), "region")
     assert f'value="{last.id}" selected' in page
     found = browser.get(f"/customers/lookup/region?q={last.label_en}").json["results"]
@@ -53,12 +52,35 @@ def test_a_list_that_has_grown_long_is_searched_in_forms_and_filters(db, sign_in
     assert f'value="{last.id}" selected' in select_of(chosen, "_flt_0_region")
 
 
-def test_a_question_that_has_nowhere_to_search_offers_the_whole_list(db, sign_in, wang):
-    last = fill(db, T.measure, FEW + 5)
+@pytest.mark.parametrize(("total", "searched"), [(FEW, False), (FEW + 1, True)])
+def test_the_question_of_a_step_searches_a_long_list_too(db, sign_in, wang, total, searched):
+    last = fill(db, T.measure, total)
     case = builders.churn_case(builders.customer(owner=wang), owner=wang)
-    shown = select_of(sign_in(wang).get(f"/churn/defer/{case.id}"), "type")
-    assert "data-remote" not in shown
-    assert f'value="{last.id}"' in shown
+    browser = sign_in(wang)
+    shown = select_of(browser.get(f"/churn/defer/{case.id}"), "type")
+    assert ("data-remote=" in shown) is searched
+    assert shown.count("<option") == (1 if searched else total + 1)
+    found = browser.get(f"/retention-measures/lookup/type?q={last.label_en}").json["results"]
+    assert found == [{"id": last.id, "text": last.label_en}]
+
+
+def test_the_reasons_of_a_loss_are_looked_up_where_they_are_asked_for(db, sign_in, wang, sysadmin):
+    last = fill(db, T.churn_reason, FEW + 1)
+    case = builders.churn_case(builders.customer(owner=wang), owner=wang)
+    shown = select_of(sign_in(wang).get(f"/churn/confirm-lost/{case.id}"), "reason_type")
+    assert 'data-remote="/churn/lookup/reason_type"' in shown
+    found = sign_in(wang).get(f"/churn/lookup/reason_type?q={last.label_en}").json["results"]
+    assert found == [{"id": last.id, "text": last.label_en}]
+    assert sign_in(sysadmin).get("/churn/lookup/reason_type").status_code == 403
+
+
+def test_a_page_holds_so_many_options_in_all_lists_together(db, sign_in, li):
+    """A short list is searched, too, where the others before it left no room."""
+    levels = len(rows(DictionaryItem, DictionaryItem.type == T.level, DictionaryItem.active))
+    fill(db, T.region, FEW - levels + 1)
+    page = sign_in(li).get("/customers/add")
+    remote = ["data-remote=" in select_of(page, name) for name in ("level", "region")]
+    assert sorted(remote) == [False, True]
 
 
 def test_filters_find_items_that_are_no_longer_used_and_forms_do_not_offer_them(db, sign_in, li, wang):

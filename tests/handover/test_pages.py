@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 
 import pytest
+from flask_appbuilder.security.sqla.models import User
 
+from app.core.choosing import FEW
 from app.core.models import AuditEntry, Outcome
 from app.customers.models import Customer
 from app.handover.models import Handover, HandoverItem
 from app.masterdata.models import DictionaryType
+from app.security.rights import holders
 from tests import builders
 from tests.support import rows, text_of
 
@@ -82,6 +85,26 @@ def test_a_rule_that_is_none_comes_back_with_the_reason(db, li, wang, sign_in, q
     answer = sign_in(li).get(f"/handovers/plan/{wang.id}?{query}")
     assert answer.status_code == 422
     assert "hoose" in text_of(answer)
+
+
+@pytest.mark.parametrize(("people", "searched"), [(FEW, False), (FEW + 1, True)])
+def test_many_successors_are_searched_and_who_was_chosen_stays(db, li, wang, zhao, sign_in, people, searched):
+    builders.customer(owner=wang)
+    able = [builders.seeded_role("account_manager")]
+    there = len(rows(User, User.id.in_(holders("can_be_assigned", "Customer")))) - 1  # without him who leaves
+    more = [User(username=f"u{n}", first_name="悦", last_name="孙", email=f"u{n}@x.cn") for n in range(there, people)]
+    db.session.add_all(more)
+    for person in more:
+        person.active, person.roles = True, able
+    db.session.commit()
+    browser = sign_in(li)
+    for by, several in (("one", False), ("evenly", True)):
+        page = browser.get(f"/handovers/rule/{wang.id}?by={by}&to={zhao.id}&to={wang.id}").get_data(as_text=True)
+        assert ("data-remote=" in page) is searched
+        assert (f'value="{more[0].id}"' in page) is not searched
+        assert re.search(rf'value="{zhao.id}" (?:selected|checked)', page)
+        assert f'value="{wang.id}"' not in page
+        assert (" multiple" in page) is (searched and several)
 
 
 def test_a_plan_that_is_no_longer_so_is_shown_again_and_nothing_moves(db, li, wang, zhao, sign_in):

@@ -244,6 +244,33 @@ def test_a_refused_feed_says_why(db, read, sign_in, sysadmin):
     assert "customers.csv lacks the columns customer_no. Nothing was changed." in text
 
 
+def test_a_customers_orders_tell_their_first_lines_and_how_many_more_there_are(app, db, filled, sign_in, wang):
+    product = builders.product(name="滤芯", unit="盒")
+    for number in (3, 4, 5):
+        amounts = {"quantity": Decimal("2.50"), "amount": Decimal(number)}
+        builders.order_line(filled, line_no=number, product=product, unit=None, **amounts)
+    bare = builders.order(filled.customer, external_id="DD-2")
+    browser, page = sign_in(wang), f"/customers/show/{filled.customer_id}"
+    for address in (page, f"{page}?tab=OrderView"):
+        text = text_of(browser.get(address))
+        assert "轴承 × 1 个 ¥100.00 轴承 × 1 个 ¥19.00 滤芯 × 2.5 盒 ¥3.00 2 lines more ¥120.00" in text, address
+    for _number in range(3):
+        builders.order_line(builders.order(filled.customer), product=product)
+    with statements(app) as few:
+        browser.get(f"{page}?tab=OrderView")
+    assert len([asked for asked in few if "FROM order_line" in asked]) == 1
+    assert queries.first_lines([bare.id]) == {}
+
+
+def test_lines_are_told_to_readers_of_lines_only(db, filled, sign_in):
+    rights = [("can_list", "Order"), ("can_show", "Customer"), ("can_see_all", "Customer")]
+    person = builders.user(roles=[builders.role(rights=rights)])
+    text = text_of(sign_in(person).get(f"/customers/show/{filled.customer_id}"))
+    assert "DD-1" in text
+    assert "轴承" not in text
+    assert "Order lines" not in text
+
+
 def test_a_customers_orders_say_how_old_they_are(filled, sign_in, wang, sysadmin):
     browser, page = sign_in(wang), f"/customers/show/{filled.customer_id}"
     for address in (page, f"{page}?tab=OrderView"):

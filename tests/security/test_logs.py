@@ -70,6 +70,8 @@ def test_the_change_log_is_searched_by_person_kind_day_and_outcome(sign_in, sysa
     browser = sign_in(sysadmin)
     day = f"{local(told.at):%Y-%m-%d}"  # the company's day
     for query, found in (
+        ("field=phone", True), ("field=HON", True), ("field=Fax", False), ("record=customer&field=phone", True),
+        ("record=customer&field=hon", False), ("record=contact&field=phone", False),
         (f"_flt_0_actor={li.id}", True), (f"_flt_0_actor={wang.id}", False), ("record=customer", True),
         ("record=ab_user", False), ("record=nonsense", False), ("_flt_0_outcome=done", True),
         ("_flt_0_outcome=refused", False), ("_flt_1_at=2020-01-01", True), ("_flt_1_at=2999-01-01", False),

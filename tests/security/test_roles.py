@@ -547,6 +547,16 @@ def test_a_role_made_by_the_frameworks_command_line_can_be_edited(db, sign_in, a
     assert rows(RoleProfile, RoleProfile.role_id == made.id)[0].label_zh == "导入"
 
 
+def test_a_company_has_a_hundred_roles_at_most(db, admin):
+    there = len(rows(Role))
+    db.session.add_all(Role(name=f"r{n}") for n in range(there, operations.MOST_ROLES - 1))
+    db.session.commit()
+    with unit_of_work():
+        operations.create_role(actor=admin, label_zh="第一百", label_en="Hundredth")
+    with pytest.raises(operations.Mistake, match="There are 100 roles"):
+        operations.create_role(actor=admin, label_zh="多余", label_en="Surplus")
+
+
 def test_roles_whose_names_read_alike_get_names_of_their_own(db, admin):
     with unit_of_work():
         made = [
