@@ -17,6 +17,7 @@ from app.core.clock import today
 from app.extensions import db as database
 from app.masterdata.models import DictionaryType
 from app.notices.reading import reading_as
+from app.reports import closing, period
 from app.reports.catalogue import BY_ID
 from app.reports.report import TOTAL, rows_behind
 from app.sales.models import CloseKind, OpportunityStatus
@@ -332,6 +333,53 @@ def test_plans_by_manager(closed, chen, wang, zhao):
         assert (slips.amount, rows_behind(ask, table.column("first_days"), TOTAL).amount) == (2, 13)
 
 
+def test_plans_of_one_manager_by_their_length(closed, chen, wang, zhao):
+    """Success rate by number of steps, slip and days to the first step can be asked of one person."""
+    one = {"by": "steps", "manager": str(wang.id), **MAY}
+    with asked("plans", chen, **one) as (ask, table):
+        assert {
+            line.key: tuple(line.values[key] for key in PLANS) for line in table.lines if line.values["closed"]
+        } == {
+            "0": (1, 0, Decimal("0.0"), 0, 0, None, None),
+            "2": (1, 1, Decimal("100.0"), 2, 2, Decimal("1.0"), Decimal("11.0")),
+            "6": (1, 0, Decimal("0.0"), 7, 1, Decimal("0.0"), Decimal("2.0")),
+        }
+        assert tuple(table.total.values[key] for key in PLANS) == (
+            3, 1, Decimal("33.3"), 9, 3, Decimal("0.7"), Decimal("6.5"),
+        )  # fmt: skip
+        assert check_rows(ask, table) == 8 * 6
+        assert ask.args == {**one, "period": "2026-05"}
+    assert figures("plans", chen, "closed", manager=str(zhao.id), **MAY) == {str(zhao.id): (1,)}
+    with asked("plans", zhao, **one) as (_ask, table):  # wang is nobody of hers: she reads what she reads without him
+        assert table.total.values["closed"] == 1
+
+
+def test_the_manager_goes_along_into_rows_file_and_print(closed, chen, sign_in, wang):
+    browser, asked_for = sign_in(chen), {"manager": str(wang.id), "by": "steps", **MAY}
+    page = browser.get("/reports/plans/", query_string=asked_for).get_data(as_text=True)
+    assert f'<option value="{wang.id}" selected>王强</option>' in page
+    links = {link.replace("&amp;", "&") for link in re.findall(r'href="(/reports/plans/[^"]*)"', page)}
+    assert links
+    assert all(f"manager={wang.id}" in link for link in links if "?" in link)
+    rows = text_of(browser.get("/reports/plans/rows", query_string={**asked_for, "line": "total", "column": "closed"}))
+    assert "Closed opportunities 3" in rows
+    assert "Account manager: 王强" in rows
+    assert "Account manager: 王强" in text_of(browser.get("/reports/plans/print", query_string=asked_for))
+    file = browser.post("/reports/plans/export", {"format": "csv", **asked_for}).data.decode("utf-8-sig")
+    assert [line.split(",")[:2] for line in file.splitlines()[-1:]] == [["Total", "3"]]
+
+
+def test_a_closed_month_of_plans_was_reported_of_all_managers(closed, chen, wang, zhao):
+    closing.close(period.parse("2026-05"))
+    opportunity(status=WON, given_to=zhao, closed_at=at(2026, 5, 9, 9), entered=(2026, 1, 1, 0))
+    with asked("plans", chen, **MAY) as (ask, _table):
+        table = closing.table_of(ask)
+        assert (table.total.values["closed"], table.total.now["closed"]) == (4, 5)
+    with asked("plans", chen, manager=str(zhao.id), **MAY) as (ask, _table):
+        table = closing.table_of(ask)
+        assert (table.closed_at, table.recounted, table.total.values["closed"], table.total.now) == (None, 1, 2, {})
+
+
 def test_plans_by_their_length(closed, chen):
     with asked("plans", chen, by="steps", **MAY) as (ask, table):
         assert [str(line.label) for line in table.lines][::3] == [
@@ -418,12 +466,17 @@ def test_a_manager_sees_what_he_entered_or_was_given(of_many, request, name, see
 def test_nobody_chooses_a_manager_whose_opportunities_he_does_not_see(of_many, wang, zhao, chen):
     other = builders.user()
     opportunity(given_to=other)
-    for report in ("funnel", "forecast"):
+    opportunity(given_to=other, status=LOST, closed_at=at(2026, 5, 9, 9))
+    for report, column, number in (
+        ("funnel", "opportunities", 2),
+        ("forecast", "opportunities", 1),
+        ("plans", "closed", 1),
+    ):
         with asked(report, wang, manager=str(other.id), **MAY) as (ask, _table):
             assert {code for code, _n in ask.report.filter("manager").options()} == {str(wang.id), str(zhao.id)}
             assert ask.values["manager"] == ""
         with asked(report, chen, manager=str(other.id), **MAY) as (_ask, table):
-            assert table.total.values["opportunities"] == 1
+            assert table.total.values[column] == number
 
 
 @pytest.mark.parametrize("report", ["funnel", "forecast", "plans"])
@@ -454,7 +507,7 @@ def test_figures_are_their_rows_whatever_happened(db, chen, wang, zhao):
             builders.plan_step(made, planned_on=date(2026, 5, chance.randrange(1, 32)), **ran)
     for report, given in (
         ("funnel", {}), ("funnel", {"manager": str(wang.id)}), ("forecast", {}), ("plans", {}),
-        ("plans", {"by": "steps"}),
+        ("plans", {"by": "steps"}), ("plans", {"by": "steps", "manager": str(zhao.id)}),
     ):  # fmt: skip
         with asked(report, chen, period="2026-Q2", **given) as (ask, table):
             assert table.total.values[table.columns[0].key] > 2
