@@ -12,7 +12,9 @@ from zoneinfo import ZoneInfo
 import pytest
 import sqlalchemy as sa
 from dateutil.relativedelta import relativedelta
+from flask_appbuilder.security.sqla.models import User
 
+from app.core.choosing import FEW, PAGE
 from app.core.clock import today
 from app.extensions import db as database
 from app.masterdata.models import DictionaryType
@@ -20,7 +22,7 @@ from app.notices.reading import reading_as
 from app.reports import closing, period
 from app.reports.catalogue import BY_ID
 from app.reports.report import TOTAL, rows_behind
-from app.sales.models import CloseKind, OpportunityStatus
+from app.sales.models import CloseKind, Opportunity, OpportunityStatus
 from tests import builders
 from tests.support import statements, text_of
 
@@ -273,7 +275,7 @@ def test_the_forecast_of_one_manager(db, chen, wang, zhao):
     opportunity(given_to=zhao, expected_amount="20", expected_close_on=month(2))
     opportunity(expected_amount="40", expected_close_on=month(2))
     with asked("forecast", chen) as (ask, _table):
-        offered = ask.report.filter("manager").options()
+        offered = ask.report.filter("manager").offered()
     assert {code for code, _name in offered} == {str(wang.id), str(zhao.id)}
     line = f"{month(2):%Y-%m}"
     assert figures("forecast", chen, "expected", manager=str(wang.id))[line] == (Decimal("10.00"),)
@@ -473,10 +475,58 @@ def test_nobody_chooses_a_manager_whose_opportunities_he_does_not_see(of_many, w
         ("plans", "closed", 1),
     ):
         with asked(report, wang, manager=str(other.id), **MAY) as (ask, _table):
-            assert {code for code, _n in ask.report.filter("manager").options()} == {str(wang.id), str(zhao.id)}
+            assert {code for code, _n in ask.report.filter("manager").offered()} == {str(wang.id), str(zhao.id)}
             assert ask.values["manager"] == ""
         with asked(report, chen, manager=str(other.id), **MAY) as (_ask, table):
             assert table.total.values[column] == number
+
+
+def people(number):
+    """So many more who have had an opportunity."""
+    made = [
+        User(username=f"staff{n}", first_name=f"{n:03}", last_name="员工", email=f"staff{n}@liuke.example", active=True)
+        for n in range(1, number + 1)
+    ]
+    made[-1].last_name, made[-1].first_name = "林", "静雯"
+    database.session.add_all(made)
+    database.session.flush()
+    rest = {"status": WON, "created_customer": False, "customer": builders.customer(), "close_kind": CloseKind.won}
+    for one in made:
+        given = {"customer_name": "恒锐", "title": "产线", "probability": 50, "description": "扩建", "assignee": one}
+        now = {"created_at": at(2026, 5, 4), "assigned_at": at(2026, 5, 5), "closed_at": at(2026, 5, 6)}
+        database.session.add(Opportunity(**given, **now, **rest))
+    database.session.commit()
+    return made
+
+
+def test_a_long_list_of_managers_is_searched_not_shown(app, db, chen, sysadmin, wang, sign_in):
+    *_others, last = people(FEW)
+    browser = sign_in(chen)
+    for report in ("funnel", "forecast", "plans"):
+        page = browser.get(f"/reports/{report}/").get_data(as_text=True)
+        picked = re.search(r'(?s)<select[^>]*name="manager".*?</select>', page)[0]
+        assert (picked.count("<option"), "data-remote" in picked) == (1 + FEW, False)
+
+    opportunity(given_to=wang)
+    db.session.commit()
+    for report in ("funnel", "forecast", "plans"):
+        page = browser.get(f"/reports/{report}/?manager={last.id}&period=2026").get_data(as_text=True)
+        picked = re.search(r'(?s)<select[^>]*name="manager".*?</select>', page)[0]
+        assert re.findall(r'<option value="(\d*)"( selected)?>([^<]*)<', picked) == [
+            ("", "", "Everybody"), (str(last.id), " selected", "林静雯"),
+        ]  # fmt: skip
+        lookup = re.search(r'data-remote="([^"]*)"', picked)[1]
+        assert browser.get(f"{lookup}?q=ljw").json == {"results": [{"id": last.id, "text": "林静雯"}], "more": False}
+        first = browser.get(lookup).json
+        assert (len(first["results"]), first["more"]) == (PAGE, True)
+        assert browser.get(f"{lookup}?page=10").json["more"] is False
+        facts = text_of(browser.get(f"/reports/{report}/print?manager={last.id}"))
+        assert "Account manager: 林静雯" in facts
+    own = sign_in(wang).get("/reports/funnel/lookup/manager").json
+    assert own == {"results": [{"id": wang.id, "text": "王强"}], "more": False}
+    assert browser.get("/reports/funnel/lookup/source").status_code == 404
+    assert browser.get("/reports/composition/lookup/manager").status_code == 404
+    assert sign_in(sysadmin).get("/reports/funnel/lookup/manager").status_code == 403
 
 
 @pytest.mark.parametrize("report", ["funnel", "forecast", "plans"])

@@ -15,11 +15,11 @@ from app.core.clock import today
 from app.core.types import Money
 from app.extensions import db
 from app.mirror.bulk import on_postgresql
-from app.reports import access, charts
+from app.reports import charts
 from app.reports.drawing import Drawing, alone
 from app.reports.figures import short_money
 from app.reports.period import Period, month_of
-from app.reports.report import Ask, Column, Filter, Line, Report, Table
+from app.reports.report import Ask, Column, Line, Report, Table, manager_filter
 from app.sales.models import Opportunity, OpportunityStatus
 
 OVERDUE, LATER, NONE = "overdue", "later", "none"
@@ -37,14 +37,7 @@ class Forecast(Report):
     line_label = _l("Expected to close")
     timed = False
     compares = False
-    filters = (
-        Filter(
-            "manager",
-            _l("Account manager"),
-            lambda: access.assignees_in(everybody=access.sees_all(Forecast.right)),
-            empty=_l("Everybody"),
-        ),
-    )
+    filters = (manager_filter(right),)
 
     def columns(self, ask: Ask) -> list[Column]:
         return [

@@ -11,9 +11,9 @@ from flask_babel import ngettext
 
 from app.extensions import db
 from app.mirror.bulk import days_between, local_day
-from app.reports import access, charts
+from app.reports import charts
 from app.reports.drawing import Drawing, alone
-from app.reports.report import Ask, Column, Filter, Line, Report, Table, people
+from app.reports.report import Ask, Column, Filter, Line, Report, Table, manager_filter, people
 from app.sales.models import Opportunity, OpportunityStatus, PlanStep
 
 MANY = 6  # plan steps: so many and more share a line
@@ -35,10 +35,7 @@ class Plans(Report):
             "by", _l("Group by"),
             lambda: [("manager", _l("Account manager")), ("steps", _l("Number of plan steps"))], default="manager",
         ),
-        Filter(
-            "manager", _l("Account manager"), lambda: access.assignees_in(everybody=access.sees_all(Plans.right)),
-            empty=_l("Everybody"),
-        ),
+        manager_filter(right),
     )  # fmt: skip
 
     def columns(self, ask: Ask) -> list[Column]:
