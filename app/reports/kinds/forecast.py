@@ -43,7 +43,7 @@ class Forecast(Report):
         return [
             Column("opportunities", _l("Opportunities"), "count", how=_l(
                 "Unassigned opportunities and those in development, by the month of their expected close date; months "
-                "before this one are overdue.")),
+                "before this one are overdue. The total is the figure of the dashboard.")),
             Column("expected", _l("Expected amount"), "money", how=_l(
                 "Sum of these opportunities' expected amounts; those without one count nothing.")),
             Column("weighted", _l("Weighted amount"), "money", how=_l(
