@@ -188,11 +188,7 @@ class CrmView(TakesSteps, ModelView):
             getattr(self.datamodel.obj, column).property, RelationshipProperty
         ):
             abort(404)
-        choices = self.choices_for(column, search="filter" in request.args and column in self.search_columns)
-        rows, more = choices.page(
-            (request.args.get("q") or "").replace("\x00", "")[:100], number_arg("page", 0, low=0, high=1000)
-        )
-        return jsonify(results=[{"id": row.id, "text": choices.text(row)} for row in rows], more=more)
+        return choices_page(self.choices_for(column, search="filter" in request.args and column in self.search_columns))
 
     # -- list -----------------------------------------------------------------------------------------------
 
@@ -706,6 +702,14 @@ class _Fields:
             setattr(self._record, name, value)
 
 
+def choices_page(choices: Choices) -> Any:
+    """The page of choices that the address asks for (`q`, `page` from 0), as JSON."""
+    rows, more = choices.page(
+        (request.args.get("q") or "").replace("\x00", "")[:100], number_arg("page", 0, low=0, high=1000)
+    )
+    return jsonify(results=[{"id": row.id, "text": choices.text(row)} for row in rows], more=more)
+
+
 def number_arg(name: str, default: int, *, low: int, high: int) -> int:
     """A whole number from the address; anything else is the default, out of bounds is the bound."""
     text = request.args.get(name, "")
@@ -720,5 +724,6 @@ __all__ = [
     "CrmView",
     "ReadOnlyView",
     "SQLAInterface",
+    "choices_page",
     "number_arg",
 ]

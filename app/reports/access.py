@@ -18,6 +18,7 @@ from app.customers.access import VisibleCustomers
 from app.customers.models import Customer, CustomerStatus
 from app.extensions import db
 from app.sales.models import Opportunity
+from app.security.access import People
 from app.security.models import UserProfile
 from app.tickets.models import Ticket
 
@@ -47,11 +48,14 @@ def opportunities_in(*, everybody: bool) -> sa.ColumnElement[bool]:
     return sa.and_(live, sa.or_(Opportunity.created_by_id == person, Opportunity.assignee_id == person))
 
 
-def assignees_in(*, everybody: bool) -> list[tuple[str, str]]:
-    """Who has or had an opportunity of a report: (id, name), in the order of their names, for a filter."""
-    given = sa.select(Opportunity.assignee_id).where(opportunities_in(everybody=everybody))
-    found = db.session.execute(sa.select(User).where(User.id.in_(given))).scalars()
-    return sorted(((str(user.id), user.get_full_name()) for user in found), key=lambda person: (person[1], person[0]))
+class Assignees(People):
+    """Who has or had an opportunity of the report that `right` is on, of those the reader sees there; also people who
+    left. As many as a list may hold are shown, more are searched."""
+
+    def __init__(self, right: str) -> None:
+        seen = opportunities_in(everybody=sees_all(right))
+        super().__init__(lambda: sa.exists().where(Opportunity.assignee_id == User.id, seen))
+        self.remote = False
 
 
 def cases_in(*, everybody: bool) -> sa.ColumnElement[bool]:

@@ -44,7 +44,10 @@ HOW = {
         " ordered in the 12 months before them, the per cent who ordered again; not shown of fewer than ten. It is"
         " compared with the same figure one month, quarter or year earlier."
     ),
-    "open": _l("Opportunities that are unassigned or in development now, and that were at the moment compared with."),
+    "open": _l(
+        "Opportunities that are unassigned or in development now, the total of the report “Sales forecast”, and those"
+        " that were at the moment compared with."
+    ),
     "churn-trend": _l(
         "By month: warnings opened, cases whose first measure was taken, cases confirmed lost (also if the customer"
         " was won back later)."
@@ -92,7 +95,7 @@ class Card:
     legend: Sequence[tuple[str, str]] = ()  # name, figure; coloured like the chart
     colours: str = "k"  # classes of the legend: k1, k2 ...
     bars: Sequence[tuple[str, int, int]] = ()  # name, number, of which whole
-    facts: Sequence[tuple[str, str]] = ()  # name, figure; what the chart has no room for
+    facts: Sequence[tuple[str, str | Markup]] = ()  # name, figure; what the chart has no room for
     head: Sequence[str] = ()
     numeric: frozenset[int] = frozenset()
     rows: list[list[Any]] = field(default_factory=list)
@@ -123,7 +126,9 @@ def tiles(
         "retention": lambda: retention_kpi(asked(queries.retention, "customers"), span),
         "open": lambda: count_kpi("open", asked(queries.chances, "opportunities").open, span, good=None),
         "churn-trend": lambda: churn_card(happened(), span),
-        "funnel": lambda: funnel_card(asked(queries.chances, "opportunities"), span),
+        "funnel": lambda: funnel_card(
+            asked(queries.chances, "opportunities"), span, forecast=report_url(BY_KEY["open"], span, team)
+        ),
         "best": lambda: _best(span, scopes),
         "composition": lambda: composition_card(queries.composition(customers=scopes.customers), span),
         "answers": lambda: service_card(asked(queries.service, "tickets"), span),
@@ -224,8 +229,8 @@ def churn_card(found: Happened, span: Span) -> Card:
     )
 
 
-def funnel_card(found: Chances, span: Span) -> Card:
-    """销售漏斗: how far the opportunities entered in the span came."""
+def funnel_card(found: Chances, span: Span, *, forecast: str | None) -> Card:
+    """销售漏斗: how far the opportunities entered in the span came. Those open now lead to the forecast."""
     names = [str(label) for label in STAGES.values()]
     entered, *_others, won = found.stages
     share = [f"{number * 100 / entered:.0f}%" if entered else "" for number in found.stages]
@@ -240,7 +245,10 @@ def funnel_card(found: Chances, span: Span) -> Card:
         corner=_("Conversion %(share)s", share=f"{won * 100 / entered:.1f}%") if entered else "",
         legend=[(name, f"{number:,} · {part}") for name, number, part in stages],
         colours="f",
-        facts=[(_("Open now"), f"{found.open.now:,}"), (_("Expected amount"), short_money(found.expected))],
+        facts=[
+            (_("Open now"), _link(f"{found.open.now:,}", forecast)),
+            (_("Expected amount"), _link(short_money(found.expected), forecast)),
+        ],
         head=[_("Stage"), _("Opportunities"), _("Share")],
         numeric=frozenset({1, 2}),
         rows=[[name, f"{number:,}", part] for name, number, part in stages],

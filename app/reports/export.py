@@ -73,8 +73,7 @@ def filters_of(ask: Ask) -> list[str]:
     for one in ask.report.filters:
         value = ask.values[one.key]
         if value:
-            words = value if one.options is None else dict(one.options()).get(value, value)
-            told.append(f"{one.label}: {words}")
+            told.append(f"{one.label}: {one.words(value)}")
     return told
 
 

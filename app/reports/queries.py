@@ -23,6 +23,7 @@ from app.extensions import db
 from app.masterdata.models import DictionaryItem, DictionaryType
 from app.mirror.bulk import on_postgresql
 from app.mirror.models import CustomerMonth, Order, OrderStatus
+from app.reports.counted import CHURN_MOMENTS, is_first
 from app.reports.figures import HIDDEN
 from app.reports.models import DashboardTile, ReportMail
 from app.reports.period import Period
@@ -141,8 +142,6 @@ def happened(*, span: Span, customers: Scope, cases: Scope) -> Happened:
     """
     months = span.months(TREND)
     ends = month_ends(months)
-    earlier = aliased(RetentionMeasure)
-    first = ~sa.exists().where(earlier.case_id == RetentionMeasure.case_id, earlier.id < RetentionMeasure.id)
     begin, days = day_start(months[0]), [months_on(month, 1) for month in months]
 
     def by_month(kind: str, moment: Any, where: Any, since: Any, until: Any, bounds: Sequence[Any]) -> sa.Select[Any]:
@@ -160,15 +159,16 @@ def happened(*, span: Span, customers: Scope, cases: Scope) -> Happened:
             where, moment >= since, moment < until
         )
 
-    of_case = sa.and_(RetentionMeasure.case_id.in_(sa.select(ChurnCase.id).where(cases)), first)
+    of_case = sa.and_(RetentionMeasure.case_id.in_(sa.select(ChurnCase.id).where(cases)), is_first())
+    warned_at, lost_at = CHURN_MOMENTS["warned"], CHURN_MOMENTS["lost"]
     tomorrow, registered = span.today.toordinal() + 1, Customer.registered_on
     found = _places(
-        by_month("warnings", ChurnCase.opened_at, cases, begin, span.now, ends),
+        by_month("warnings", warned_at, cases, begin, span.now, ends),
         by_month("deferred", RetentionMeasure.at, of_case, begin, span.now, ends),
-        by_month("lost", ChurnCase.lost_at, cases, begin, span.now, ends),
+        by_month("lost", lost_at, cases, begin, span.now, ends),
         by_month("new", registered, customers, months[0], span.today.replace(day=1), days),
-        within("warnings", NOW, ChurnCase.opened_at, cases, span.start, span.now),
-        within("warnings", BEFORE, ChurnCase.opened_at, cases, span.before_start, span.before_end),
+        within("warnings", NOW, warned_at, cases, span.start, span.now),
+        within("warnings", BEFORE, warned_at, cases, span.before_start, span.before_end),
         within("new", NOW, registered, customers, span.period.first, date.fromordinal(tomorrow)),
         within("new", BEFORE, registered, customers, span.period.before.first, span.before_until),
     )

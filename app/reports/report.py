@@ -15,8 +15,10 @@ from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from flask_appbuilder.security.sqla.models import User
+from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 
+from app.core.choosing import Choices
 from app.core.clock import today
 from app.core.scope import row_id
 from app.extensions import db
@@ -106,22 +108,48 @@ class Table:
 
 @dataclass(frozen=True)
 class Filter:
-    """One thing a reader may narrow a report by. `options` gives (code, label); without them it is free text."""
+    """One thing a reader may narrow a report by. `options` gives (code, label); `choices` the records it may be, of
+    which a long list is searched on the server instead of being shown; without either it is free text."""
 
     key: str
     label: Any
     options: Callable[[], Sequence[tuple[str, Any]]] | None = None
     default: str = ""
     empty: Any = None  # what the empty choice says; None: one must be chosen
+    choices: Callable[[], Choices] | None = None
 
     def read(self, given: str) -> str:
         """What was given if it is offered, else the default."""
         if given == self.default:
             return given
+        if self.choices is not None:
+            found = self.choices().find(given)
+            return self.default if found is None else str(found.id)
         if self.options is None:
             return " ".join(given.replace("\x00", "").split())[:100]
         known = {code for code, _label in self.options()}
         return given if given in known or (given == "" and self.empty is not None) else self.default
+
+    def offered(self) -> Sequence[tuple[str, Any]] | None:
+        """(code, label) of what may be chosen; None for what is typed, be it to search in a long list."""
+        if self.choices is None:
+            return None if self.options is None else self.options()
+        choices = self.choices()
+        few = choices.few()
+        return None if few is None else [(str(row.id), choices.text(row)) for row in few]
+
+    def words(self, value: str) -> Any:
+        """What a value that was read is called."""
+        if self.choices is not None:
+            choices = self.choices()
+            found = choices.find(value)
+            return value if found is None else choices.text(found)
+        return value if self.options is None else dict(self.options()).get(value, value)
+
+
+def manager_filter(right: str) -> Filter:
+    """The filter by whoever has or had an opportunity of the report that `right` is on."""
+    return Filter("manager", _l("Account manager"), empty=_l("Everybody"), choices=lambda: access.Assignees(right))
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ TILES: tuple[Tile, ...] = (
     Tile("satisfaction", _l("Service satisfaction"), "service"),
     Tile("warnings", _l("Churn warnings"), "churn-analysis"),
     Tile("retention", _l("Retention of old customers"), "retention-rate"),
-    Tile("open", _l("Open opportunities"), "funnel"),
+    Tile("open", _l("Open opportunities"), "forecast"),
     Tile("churn-trend", _l("Churn trend"), "churn-analysis", chart=True),
     Tile("funnel", _l("Sales funnel"), "funnel", chart=True),
     Tile("best", _l("Top 10 customers"), "contribution", chart=True),

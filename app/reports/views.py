@@ -16,7 +16,7 @@ from app.core.clock import today, utcnow
 from app.core.errors import BusinessError
 from app.core.scope import may, row_id
 from app.core.unit import unit_of_work
-from app.core.views import number_arg
+from app.core.views import choices_page, number_arg
 from app.mirror.queries import freshness
 from app.notices.transport import address_in
 from app.reports import access, closing, dashboard, export, operations, period, queries
@@ -150,6 +150,16 @@ class ReportView(BaseView):
             previous=self.url("show", ask, **{"from": max(0, first - LINES)}) if first else None,
             next=self.url("show", ask, **{"from": first + LINES}) if pages and first + LINES < table.count else None,
         )
+
+    @expose("/lookup/<key>")
+    @has_access
+    @permission_name("show")
+    def lookup(self, key: str) -> Any:
+        """A page of what a filter offers that has too much for a list; only what the reader may choose."""
+        choices = next((one.choices for one in self.report.filters if one.key == key), None)
+        if choices is None:
+            abort(404)
+        return choices_page(choices())
 
     @expose("/print")
     @has_access

@@ -240,8 +240,8 @@ def test_a_team_goes_with_its_figures_into_every_report(teams, li, sign_in):
     browser = sign_in(li)
     html = page_of(browser, f"?team={south.id}").get_data(as_text=True)
     links = set(re.findall(r'href="(/reports/[^"]*\?[^"]*)"', html))
-    assert len(links) == 7  # six figures and five charts, some of the same report
-    assert all(link.endswith(f"&amp;team={south.id}") for link in links)
+    assert len(links) == 8  # six figures and five charts, some of the same report
+    assert all(re.search(rf"[?;]team={south.id}$", link) for link in links)
     page = browser.get(next(link for link in links if "contribution" in link).replace("&amp;", "&"))
     assert "华南组" in text_of(page)
     assert "秦岭航空" in text_of(page)
@@ -277,6 +277,32 @@ def test_the_satisfaction_of_the_dashboard_stands_in_its_report(app, company, li
         total = ask.report.table(ask).total.values
     assert total["ended"] == 2
     assert tile == f"{total['ended_mean']}/ 5"
+
+
+@pytest.mark.parametrize("name", ["li", "chen", "wang"])
+def test_the_open_opportunities_stand_in_the_report_the_tile_opens(teams, request, sign_in, wang, zhao, li, name):
+    east, _south = teams
+    for given in (
+        {"by": li}, {"by": zhao}, {"by": wang, "expected_amount": "0.10"}, {"by": li, "given_to": zhao},
+        {"given_to": wang, "expected_close_on": date(2026, 4, 1)}, {"by": wang, "deleted_at": NOW},
+        {"given_to": wang, "status": OpportunityStatus.won, "closed_at": NOW - timedelta(days=1)},
+    ):  # fmt: skip
+        builders.opportunity(created_at=NOW - timedelta(days=9), **given)
+    everything, one_team = ("3", "3") if name == "wang" else ("7", "3")
+    browser = sign_in(request.getfixturevalue(name))
+    for query, number in (("?span=year", everything), (f"?team={east.id}", one_team)):
+        answer = page_of(browser, query)
+        assert values_on(answer)["Open opportunities"] == number
+        assert f"Open now {number}" in text_of(answer)
+        html = answer.get_data(as_text=True)
+        (link,) = re.findall(r'<a class="stretched-link" href="([^"]*)">Open opportunities</a>', html)
+        below = re.search(r'(?s)aria-labelledby="card-funnel".*?</section>', html)[0]
+        assert below.count(f'href="{link}"') == 2  # the number and the amount below the funnel lead there, too
+        page = browser.get(link.replace("&amp;", "&")).get_data(as_text=True)
+        total = re.search(r"(?s)<tfoot>.*?</tfoot>", page)[0]
+        assert re.findall(r'<td class="n"><a href="([^"]*)"><span class="num">(\d+)</span></a>', total)[0][1] == number
+        rows_of = re.search(r'href="(/reports/forecast/rows[^"]*line=total&amp;column=opportunities)"', total)[1]
+        assert f"Opportunities {number} " in text_of(browser.get(rows_of.replace("&amp;", "&")))
 
 
 def test_a_report_one_may_not_open_is_no_link(company, sign_in):

@@ -16,6 +16,7 @@ from app.notices.transport import NotNow
 from app.reports.models import Every, FileKind, ReportMail, StopReason
 from app.reports.operations import queue_mails, subscribe
 from app.runs.models import JobRun
+from app.sales.models import OpportunityStatus
 from app.security.models import UserProfile
 from jobs import report_mail
 from tests import builders
@@ -207,6 +208,22 @@ def test_it_stops_when_the_account_is_disabled(db, gets, sent, chen):
     assert sent == []
     db.session.expire_all()
     assert (kept.active, kept.stopped_why) == (False, StopReason.account)
+
+
+def test_the_manager_of_a_report_goes_along_by_mail_while_the_reader_may_see_him(db, company, sent, li, wang, zhao):
+    for given_to in (wang, zhao):
+        builders.opportunity(
+            given_to=given_to, status=OpportunityStatus.lost, closed_at=datetime(2026, 3, 5, 4, tzinfo=UTC)
+        )
+    for person in (li, zhao):
+        with unit_of_work():
+            subscribe(person, "plans", {"manager": str(wang.id)}, every=Every.weekly, kind=FileKind.csv)
+    week()
+    files = {mail["To"]: file_in(mail).get_payload(decode=True).decode() for mail in sent}
+    assert "王强" in files[li.email]
+    assert "赵敏" not in files[li.email]
+    assert "王强" not in files[zhao.email]
+    assert "赵敏" in files[zhao.email]
 
 
 def test_a_manager_who_becomes_somebody_elses_reads_his_rows_of_that_moment(db, gets, sent, wang, zhao):

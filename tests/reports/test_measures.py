@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -14,8 +14,11 @@ from app.core.changes import TOLD
 from app.customers.models import Customer, CustomerStatus
 from app.masterdata.models import DictionaryType
 from app.mirror.models import Order, OrderStatus
+from app.reports import queries
+from app.reports.catalogue import BY_ID
 from app.reports.kinds import measures
 from app.reports.kinds.measures import NOBODY, NONE, WINDOWS, Retention
+from app.reports.span import running
 from tests import builders
 from tests.reports.reading import figures, reading, table_of, walked
 from tests.support import rows, statements, text_of
@@ -208,6 +211,28 @@ def test_the_first_measure_decides(app, db, li):
     assert {key: values for key, values in found.items() if values[0]} == {
         f"{kind('discount').id}": (1, 1), "total": (1, 1),
     }  # fmt: skip
+
+
+def test_every_figure_knows_the_same_first_measure(app, db, li):
+    """Written in March, but taken in February: dashboard, churn, ledger and effect all say February, by that one."""
+    case = deferred(shanghai(2026, 3, 2), opened_at=shanghai(2026, 1, 3), type="visit")
+    for code in ("discount", "call"):
+        builders.measure(case, at=shanghai(2026, 2, 28, 23, 59), type=kind(code))
+    with reading(app, li):
+        happened = queries.happened(span=running("month", shanghai(2026, 3, 20)), customers=sa.true(), cases=sa.true())
+        trend = dict(zip(happened.months, happened.trend[1], strict=True))
+        assert [number for month, number in trend.items() if month == date(2026, 2, 1)] == [sum(trend.values())] == [1]
+        for month, number in (("2026-02", 1), ("2026-03", 0)):
+            for name in ("churn-analysis", "measures"):
+                found = BY_ID[name].ask({"period": month})
+                assert found.report.table(found).total.values["deferred"] == number, name
+        effect = BY_ID["measures"].ask({"period": "2026-02"})
+        assert [line.key for line in effect.report.table(effect).lines if line.values["deferred"]] == [
+            str(kind("discount").id)
+        ]
+        ledger = BY_ID["churn-ledger"].ask({"period": "2026-02"})
+        days = [line.values["deferred"] for line in ledger.report.table(ledger).lines]
+        assert days == [0] * 27 + [1]
 
 
 @pytest.mark.parametrize(

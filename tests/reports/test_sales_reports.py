@@ -12,14 +12,17 @@ from zoneinfo import ZoneInfo
 import pytest
 import sqlalchemy as sa
 from dateutil.relativedelta import relativedelta
+from flask_appbuilder.security.sqla.models import User
 
+from app.core.choosing import FEW, PAGE
 from app.core.clock import today
 from app.extensions import db as database
 from app.masterdata.models import DictionaryType
 from app.notices.reading import reading_as
+from app.reports import closing, period
 from app.reports.catalogue import BY_ID
 from app.reports.report import TOTAL, rows_behind
-from app.sales.models import CloseKind, OpportunityStatus
+from app.sales.models import CloseKind, Opportunity, OpportunityStatus
 from tests import builders
 from tests.support import statements, text_of
 
@@ -272,7 +275,7 @@ def test_the_forecast_of_one_manager(db, chen, wang, zhao):
     opportunity(given_to=zhao, expected_amount="20", expected_close_on=month(2))
     opportunity(expected_amount="40", expected_close_on=month(2))
     with asked("forecast", chen) as (ask, _table):
-        offered = ask.report.filter("manager").options()
+        offered = ask.report.filter("manager").offered()
     assert {code for code, _name in offered} == {str(wang.id), str(zhao.id)}
     line = f"{month(2):%Y-%m}"
     assert figures("forecast", chen, "expected", manager=str(wang.id))[line] == (Decimal("10.00"),)
@@ -330,6 +333,53 @@ def test_plans_by_manager(closed, chen, wang, zhao):
         slips = rows_behind(ask, table.column("slip"), str(wang.id))
         assert sorted(row.amount for row in slips.rows) == [-1, 0, 3]
         assert (slips.amount, rows_behind(ask, table.column("first_days"), TOTAL).amount) == (2, 13)
+
+
+def test_plans_of_one_manager_by_their_length(closed, chen, wang, zhao):
+    """Success rate by number of steps, slip and days to the first step can be asked of one person."""
+    one = {"by": "steps", "manager": str(wang.id), **MAY}
+    with asked("plans", chen, **one) as (ask, table):
+        assert {
+            line.key: tuple(line.values[key] for key in PLANS) for line in table.lines if line.values["closed"]
+        } == {
+            "0": (1, 0, Decimal("0.0"), 0, 0, None, None),
+            "2": (1, 1, Decimal("100.0"), 2, 2, Decimal("1.0"), Decimal("11.0")),
+            "6": (1, 0, Decimal("0.0"), 7, 1, Decimal("0.0"), Decimal("2.0")),
+        }
+        assert tuple(table.total.values[key] for key in PLANS) == (
+            3, 1, Decimal("33.3"), 9, 3, Decimal("0.7"), Decimal("6.5"),
+        )  # fmt: skip
+        assert check_rows(ask, table) == 8 * 6
+        assert ask.args == {**one, "period": "2026-05"}
+    assert figures("plans", chen, "closed", manager=str(zhao.id), **MAY) == {str(zhao.id): (1,)}
+    with asked("plans", zhao, **one) as (_ask, table):  # wang is nobody of hers: she reads what she reads without him
+        assert table.total.values["closed"] == 1
+
+
+def test_the_manager_goes_along_into_rows_file_and_print(closed, chen, sign_in, wang):
+    browser, asked_for = sign_in(chen), {"manager": str(wang.id), "by": "steps", **MAY}
+    page = browser.get("/reports/plans/", query_string=asked_for).get_data(as_text=True)
+    assert f'<option value="{wang.id}" selected>王强</option>' in page
+    links = {link.replace("&amp;", "&") for link in re.findall(r'href="(/reports/plans/[^"]*)"', page)}
+    assert links
+    assert all(f"manager={wang.id}" in link for link in links if "?" in link)
+    rows = text_of(browser.get("/reports/plans/rows", query_string={**asked_for, "line": "total", "column": "closed"}))
+    assert "Closed opportunities 3" in rows
+    assert "Account manager: 王强" in rows
+    assert "Account manager: 王强" in text_of(browser.get("/reports/plans/print", query_string=asked_for))
+    file = browser.post("/reports/plans/export", {"format": "csv", **asked_for}).data.decode("utf-8-sig")
+    assert [line.split(",")[:2] for line in file.splitlines()[-1:]] == [["Total", "3"]]
+
+
+def test_a_closed_month_of_plans_was_reported_of_all_managers(closed, chen, wang, zhao):
+    closing.close(period.parse("2026-05"))
+    opportunity(status=WON, given_to=zhao, closed_at=at(2026, 5, 9, 9), entered=(2026, 1, 1, 0))
+    with asked("plans", chen, **MAY) as (ask, _table):
+        table = closing.table_of(ask)
+        assert (table.total.values["closed"], table.total.now["closed"]) == (4, 5)
+    with asked("plans", chen, manager=str(zhao.id), **MAY) as (ask, _table):
+        table = closing.table_of(ask)
+        assert (table.closed_at, table.recounted, table.total.values["closed"], table.total.now) == (None, 1, 2, {})
 
 
 def test_plans_by_their_length(closed, chen):
@@ -418,12 +468,65 @@ def test_a_manager_sees_what_he_entered_or_was_given(of_many, request, name, see
 def test_nobody_chooses_a_manager_whose_opportunities_he_does_not_see(of_many, wang, zhao, chen):
     other = builders.user()
     opportunity(given_to=other)
-    for report in ("funnel", "forecast"):
+    opportunity(given_to=other, status=LOST, closed_at=at(2026, 5, 9, 9))
+    for report, column, number in (
+        ("funnel", "opportunities", 2),
+        ("forecast", "opportunities", 1),
+        ("plans", "closed", 1),
+    ):
         with asked(report, wang, manager=str(other.id), **MAY) as (ask, _table):
-            assert {code for code, _n in ask.report.filter("manager").options()} == {str(wang.id), str(zhao.id)}
+            assert {code for code, _n in ask.report.filter("manager").offered()} == {str(wang.id), str(zhao.id)}
             assert ask.values["manager"] == ""
         with asked(report, chen, manager=str(other.id), **MAY) as (_ask, table):
-            assert table.total.values["opportunities"] == 1
+            assert table.total.values[column] == number
+
+
+def people(number):
+    """So many more who have had an opportunity."""
+    made = [
+        User(username=f"staff{n}", first_name=f"{n:03}", last_name="员工", email=f"staff{n}@liuke.example", active=True)
+        for n in range(1, number + 1)
+    ]
+    made[-1].last_name, made[-1].first_name = "林", "静雯"
+    database.session.add_all(made)
+    database.session.flush()
+    rest = {"status": WON, "created_customer": False, "customer": builders.customer(), "close_kind": CloseKind.won}
+    for one in made:
+        given = {"customer_name": "恒锐", "title": "产线", "probability": 50, "description": "扩建", "assignee": one}
+        now = {"created_at": at(2026, 5, 4), "assigned_at": at(2026, 5, 5), "closed_at": at(2026, 5, 6)}
+        database.session.add(Opportunity(**given, **now, **rest))
+    database.session.commit()
+    return made
+
+
+def test_a_long_list_of_managers_is_searched_not_shown(app, db, chen, sysadmin, wang, sign_in):
+    *_others, last = people(FEW)
+    browser = sign_in(chen)
+    for report in ("funnel", "forecast", "plans"):
+        page = browser.get(f"/reports/{report}/").get_data(as_text=True)
+        picked = re.search(r'(?s)<select[^>]*name="manager".*?</select>', page)[0]
+        assert (picked.count("<option"), "data-remote" in picked) == (1 + FEW, False)
+
+    opportunity(given_to=wang)
+    db.session.commit()
+    for report in ("funnel", "forecast", "plans"):
+        page = browser.get(f"/reports/{report}/?manager={last.id}&period=2026").get_data(as_text=True)
+        picked = re.search(r'(?s)<select[^>]*name="manager".*?</select>', page)[0]
+        assert re.findall(r'<option value="(\d*)"( selected)?>([^<]*)<', picked) == [
+            ("", "", "Everybody"), (str(last.id), " selected", "林静雯"),
+        ]  # fmt: skip
+        lookup = re.search(r'data-remote="([^"]*)"', picked)[1]
+        assert browser.get(f"{lookup}?q=ljw").json == {"results": [{"id": last.id, "text": "林静雯"}], "more": False}
+        first = browser.get(lookup).json
+        assert (len(first["results"]), first["more"]) == (PAGE, True)
+        assert browser.get(f"{lookup}?page=10").json["more"] is False
+        facts = text_of(browser.get(f"/reports/{report}/print?manager={last.id}"))
+        assert "Account manager: 林静雯" in facts
+    own = sign_in(wang).get("/reports/funnel/lookup/manager").json
+    assert own == {"results": [{"id": wang.id, "text": "王强"}], "more": False}
+    assert browser.get("/reports/funnel/lookup/source").status_code == 404
+    assert browser.get("/reports/composition/lookup/manager").status_code == 404
+    assert sign_in(sysadmin).get("/reports/funnel/lookup/manager").status_code == 403
 
 
 @pytest.mark.parametrize("report", ["funnel", "forecast", "plans"])
@@ -454,7 +557,7 @@ def test_figures_are_their_rows_whatever_happened(db, chen, wang, zhao):
             builders.plan_step(made, planned_on=date(2026, 5, chance.randrange(1, 32)), **ran)
     for report, given in (
         ("funnel", {}), ("funnel", {"manager": str(wang.id)}), ("forecast", {}), ("plans", {}),
-        ("plans", {"by": "steps"}),
+        ("plans", {"by": "steps"}), ("plans", {"by": "steps", "manager": str(zhao.id)}),
     ):  # fmt: skip
         with asked(report, chen, period="2026-Q2", **given) as (ask, table):
             assert table.total.values[table.columns[0].key] > 2

@@ -28,7 +28,7 @@ def asks(report: Report, *periods: str, chosen: bool = True) -> list[Ask]:
     others: list[dict[str, str]] = [
         {**plain, one.key: code}
         for one in report.filters
-        for code, _label in (one.options() if one.options is not None else ())
+        for code, _label in (one.offered() or ())
         if chosen and code != one.default
     ]
     others += [{**plain, "team": str(team)} for team in list(queries.teams())[:1] if chosen]

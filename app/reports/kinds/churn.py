@@ -10,12 +10,13 @@ from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 from sqlalchemy.orm import aliased
 
-from app.churn.models import ChurnCase, ChurnStatus, RetentionMeasure
+from app.churn.models import ChurnCase, ChurnStatus
 from app.core.clock import today
 from app.customers.models import Customer
 from app.extensions import db
 from app.masterdata.models import DictionaryType
 from app.reports import charts, groups
+from app.reports.counted import CHURN_MOMENTS, FIRST_MEASURE
 from app.reports.drawing import Drawing, alone
 from app.reports.figures import HIDDEN
 from app.reports.period import Period
@@ -102,7 +103,7 @@ class Churn(Report):
         )
 
     def rows(self, ask: Ask, column: Column) -> Any:
-        day = _moment(column.key)
+        day = CHURN_MOMENTS[column.key]
         return _cases(
             ask,
             column.key,
@@ -162,32 +163,13 @@ def lost_at(period: Period, *, end: bool = False) -> sa.ColumnElement[bool]:
     return sa.and_(ChurnCase.lost_at < when, sa.or_(ChurnCase.resolved_at.is_(None), ChurnCase.resolved_at >= when))
 
 
-FIRST_MEASURE = (
-    sa.select(RetentionMeasure.case_id, sa.func.min(RetentionMeasure.at).label("at"))
-    .group_by(RetentionMeasure.case_id)
-    .subquery("first_measure")
-)
-
-
-def _moment(kind: str) -> Any:
-    """When a case counts in this column."""
-    return {
-        "warned": ChurnCase.opened_at,
-        "deferred": FIRST_MEASURE.c.at,
-        "recovered": ChurnCase.resolved_at,
-        "retained": ChurnCase.resolved_at,
-        "lost": ChurnCase.lost_at,
-        "won_back": ChurnCase.resolved_at,
-    }[kind]
-
-
 def _kind(kind: str) -> Any:
     return sa.literal_column(f"'{kind}'", sa.String()).label("kind")
 
 
 def _cases(ask: Ask, kind: str, *columns: Any, named: bool = False) -> Any:
     """These columns of the cases that one column of the report counts; with `named` also of their customers."""
-    at = _moment(kind)
+    at = CHURN_MOMENTS[kind]
     found = sa.select(*columns).select_from(ChurnCase)
     if named or ask.values["by"] == "level":
         found = found.join(Whose, Whose.id == ChurnCase.customer_id)
@@ -203,6 +185,6 @@ def _cases(ask: Ask, kind: str, *columns: Any, named: bool = False) -> Any:
 def _line(ask: Ask, kind: str) -> Any:
     by = ask.values["by"]
     if by == "month":
-        return groups.month_of(ask.span, _moment(kind)).label("line")
+        return groups.month_of(ask.span, CHURN_MOMENTS[kind]).label("line")
     column = {"owner": ChurnCase.owner_id, "reason": ChurnCase.reason_type_id, "level": Whose.level_id}[by]
     return groups.key_of(column).label("line")

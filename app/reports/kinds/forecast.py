@@ -15,11 +15,11 @@ from app.core.clock import today
 from app.core.types import Money
 from app.extensions import db
 from app.mirror.bulk import on_postgresql
-from app.reports import access, charts
+from app.reports import charts
 from app.reports.drawing import Drawing, alone
 from app.reports.figures import short_money
 from app.reports.period import Period, month_of
-from app.reports.report import Ask, Column, Filter, Line, Report, Table
+from app.reports.report import Ask, Column, Line, Report, Table, manager_filter
 from app.sales.models import Opportunity, OpportunityStatus
 
 OVERDUE, LATER, NONE = "overdue", "later", "none"
@@ -37,20 +37,13 @@ class Forecast(Report):
     line_label = _l("Expected to close")
     timed = False
     compares = False
-    filters = (
-        Filter(
-            "manager",
-            _l("Account manager"),
-            lambda: access.assignees_in(everybody=access.sees_all(Forecast.right)),
-            empty=_l("Everybody"),
-        ),
-    )
+    filters = (manager_filter(right),)
 
     def columns(self, ask: Ask) -> list[Column]:
         return [
             Column("opportunities", _l("Opportunities"), "count", how=_l(
                 "Unassigned opportunities and those in development, by the month of their expected close date; months "
-                "before this one are overdue.")),
+                "before this one are overdue. The total is the figure of the dashboard.")),
             Column("expected", _l("Expected amount"), "money", how=_l(
                 "Sum of these opportunities' expected amounts; those without one count nothing.")),
             Column("weighted", _l("Weighted amount"), "money", how=_l(

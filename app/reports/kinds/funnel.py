@@ -14,9 +14,9 @@ from app.core.types import Money
 from app.extensions import db
 from app.masterdata.models import DictionaryItem, DictionaryType
 from app.mirror.bulk import days_between, local_day
-from app.reports import access, charts
+from app.reports import charts
 from app.reports.drawing import Drawing, alone
-from app.reports.report import Ask, Column, Filter, Line, Report, Table
+from app.reports.report import Ask, Column, Filter, Line, Report, Table, manager_filter
 from app.sales.models import Opportunity, OpportunityStatus, PlanStep
 
 S = OpportunityStatus
@@ -52,12 +52,7 @@ class Funnel(Report):
     line_label = _l("Stage")
     closes = False
     filters = (
-        Filter(
-            "manager",
-            _l("Account manager"),
-            lambda: access.assignees_in(everybody=access.sees_all(Funnel.right)),
-            empty=_l("Everybody"),
-        ),
+        manager_filter(right),
         Filter("source", _l("Opportunity source"), _sources, empty=_l("All sources")),
     )
 

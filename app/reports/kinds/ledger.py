@@ -11,13 +11,14 @@ import sqlalchemy as sa
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
-from app.churn.models import ChurnCase, ChurnStatus, RetentionMeasure
+from app.churn.models import ChurnCase, ChurnStatus
 from app.core.clock import day_start, utcnow
 from app.core.format import month_day
 from app.core.types import UtcDateTime
 from app.customers.models import Customer
 from app.extensions import db
 from app.reports import charts
+from app.reports.counted import FIRST_MEASURE
 from app.reports.drawing import Drawing, alone
 from app.reports.report import Ask, Column, Line, Report, Table
 
@@ -154,31 +155,21 @@ def _dated(ask: Ask, ends: Sequence[End]) -> Sequence[Any]:
     long."""
     if not ends:
         return []
-    acted = _acted()
 
     def known(moment: Any) -> Any:
         return sa.case(*((moment < end.until, n) for n, end in enumerate(ends)), else_=len(ends))
 
-    moments = (ChurnCase.opened_at, acted.c.first_at, ChurnCase.lost_at, ChurnCase.resolved_at)
+    moments = (ChurnCase.opened_at, FIRST_MEASURE.c.at, ChurnCase.lost_at, ChurnCase.resolved_at)
     case = (
         sa.select(
             *(known(moment).label(f"known_{n}") for n, moment in enumerate(moments)),
             sa.case((ChurnCase.status == ChurnStatus.recovered, 1), else_=0).label("recovered"),
         )
-        .outerjoin(acted, acted.c.case_id == ChurnCase.id)
+        .outerjoin(FIRST_MEASURE, FIRST_MEASURE.c.case_id == ChurnCase.id)
         .where(ask.cases)
         .subquery()
     )
     return db.session.execute(sa.select(*case.c, sa.func.count()).group_by(*case.c)).all()
-
-
-def _acted() -> Any:
-    """case_id, first_at: when the first measure of a case was taken."""
-    return (
-        sa.select(RetentionMeasure.case_id, sa.func.min(RetentionMeasure.at).label("first_at"))
-        .group_by(RetentionMeasure.case_id)
-        .subquery()
-    )
 
 
 def _stood(ask: Ask, ends: Sequence[End]) -> sa.Select[Any]:
@@ -191,12 +182,11 @@ def _stood(ask: Ask, ends: Sequence[End]) -> sa.Select[Any]:
     data = [(end.key, end.until) for end in ends] or [("", datetime.min.replace(tzinfo=UTC))]  # nothing has begun yet
     end = sa.values(*columns, name="line_end").data(data).cte("ended")
     until = end.c.until
-    acted = _acted()
     resolved = ChurnCase.resolved_at < until
     state = sa.case(
         (ChurnCase.lost_at < until, "lost"),
         (sa.and_(ChurnCase.status == ChurnStatus.recovered, resolved), "recovered"),
-        (acted.c.first_at < until, "deferred"),
+        (FIRST_MEASURE.c.at < until, "deferred"),
         else_="waiting",
     )
     won_back = sa.case((sa.and_(ChurnCase.status == ChurnStatus.won_back, resolved), 1), else_=0)
@@ -204,6 +194,6 @@ def _stood(ask: Ask, ends: Sequence[End]) -> sa.Select[Any]:
         sa.select(end.c.line, ChurnCase.id.label("case_id"), state.label("state"), won_back.label("won_back"))
         .select_from(ChurnCase)
         .join(end, ChurnCase.opened_at < until)
-        .outerjoin(acted, acted.c.case_id == ChurnCase.id)
+        .outerjoin(FIRST_MEASURE, FIRST_MEASURE.c.case_id == ChurnCase.id)
         .where(ask.cases)
     )

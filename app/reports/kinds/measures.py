@@ -10,7 +10,6 @@ from typing import Any
 import sqlalchemy as sa
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from sqlalchemy.orm import aliased
 
 from app.churn.models import ChurnCase, RetentionMeasure
 from app.core.clock import utcnow
@@ -20,6 +19,7 @@ from app.extensions import db
 from app.masterdata.models import DictionaryItem, DictionaryType
 from app.mirror.models import Order, OrderStatus
 from app.reports import charts
+from app.reports.counted import is_first
 from app.reports.drawing import Drawing, alone
 from app.reports.figures import HIDDEN
 from app.reports.report import Ask, Column, Filter, Line, Report, Table, people
@@ -207,11 +207,6 @@ def _outcomes(ask: Ask) -> sa.Select[Any]:
 
 def _acted_on(ask: Ask) -> Any:
     """The cases whose first measure was taken in the period."""
-    earlier = aliased(RetentionMeasure)
-    before = sa.or_(
-        earlier.at < RetentionMeasure.at,
-        sa.and_(earlier.at == RetentionMeasure.at, earlier.id < RetentionMeasure.id),
-    )
     group = GROUPS[ask.values["by"]][1]
     of_case = sa.join(RetentionMeasure, ChurnCase, ChurnCase.id == RetentionMeasure.case_id)
     if group.class_ is Customer:
@@ -224,11 +219,7 @@ def _acted_on(ask: Ask) -> Any:
             RetentionMeasure.at.label("since"),
         )
         .select_from(of_case)
-        .where(
-            ask.cases,
-            *_in_period(ask, RetentionMeasure.at),
-            ~sa.select(earlier.id).where(earlier.case_id == RetentionMeasure.case_id, before).exists(),
-        )
+        .where(ask.cases, *_in_period(ask, RetentionMeasure.at), is_first())
     )
 
 

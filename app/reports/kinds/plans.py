@@ -13,7 +13,7 @@ from app.extensions import db
 from app.mirror.bulk import days_between, local_day
 from app.reports import charts
 from app.reports.drawing import Drawing, alone
-from app.reports.report import Ask, Column, Filter, Line, Report, Table, people
+from app.reports.report import Ask, Column, Filter, Line, Report, Table, manager_filter, people
 from app.sales.models import Opportunity, OpportunityStatus, PlanStep
 
 MANY = 6  # plan steps: so many and more share a line
@@ -35,12 +35,14 @@ class Plans(Report):
             "by", _l("Group by"),
             lambda: [("manager", _l("Account manager")), ("steps", _l("Number of plan steps"))], default="manager",
         ),
+        manager_filter(right),
     )  # fmt: skip
 
     def columns(self, ask: Ask) -> list[Column]:
         return [
             Column("closed", _l("Closed opportunities"), "count", how=_l(
-                "Opportunities won, failed or terminated in the period; terminated ones count also without a plan.")),
+                "Opportunities won, failed or terminated in the period; terminated ones count also without a plan. "
+                "They are those of the account manager who had them last.")),
             Column("won", _l("Won"), "count", good=True, how=_l("Those of them that were won.")),
             Column("rate", _l("Success rate"), "rate", of=("won", "closed"), good=True, how=_l(
                 "The opportunities won of all that were closed, terminated ones among them.")),
@@ -131,6 +133,8 @@ def _closed(ask: Ask) -> sa.Subquery:
     wanted = [ask.opportunities, o.status.in_((OpportunityStatus.won, OpportunityStatus.lost))]
     if ask.period is not None:
         wanted += [o.closed_at >= ask.period.start, o.closed_at < ask.period.end]
+    if ask.values["manager"]:
+        wanted.append(o.assignee_id == int(ask.values["manager"]))
     steps = sa.func.count(PlanStep.id)
     # Results from before the last assignment are those of whoever had it then.
     first = sa.func.min(sa.case((PlanStep.executed_at >= o.assigned_at, PlanStep.executed_at)))
