@@ -117,10 +117,11 @@ class Filter:
     default: str = ""
     empty: Any = None  # what the empty choice says; None: one must be chosen
     choices: Callable[[], Choices] | None = None
+    besides: Sequence[tuple[str, Any]] = ()  # (code, label) of what may be asked for beside the choices
 
     def read(self, given: str) -> str:
         """What was given if it is offered, else the default."""
-        if given == self.default:
+        if given == self.default or given in dict(self.besides):
             return given
         if self.choices is not None:
             found = self.choices().find(given)
@@ -136,10 +137,12 @@ class Filter:
             return None if self.options is None else self.options()
         choices = self.choices()
         few = choices.few()
-        return None if few is None else [(str(row.id), choices.text(row)) for row in few]
+        return None if few is None else [*((str(row.id), choices.text(row)) for row in few), *self.besides]
 
     def words(self, value: str) -> Any:
         """What a value that was read is called."""
+        if value in dict(self.besides):
+            return dict(self.besides)[value]
         if self.choices is not None:
             choices = self.choices()
             found = choices.find(value)

@@ -12,6 +12,7 @@ from flask_appbuilder import BaseView, expose
 from flask_appbuilder.security.decorators import has_access, permission_name
 from flask_babel import gettext as _
 
+from app.core.choosing import room_for
 from app.core.clock import today, utcnow
 from app.core.errors import BusinessError
 from app.core.scope import may, row_id
@@ -250,6 +251,9 @@ class ReportView(BaseView):
     def page(self, ask: Ask, table: Table) -> dict[str, Any]:
         """What the page and the printed page show."""
         rows_url = self.rows_url(ask)
+        periods = period.offered(today()) if self.report.timed else []
+        teams = queries.teams() if ask.sees_all else {}
+        room_for(len(periods) + len(teams))  # a long filter is searched where these leave no room
         return {
             "title": self.report.title,
             "report": self.report,
@@ -258,10 +262,10 @@ class ReportView(BaseView):
             "note": self.report.note(ask, table),
             "charts": self.report.charts(ask, table, rows_url),
             "rows_url": rows_url,
-            "periods": period.offered(today()) if self.report.timed else [],
+            "periods": periods,
             "running": ask.period is not None and not ask.period.is_over(today()),
             "everybody": ask.sees_all,
-            "teams": queries.teams() if ask.sees_all else {},
+            "teams": teams,
             "before_url": self.rows_url(ask.at(ask.period.before)) if ask.period is not None else None,
             "exports": may("can_export", self.report.right),
             "print_url": self.url("print", ask),

@@ -39,6 +39,7 @@ from app.security.roles import SUPER_ADMIN
 
 ACCOUNT = re.compile(r"[\w.@-]{2,64}")
 MOST_ROLES = 100  # a form shows them all, to tick
+MOST_TEAMS = 100  # reports and the dashboard offer them all
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 ON_NEW_PASSWORD: dict[str, Callable[[int], None]] = {}
 """What else ends with somebody's old password, by name; called with his id. Later domains register theirs."""
@@ -578,7 +579,9 @@ def _free_name(label: str) -> str:
 
 
 def check_team(team: Team) -> None:
-    """One level of teams: a team under another has none under itself. Raises `BusinessError`."""
+    """One level of teams: a team under another has none under itself; at most 100. Raises `BusinessError`."""
+    if team.id is None and db.session.execute(sa.select(sa.func.count()).select_from(Team)).scalar_one() >= MOST_TEAMS:
+        raise Mistake(_("There are %(number)d teams. Delete one that nobody needs.", number=MOST_TEAMS), "name")
     if team.parent is None:
         return
     if team.parent is team or (team.id is not None and team.parent.id == team.id):

@@ -13,6 +13,7 @@ from app.core.unit import unit_of_work
 from app.extensions import db
 from app.masterdata.models import DictionaryItem, DictionaryType
 from app.security.models import LoginResult, Team, UserProfile
+from app.security.operations import MOST_TEAMS
 from app.security.sessions import note_login
 from tests import builders
 
@@ -72,7 +73,7 @@ def fill(*, lead: User, manager: User, size: int = 1) -> None:
 
 
 def lengthen(size: int) -> None:
-    """`size` items more of every list of the dictionary, and as many teams and account managers. Commits.
+    """`size` items more of every list of the dictionary, as many account managers, and all teams there may be. Commits.
 
     Levels are fewer: a report sets each against each.
     """
@@ -82,7 +83,7 @@ def lengthen(size: int) -> None:
         for n in range(size if kind != DictionaryType.level else 20)
     )
     manager = builders.seeded_role("account_manager")
-    teams = [Team(name=f"长{n}组") for n in range(size)]
+    teams = [Team(name=f"长{n}组") for n in range(MOST_TEAMS - 2)]
     people = [
         User(
             username=f"long{n}", first_name="悦", last_name="孙", email=f"long{n}@liuke.example", active=True,
@@ -92,7 +93,7 @@ def lengthen(size: int) -> None:
     ]  # fmt: skip
     db.session.add_all([*teams, *people])
     db.session.flush()
-    db.session.add_all(UserProfile(user_id=p.id, team=team) for p, team in zip(people, teams, strict=True))
+    db.session.add_all(UserProfile(user_id=p.id, team=team) for p, team in zip(people, teams, strict=False))
     db.session.commit()
 
 

@@ -9,7 +9,7 @@ from app.core.models import AuditEntry, FieldChange
 from app.core.unit import unit_of_work
 from app.security import operations
 from app.security.labels import COLUMNS, RIGHT_LABELS, VIEW_LABELS, right_label, view_label
-from app.security.models import GrantOffer, RoleProfile, UserSession
+from app.security.models import GrantOffer, RoleProfile, Team, UserSession
 from app.security.people import roles_by_code
 from app.security.queries import rights_table
 from app.security.rights import holders, holds, rights_of
@@ -555,6 +555,19 @@ def test_a_company_has_a_hundred_roles_at_most(db, admin):
         operations.create_role(actor=admin, label_zh="第一百", label_en="Hundredth")
     with pytest.raises(operations.Mistake, match="There are 100 roles"):
         operations.create_role(actor=admin, label_zh="多余", label_en="Surplus")
+
+
+def test_a_company_has_a_hundred_teams_at_most(db, admin, sign_in):
+    db.session.add_all(Team(name=f"{n}组") for n in range(operations.MOST_TEAMS - 1))
+    db.session.commit()
+    browser = sign_in(admin)
+    assert browser.post("/teams/add", {"name": "第一百组"}).status_code == 302
+    answer = browser.post("/teams/add", {"name": "多余组"})
+    assert answer.status_code == 422
+    assert "There are 100 teams. Delete one that nobody needs." in text_of(answer)
+    last = rows(Team, Team.name == "第一百组")[0]
+    with unit_of_work():  # a team that is there may still be changed
+        operations.check_team(last)
 
 
 def test_roles_whose_names_read_alike_get_names_of_their_own(db, admin):

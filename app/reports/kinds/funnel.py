@@ -12,7 +12,8 @@ from flask_babel import ngettext
 
 from app.core.types import Money
 from app.extensions import db
-from app.masterdata.models import DictionaryItem, DictionaryType
+from app.masterdata.access import items_ever_of
+from app.masterdata.models import DictionaryType
 from app.mirror.bulk import days_between, local_day
 from app.reports import charts
 from app.reports.drawing import Drawing, alone
@@ -31,16 +32,6 @@ STAGES = {
 }
 
 
-def _sources() -> list[tuple[str, Any]]:
-    """What the source filter offers: the whole dictionary, since old opportunities keep their source."""
-    items = db.session.execute(
-        sa.select(DictionaryItem)
-        .where(DictionaryItem.type == DictionaryType.source)
-        .order_by(DictionaryItem.sort_order, DictionaryItem.id)
-    ).scalars()
-    return [*((str(item.id), item.label) for item in items), (NONE, _l("Not known"))]
-
-
 class Funnel(Report):
     """A cohort: whoever enters late in the period has had less time to come far, so its months are never closed."""
 
@@ -53,7 +44,13 @@ class Funnel(Report):
     closes = False
     filters = (
         manager_filter(right),
-        Filter("source", _l("Opportunity source"), _sources, empty=_l("All sources")),
+        Filter(
+            "source",
+            _l("Opportunity source"),
+            empty=_l("All sources"),
+            choices=lambda: items_ever_of(DictionaryType.source),
+            besides=((NONE, _l("Not known")),),
+        ),
     )
 
     def columns(self, ask: Ask) -> list[Column]:
