@@ -133,6 +133,10 @@ class OrderLine(Model):
     product: Mapped[Product | None] = relationship()
 
 
+COUNTED = Order.status != OrderStatus.cancelled
+"""WHERE an order counts in figures: also one that is not paid."""
+
+
 class Ordered:
     """What one customer ordered in one stretch of time; kept by the sync, read by reports. Cancelled orders are out."""
 

@@ -17,12 +17,12 @@ from app.extensions import db
 from app.mirror.bulk import among, insert_into, local_month
 from app.mirror.models import (
     ALL_YEARS,
+    COUNTED,
     ROLLED,
     CustomerMonth,
     CustomerYear,
     Order,
     OrderLine,
-    OrderStatus,
     Product,
     Stock,
 )
@@ -34,7 +34,6 @@ def refresh_totals(customer_ids: Collection[int] | None = None) -> None:
 
     Six statements, however many customers; the caller commits.
     """
-    counted = Order.status != OrderStatus.cancelled
 
     def these(column: Any) -> sa.ColumnElement[bool]:
         return sa.true() if customer_ids is None else among(column, customer_ids)
@@ -46,7 +45,7 @@ def refresh_totals(customer_ids: Collection[int] | None = None) -> None:
             sa.func.count(Order.id),
             sa.func.coalesce(sa.func.sum(Order.amount), sa.literal(Decimal(0), Money())),
         )
-        .outerjoin(Order, sa.and_(Order.customer_id == Customer.id, counted))
+        .outerjoin(Order, sa.and_(Order.customer_id == Customer.id, COUNTED))
         .where(these(Customer.id))
         .group_by(Customer.id)
     )
@@ -65,7 +64,7 @@ def refresh_totals(customer_ids: Collection[int] | None = None) -> None:
             sa.case((Order.paid.is_(True), 1), else_=0).label("paid"),
             sa.case((Order.paid.is_(True), Order.amount), else_=sa.literal(Decimal(0), Money())).label("paid_amount"),
         )
-        .where(counted, these(Order.customer_id))
+        .where(COUNTED, these(Order.customer_id))
         .subquery()
     )
     _roll_up(

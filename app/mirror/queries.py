@@ -24,12 +24,12 @@ from app.mirror.access import VisibleOrderLines
 from app.mirror.models import (
     AHEAD,
     ALL_YEARS,
+    COUNTED,
     ROLLED,
     CustomerMonth,
     CustomerYear,
     Order,
     OrderLine,
-    OrderStatus,
     SyncRun,
     SyncStatus,
 )
@@ -172,7 +172,7 @@ def wrong_totals(limit: int = 100) -> list[int]:
             sa.func.sum(sa.case((Order.paid.is_(True), 1), else_=0)).label("paid_count"),
             sa.func.sum(sa.case((Order.paid.is_(True), Order.amount), else_=nothing)).label("paid_total"),
         )
-        .where(Order.status != OrderStatus.cancelled)
+        .where(COUNTED)
         .group_by(Order.customer_id)
         .subquery()
     )

@@ -8,6 +8,56 @@ import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 
 from app.churn.models import ChurnCase, RetentionMeasure
+from app.mirror.models import ALL_YEARS, CustomerMonth, CustomerYear
+from app.reports.period import Period
+from app.sales.models import Opportunity, OpportunityStatus
+from app.tickets.models import Ticket, TicketStatus
+
+# -- orders -------------------------------------------------------------------------------------------------------
+
+
+def ordered_in(period: Period | None, *whose: Any, paid: bool = False) -> sa.Subquery:
+    """customer_id, orders, amount in CNY of every customer with orders in a period (None: ever), from the rollups that
+    the sync keeps: orders that are `COUNTED`, or those of them that are `paid`. `whose` are WHEREs over a customer's
+    id, made of its column."""
+    kept: Any = CustomerMonth
+    if period is None or period.is_year:
+        kept, when = CustomerYear, [CustomerYear.year == (ALL_YEARS if period is None else period.first.year)]
+    else:
+        when = [CustomerMonth.month >= period.first, CustomerMonth.month < period.until]
+    names = ("paid_count", "paid_total") if paid else ("order_count", "order_total")
+    orders, amount = (getattr(kept, name) for name in names)
+    summed = kept is CustomerMonth and period is not None and period.months > 1
+    if summed:
+        orders, amount = sa.func.sum(orders), sa.func.sum(amount)
+    found = sa.select(kept.customer_id, orders.label("orders"), amount.label("amount"))
+    found = found.where(*when, *(one(kept.customer_id) for one in whose))
+    if summed:
+        found = found.group_by(kept.customer_id)
+    if paid:
+        found = found.having(orders > 0) if summed else found.where(orders > 0)
+    return found.subquery()
+
+
+# -- opportunities ------------------------------------------------------------------------------------------------
+
+OPEN = Opportunity.status.in_((OpportunityStatus.unassigned, OpportunityStatus.assigned))
+WON = 3  # the last stage
+
+
+def stage(begun: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
+    """How far an opportunity has come: 0 entered, 1 assigned to somebody, 2 its plan is under way (a step has a result:
+    `begun`), also of one that failed, 3 won, with a plan or without."""
+    status = Opportunity.status
+    unassigned = OpportunityStatus.unassigned
+    return sa.case((status == OpportunityStatus.won, WON), (status == unassigned, 0), (begun, 2), else_=1)
+
+
+# -- tickets ------------------------------------------------------------------------------------------------------
+
+ARCHIVED = Ticket.status == TicketStatus.archived
+FINAL = sa.case((ARCHIVED, Ticket.satisfaction))
+"""The satisfaction a ticket ended with; what was said before a return does not count."""
 
 # -- churn cases --------------------------------------------------------------------------------------------------
 

@@ -60,7 +60,9 @@ HOW = {
     "composition": _l("Active customers by level and by region; lost and deleted ones are left out."),
     "answers": _l(
         "What customers said when a ticket was fed back, in the month they said it; a returned ticket has more than one"
-        " answer. The hours run from a ticket's entry to its first handling, of tickets first handled in the span."
+        " answer, of which the report “Customer service” counts the last. The hours run from a ticket's entry to its"
+        " first handling, of tickets first handled in the span. Not archived are the tickets that are open now,"
+        " whenever they were created."
     ),
 }  # fmt: skip
 

@@ -1,12 +1,14 @@
-"""How figures read where there is little room: short amounts and shares that add up."""
+"""How figures read: short amounts where there is little room, shares that add up, rates and means."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
 
 from app.core.web import language
 
+TENTH = Decimal("0.1")
 HIDDEN = 10  # a rate of fewer is an accident, not a rate
 CHINESE = ((Decimal(1), "", 2), (Decimal(10_000), "万", 1))
 ENGLISH = ((Decimal(1), "", 2), (Decimal(1_000), "K", 1), (Decimal(1_000_000), "M", 2))
@@ -48,6 +50,13 @@ def shares(parts: Sequence[int]) -> list[Decimal]:
     for i in lost[: 1000 - sum(tenths)]:
         tenths[i] += 1
     return [Decimal(t) / 10 for t in tenths]
+
+
+def ratio(what: Any, whole: Any, times: int, *, least: int = 0) -> Decimal | None:
+    """`what` of `whole`, times 100 for a percentage, to one decimal; None of nothing, or of fewer than `least`."""
+    if not whole or what is None or whole < least:
+        return None
+    return (Decimal(what) * times / Decimal(whole)).quantize(TENTH, ROUND_HALF_UP)
 
 
 def _rounded(value: Decimal, decimals: int) -> Decimal:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,15 +22,15 @@ from app.customers.models import Customer, CustomerStatus
 from app.extensions import db
 from app.masterdata.models import DictionaryItem, DictionaryType
 from app.mirror.bulk import on_postgresql
-from app.mirror.models import CustomerMonth, Order, OrderStatus
-from app.reports.counted import CHURN_MOMENTS, is_first
-from app.reports.figures import HIDDEN
+from app.mirror.models import COUNTED, CustomerMonth, Order
+from app.reports.counted import ARCHIVED, CHURN_MOMENTS, FINAL, OPEN, WON, is_first, ordered_in, stage
+from app.reports.figures import HIDDEN, ratio
 from app.reports.models import DashboardTile, ReportMail
 from app.reports.period import Period
 from app.reports.span import RECENT, Span, month_ends, months_on
-from app.sales.models import Opportunity, OpportunityStatus, PlanStep
+from app.sales.models import Opportunity, PlanStep
 from app.security.models import Team
-from app.tickets.models import Ticket, TicketStatus, TicketStep
+from app.tickets.models import Ticket, TicketStep
 
 Scope = sa.ColumnElement[bool]
 
@@ -38,7 +38,6 @@ NOTHING = Decimal("0.00")
 TREND = 12  # months of the churn trend, this one included
 ANSWERED = 6  # months of the answers about service, this one included
 NOW, BEFORE = -1, -2  # the places of the span's own figures among those of months
-TENTH = Decimal("0.1")
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,7 @@ def ordered(*, span: Span, customers: Scope) -> Figure:
     tails = [
         sa.select(sa.literal(mark, sa.Date), sa.func.sum(Order.amount))
         .join(Customer, Customer.id == Order.customer_id)
-        .where(customers, Order.status != OrderStatus.cancelled, Order.ordered_at >= begin, Order.ordered_at < end)
+        .where(customers, COUNTED, Order.ordered_at >= begin, Order.ordered_at < end)
         for mark, begin, end in (
             (date.max, day_start(this_month), span.now),
             (date.min, day_start(compared), span.before_end),
@@ -192,7 +191,6 @@ def service(*, span: Span, tickets: Scope) -> Service:
     first handled in the span; None of none. `waiting` are the tickets not archived now.
     """
     whole, months = span.recent, span.months(ANSWERED)
-    archived = sa.and_(tickets, Ticket.status == TicketStatus.archived)
     earlier = aliased(TicketStep)
     first = ~sa.exists().where(
         earlier.ticket_id == TicketStep.ticket_id, earlier.step == "handled", earlier.id < TicketStep.id
@@ -202,8 +200,8 @@ def service(*, span: Span, tickets: Scope) -> Service:
     def rated(place: Any, since: datetime, until: datetime) -> sa.Select[Any]:
         return sa.select(
             _word("archived"), place.label("place"), sa.literal_column("0").label("stars"), number,
-            sa.func.sum(Ticket.satisfaction).label("total"),
-        ).where(archived, Ticket.archived_at >= since, Ticket.archived_at < until)  # fmt: skip
+            sa.func.sum(FINAL).label("total"),
+        ).where(tickets, ARCHIVED, Ticket.archived_at >= since, Ticket.archived_at < until)  # fmt: skip
 
     selects = [
         rated(_place(Ticket.archived_at, month_ends(whole)), day_start(whole[0]), month_ends(whole)[-1]).group_by(
@@ -229,7 +227,7 @@ def service(*, span: Span, tickets: Scope) -> Service:
         .where(tickets, TicketStep.step == "handled", first, TicketStep.at >= span.start, TicketStep.at < span.now),
         sa.select(
             _word("waiting"), sa.literal_column("0"), sa.literal_column("0"), number, sa.literal_column("0")
-        ).where(tickets, Ticket.status != TicketStatus.archived),
+        ).where(tickets, ~ARCHIVED),
     ]  # fmt: skip
     found = {
         (kind, place, stars): (count, total)
@@ -238,7 +236,7 @@ def service(*, span: Span, tickets: Scope) -> Service:
 
     def mean(place: int) -> Decimal | None:
         count, total = found.get(("archived", place, 0), (0, 0))
-        return _mean(total, count)
+        return ratio(total, count, 1)
 
     def answers(place: int, *stars: int) -> int:
         return sum(found.get(("answers", place, n), (0, 0))[0] for n in stars)
@@ -248,7 +246,7 @@ def service(*, span: Span, tickets: Scope) -> Service:
         Figure(mean(NOW), mean(BEFORE), tuple(mean(place) for place in range(RECENT))),
         months,
         tuple(tuple(answers(place, *stars) for place in range(ANSWERED)) for stars in ((5,), (4,), (3,), (1, 2))),
-        _mean(seconds, handled * 3600),
+        ratio(seconds, handled * 3600, 1),
         found[("waiting", 0, 0)][0],
     )
 
@@ -285,10 +283,7 @@ def retention(*, span: Span, customers: Scope) -> Figure:
         old, kept = each.c[f"old{place}"], each.c[f"kept{place}"]
         sums += [sa.func.sum(old), sa.func.sum(old * kept)]
     found = db.session.execute(sa.select(*sums)).one()
-    rates = [
-        _mean((kept or 0) * 100, old) if old is not None and old >= HIDDEN else None
-        for old, kept in zip(found[::2], found[1::2], strict=True)
-    ]
+    rates = [ratio(kept, old, 100, least=HIDDEN) for old, kept in zip(found[::2], found[1::2], strict=True)]
     return Figure(rates[RECENT - 1], rates[-1], tuple(rates[:RECENT]))
 
 
@@ -300,24 +295,23 @@ def chances(*, span: Span, opportunities: Scope) -> Chances:
     funnel report.
     """
     o = Opportunity
-    moments = [span.now, span.before_end, *month_ends(span.recent)]
+    moments = [span.before_end, *month_ends(span.recent)]
     still = [sa.and_(o.created_at < at, sa.or_(o.closed_at.is_(None), o.closed_at >= at)) for at in moments]
     entered = sa.and_(o.created_at >= span.start, o.created_at < span.now)
-    won = o.status == OpportunityStatus.won
     done = (PlanStep.executed_at.is_not(None), PlanStep.deleted_at.is_(None))
-    planned = sa.exists().where(PlanStep.opportunity_id == o.id, *done)
-    stages = [entered, *(sa.and_(entered, more) for more in (o.assigned_at.is_not(None), sa.or_(won, planned), won))]
-    expected = sa.func.sum(sa.case((still[0], o.expected_amount)))
+    come = stage(sa.exists().where(PlanStep.opportunity_id == o.id, *done))
+    stages = [entered, *(sa.and_(entered, come >= n) for n in range(1, WON + 1))]
+    expected = sa.func.sum(sa.case((OPEN, o.expected_amount)))
     found = db.session.execute(
-        sa.select(expected, *(sa.func.sum(sa.case((one, 1), else_=0)) for one in (*still, *stages))).where(
+        sa.select(expected, *(sa.func.sum(sa.case((one, 1), else_=0)) for one in (OPEN, *still, *stages))).where(
             opportunities
         )
     ).one()
     amount, *counts = found
-    now, before, *recent = (int(n or 0) for n in counts[: len(moments)])
+    now, before, *others = (int(n or 0) for n in counts)
     return Chances(
-        Figure(now, before, tuple(recent)), amount or NOTHING,
-        tuple(int(n or 0) for n in counts[len(moments) :]),  # type: ignore[arg-type]
+        Figure(now, before, tuple(others[:RECENT])), amount or NOTHING,
+        tuple(others[RECENT:]),  # type: ignore[arg-type]
     )  # fmt: skip
 
 
@@ -363,24 +357,16 @@ def composition(*, customers: Scope) -> dict[DictionaryType, list[Group]]:
 def top_customers(*, period: Period, customers: Scope, limit: int = 10) -> list[Contribution]:
     """The customers that ordered most in a period (客户贡献), biggest first; of equal ones the older record first.
 
-    Totals are in CNY, from the rollup that the sync keeps: cancelled orders do not count, unpaid ones do. Customers
+    Totals are in CNY, those of the report of the same name: cancelled orders do not count, unpaid ones do. Customers
     with equal names stay apart; customers whose orders come to nothing are left out, so there may be fewer.
     """
-    total = sa.func.sum(CustomerMonth.order_total).label("total")
-    best = (
-        sa.select(CustomerMonth.customer_id, total)
-        .join(Customer, Customer.id == CustomerMonth.customer_id)
-        .where(customers, CustomerMonth.month >= period.first, CustomerMonth.month < period.until)
-        .group_by(CustomerMonth.customer_id)
-        .having(total > 0)
-        .order_by(total.desc(), CustomerMonth.customer_id)
-        .limit(limit)
-        .subquery()
-    )
+    ordered = ordered_in(period).c
     rows = db.session.execute(
-        sa.select(Customer.id, Customer.name, best.c.total)
-        .join(best, best.c.customer_id == Customer.id)
-        .order_by(best.c.total.desc(), Customer.id)
+        sa.select(Customer.id, Customer.name, ordered.amount)
+        .join(Customer, Customer.id == ordered.customer_id)
+        .where(customers, ordered.amount > 0)
+        .order_by(ordered.amount.desc(), Customer.id)
+        .limit(limit)
     )
     return [Contribution(pk, name, amount) for pk, name, amount in rows]
 
@@ -427,11 +413,6 @@ def _seconds(moment: Any) -> sa.ColumnElement[int]:
     if on_postgresql():
         return sa.cast(sa.func.floor(sa.extract("epoch", moment)), sa.BigInteger)
     return sa.cast(sa.func.strftime("%s", moment), sa.BigInteger)
-
-
-def _mean(total: Any, number: Any) -> Decimal | None:
-    """The mean to one decimal; None of nothing."""
-    return (Decimal(total) / Decimal(number)).quantize(TENTH, ROUND_HALF_UP) if number else None
 
 
 def _month_of(moment: datetime) -> date:

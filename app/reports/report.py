@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -24,7 +24,7 @@ from app.core.scope import row_id
 from app.extensions import db
 from app.mirror.bulk import on_postgresql
 from app.reports import access, period, queries
-from app.reports.figures import shares
+from app.reports.figures import ratio, shares
 from app.reports.period import Period
 
 LINES = 100  # of one page; a report of fewer lines is shown whole
@@ -392,13 +392,6 @@ def complete(columns: list[Column], lines: list[Line], total: Line, count: int) 
                     times = 100 if column.kind == "rate" else 1
                     row[column.key] = ratio(row.get(what), row.get(whole), times, least=column.least)
     return Table(columns, lines, total, count)
-
-
-def ratio(what: Any, whole: Any, times: int, *, least: int = 0) -> Decimal | None:
-    """`what` of `whole`, times 100 for a percentage, to one decimal; None of nothing, or of fewer than `least`."""
-    if not whole or what is None or whole < least:
-        return None
-    return (Decimal(what) * times / Decimal(whole)).quantize(Decimal("0.1"), ROUND_HALF_UP)
 
 
 def zero(columns: Sequence[Column], key: str) -> Any:

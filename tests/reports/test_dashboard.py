@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -14,6 +15,7 @@ from app.customers.models import Customer, CustomerStatus
 from app.mirror.operations import refresh_totals
 from app.reports import dashboard, queries, views
 from app.reports.catalogue import BY_ID
+from app.reports.figures import money_parts, ratio
 from app.reports.queries import Figure
 from app.reports.span import running
 from app.sales.models import Opportunity, OpportunityStatus
@@ -277,6 +279,63 @@ def test_the_satisfaction_of_the_dashboard_stands_in_its_report(app, company, li
         total = ask.report.table(ask).total.values
     assert total["ended"] == 2
     assert tile == f"{total['ended_mean']}/ 5"
+
+
+# Of each tile: its figure in the table of the report it opens, as the tile writes it.
+STANDS = {
+    "Order amount": lambda table: "".join(money_parts(table.total.values["amount"])),
+    "New customers": lambda table: str(next(line.values["all"] for line in table.lines if line.key == "new")),
+    "Service satisfaction": lambda table: f"{table.total.values['ended_mean']}/ 5",
+    "Churn warnings": lambda table: str(table.total.values["warned"]),
+    "Retention of old customers": lambda table: (
+        f"{ratio(table.total.values['again'], table.total.values['past'], 100)}%"
+    ),
+    "Open opportunities": lambda table: str(table.total.values["opportunities"]),
+}
+# Of each chart: the rows of its table in the report it opens.
+DRAWN = {
+    "best": lambda table: [
+        [str(rank), line.label, f"¥{line.values['amount']:,}"]
+        for rank, line in enumerate(table.lines, 1) if line.values["amount"]
+    ],
+    "funnel": lambda table: [
+        [str(line.label), str(line.values["opportunities"]), f"{line.values['of_all']:.0f}%"] for line in table.lines
+    ],
+    "composition": lambda table: [
+        [str(line.label), str(line.values["customers"]), f"{line.values['share']:g}%"] for line in table.lines
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["li", "chen", "wang"])
+def test_every_tile_is_a_figure_of_the_report_it_opens(app, db, teams, request, sign_in, wang, name):
+    east, _south = teams
+    mine, other = (rows(Customer, Customer.name == name)[0] for name in ("恒锐精密", "秦岭航空"))
+    won = {"status": OpportunityStatus.won, "customer": mine, "created_at": NOW - timedelta(days=50)}
+    builders.plan_step(builders.opportunity(given_to=wang, **won), result="已联系")
+    builders.order(other, amount="30000", at=NOW - timedelta(days=100))
+    refresh_totals()
+    db.session.commit()
+    person = request.getfixturevalue(name)
+    browser = sign_in(person)
+    for query in ("?span=month", "?span=quarter", "?span=year", f"?span=quarter&team={east.id}"):
+        answer = page_of(browser, query)
+        html, tiles = answer.get_data(as_text=True), values_on(answer)
+        links = {label: url for url, label in re.findall(r'<a class="stretched-link" href="([^"]*)">([^<]*)<', html)}
+        for key in DRAWN:
+            card = re.search(rf'(?s)aria-labelledby="card-{key}".*?</section>', html)[0]
+            links[key] = re.search(r'href="(/reports/[^"]*)" aria-label', card)[1]
+        with reading(app, person):
+            for label, url in links.items():
+                path, _sep, args = url.replace("&amp;", "&").partition("?")
+                report = BY_ID[path.split("/")[2]]
+                table = report.table(report.ask(dict(parse_qsl(args))))
+                if label in STANDS:
+                    assert tiles[label] == STANDS[label](table), (query, label)
+                else:
+                    shown = table_on(answer, label)
+                    assert shown[: len(table.lines)] == DRAWN[label](table), (query, label)
+        assert links.keys() == {*STANDS, *DRAWN}
 
 
 @pytest.mark.parametrize("name", ["li", "chen", "wang"])

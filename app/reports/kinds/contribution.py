@@ -17,8 +17,9 @@ from app.core.types import Money
 from app.customers.models import Customer, CustomerStatus
 from app.extensions import db
 from app.mirror.bulk import among
-from app.mirror.models import ALL_YEARS, CustomerMonth, CustomerYear, Order, OrderStatus
+from app.mirror.models import COUNTED, Order
 from app.reports import charts
+from app.reports.counted import ordered_in
 from app.reports.drawing import Drawing, both
 from app.reports.figures import short_money
 from app.reports.report import Ask, Column, Filter, Line, Report, Table
@@ -316,7 +317,7 @@ def _wanted(ask: Ask) -> list[Any]:
 
 def _counts(ask: Ask) -> list[Any]:
     """WHEREs over orders: those that count in the period."""
-    counts = [Order.status != OrderStatus.cancelled]
+    counts = [COUNTED]
     if ask.values["orders"] == "paid":
         counts.append(Order.paid.is_(True))
     if ask.period is not None:
@@ -343,27 +344,12 @@ def _ranked(ask: Ask) -> sa.Subquery:
 
 
 def _ordered(ask: Ask) -> sa.Subquery:
-    """customer_id, orders, amount of every customer with orders in the period, from the rollups."""
-    paid = ask.values["orders"] == "paid"
-    names = ("paid_count", "paid_total") if paid else ("order_count", "order_total")
-    kept: Any = CustomerMonth
-    if ask.period is None:
-        kept, when = CustomerYear, [CustomerYear.year == ALL_YEARS]
-    elif ask.period.is_year:
-        kept, when = CustomerYear, [CustomerYear.year == ask.period.first.year]
-    else:
-        when = [CustomerMonth.month >= ask.period.first, CustomerMonth.month < ask.period.until]
-    orders, amount = (getattr(kept, name) for name in names)
-    summed = kept is CustomerMonth and ask.span.months > 1
-    if summed:
-        orders, amount = sa.func.sum(orders), sa.func.sum(amount)
-    if ask.values["name"] or not ask.whole_company:
-        whose = kept.customer_id.in_(sa.select(Customer.id).where(*_wanted(ask)))
-    else:  # nearly all: the few that are not are looked up once
-        whose = kept.customer_id.not_in(sa.select(Customer.id).where(Customer.status == CustomerStatus.deleted))
-    found = sa.select(kept.customer_id, orders.label("orders"), amount.label("amount")).where(*when, whose)
-    if summed:
-        found = found.group_by(kept.customer_id)
-    if paid:
-        found = found.having(orders > 0) if summed else found.where(orders > 0)
-    return found.subquery()
+    """customer_id, orders, amount of every customer with orders in the period."""
+
+    def whose(customer_id: Any) -> Any:
+        if ask.values["name"] or not ask.whole_company:
+            return customer_id.in_(sa.select(Customer.id).where(*_wanted(ask)))
+        # nearly all: the few that are not are looked up once
+        return customer_id.not_in(sa.select(Customer.id).where(Customer.status == CustomerStatus.deleted))
+
+    return ordered_in(ask.period, whose, paid=ask.values["orders"] == "paid")

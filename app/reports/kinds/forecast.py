@@ -16,11 +16,12 @@ from app.core.types import Money
 from app.extensions import db
 from app.mirror.bulk import on_postgresql
 from app.reports import charts
+from app.reports.counted import OPEN
 from app.reports.drawing import Drawing, alone
 from app.reports.figures import short_money
 from app.reports.period import Period, month_of
 from app.reports.report import Ask, Column, Line, Report, Table, manager_filter
-from app.sales.models import Opportunity, OpportunityStatus
+from app.sales.models import Opportunity
 
 OVERDUE, LATER, NONE = "overdue", "later", "none"
 MONTHS = 12  # with a line of their own, from this one on
@@ -119,7 +120,7 @@ def _months() -> list[Period]:
 
 def _open(ask: Ask) -> sa.Subquery:
     """The reader's open opportunities with the key of their line and what they weigh."""
-    wanted = [ask.opportunities, Opportunity.status.in_((OpportunityStatus.unassigned, OpportunityStatus.assigned))]
+    wanted = [ask.opportunities, OPEN]
     if ask.values["manager"]:
         wanted.append(Opportunity.assignee_id == int(ask.values["manager"]))
     months, closes = _months(), Opportunity.expected_close_on

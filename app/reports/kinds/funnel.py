@@ -16,11 +16,11 @@ from app.masterdata.access import items_ever_of
 from app.masterdata.models import DictionaryType
 from app.mirror.bulk import days_between, local_day
 from app.reports import charts
+from app.reports.counted import OPEN, stage
 from app.reports.drawing import Drawing, alone
 from app.reports.report import Ask, Column, Filter, Line, Report, Table, manager_filter
-from app.sales.models import Opportunity, OpportunityStatus, PlanStep
+from app.sales.models import Opportunity, PlanStep
 
-S = OpportunityStatus
 NOTHING = Decimal("0.00")
 NONE = "none"  # the source of the opportunities of which it is not known
 
@@ -161,14 +161,13 @@ def _entered(ask: Ask) -> sa.Subquery:
     """Every wanted opportunity once: `far`, the number of the stage it has reached, and of each stage after the first
     the days it took there (of no meaning for a stage it has not reached)."""
     o, begun = Opportunity, sa.func.min(PlanStep.executed_at)
-    far = sa.case((o.status == S.won, 3), (o.status == S.unassigned, 0), (begun.is_not(None), 2), else_=1)
     reached = (o.assigned_at, sa.func.coalesce(begun, o.closed_at), o.closed_at)
     return (
         sa.select(
             o.id, o.customer_name, o.title, o.assignee_id, o.created_at,
             sa.func.coalesce(o.expected_amount, sa.literal(0, Money())).label("expected"),
-            sa.case((o.status.in_((S.unassigned, S.assigned)), 1), else_=0).label("open"),
-            far.label("far"),
+            sa.case((OPEN, 1), else_=0).label("open"),
+            stage(begun.is_not(None)).label("far"),
             *(
                 days_between(local_day(o.created_at), local_day(when)).label(f"days_{n}")
                 for n, when in enumerate(reached, start=1)

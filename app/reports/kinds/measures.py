@@ -17,7 +17,7 @@ from app.core.types import UtcDateTime
 from app.customers.models import Customer
 from app.extensions import db
 from app.masterdata.models import DictionaryItem, DictionaryType
-from app.mirror.models import Order, OrderStatus
+from app.mirror.models import COUNTED, Order
 from app.reports import charts
 from app.reports.counted import is_first
 from app.reports.drawing import Drawing, alone
@@ -187,7 +187,7 @@ def _outcomes(ask: Ask) -> sa.Select[Any]:
         .join(Order, Order.customer_id == cases.customer_id)
         .where(
             cases.since <= now - timedelta(days=WINDOWS[0]),
-            Order.status != OrderStatus.cancelled,
+            COUNTED,
             Order.ordered_at > cases.since,
             Order.ordered_at < _later(cases.since, LONGEST),
         )

@@ -12,14 +12,14 @@ from app.customers.models import Customer
 from app.extensions import db
 from app.masterdata.models import DictionaryType
 from app.reports import charts, groups
+from app.reports.counted import ARCHIVED, FINAL
 from app.reports.drawing import Drawing, both, drawn
 from app.reports.figures import shares
 from app.reports.report import Ask, Column, Filter, Line, Report, Table
-from app.tickets.models import Ticket, TicketStatus
+from app.tickets.models import Ticket
 from app.tickets.operations import SATISFIED
 
 STARS = tuple(range(5, SATISFIED - 1, -1))  # what an archived ticket can have: with fewer it goes back to be done again
-FINAL = sa.case((Ticket.status == TicketStatus.archived, Ticket.satisfaction))
 ENDED = ("ended", "ended_stars")  # columns of the tickets archived in the period; the others are of those created in it
 
 
@@ -150,7 +150,7 @@ def _moment(ended: bool) -> Any:
 def _wanted(ask: Ask, ended: bool) -> list[Any]:
     """WHEREs over tickets: the reader's, of the period."""
     moment = _moment(ended)
-    archived = [Ticket.status == TicketStatus.archived] if ended else []
+    archived = [ARCHIVED] if ended else []
     return [ask.tickets, moment >= ask.span.start, moment < ask.span.end, *archived]
 
 
@@ -168,14 +168,13 @@ def _amounts() -> dict[str, Any]:
     def one(when: Any) -> Any:
         return sa.case((when, 1), else_=0)
 
-    archived = Ticket.status == TicketStatus.archived
     return {
         "tickets": one(sa.true()),
-        "archived": one(archived),
+        "archived": one(ARCHIVED),
         "returned": Ticket.times_returned,
         "stars": sa.func.coalesce(FINAL, 0),
-        "waiting": one(~archived),
-        "ended": one(archived),
+        "waiting": one(~ARCHIVED),
+        "ended": one(ARCHIVED),
         "ended_stars": sa.func.coalesce(FINAL, 0),
         **{f"s{n}": one(n == FINAL) for n in STARS},
     }
