@@ -9,14 +9,18 @@ from flask_appbuilder import expose
 from flask_appbuilder.views import IndexView
 from flask_login import current_user
 
+from app.core.scope import may
+
 
 class HomeView(IndexView):
-    """Home leads to the first screen the reader may open."""
+    """Home is the dashboard for whoever sees the whole company there, else the first screen the reader may open."""
 
     @expose("/")
     def index(self) -> Any:
         if not current_user.is_authenticated:
             return redirect(url_for("CrmAuthView.login"))
+        if may("can_show", "Dashboard") and may("can_see_all", "Dashboard"):
+            return redirect(url_for("DashboardView.show"))
         from app.core.web import Page
 
         for group in Page().menu():

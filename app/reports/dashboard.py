@@ -27,6 +27,7 @@ from app.reports.period import twelve_months
 from app.reports.queries import Chances, Contribution, Figure, Group, Happened, Service
 from app.reports.span import Span
 from app.reports.tiles import BY_KEY, Tile
+from app.sales.models import OpportunityStatus
 
 WIDE, THIRD, NARROW = 720, 340, 320  # two thirds of a desktop page, one third, and a phone
 REGIONS = 5  # that have room beside the ring
@@ -55,6 +56,11 @@ HOW = {
     "funnel": _l(
         "Opportunities entered in the span, and how many of them were assigned, have a plan of which a step is done"
         " (or were won) and were won by now: the stages of the sales funnel."
+    ),
+    "states": _l("All opportunities, whenever they were entered, by where they stand now; deleted ones are left out."),
+    "weekly": _l(
+        "By week, Monday to Sunday: warnings opened, cases that an order ended before the customer was lost, cases"
+        " confirmed lost (also if the customer was won back later)."
     ),
     "best": _l("The customers with the highest order amount in the period; cancelled orders are left out."),
     "composition": _l("Active customers by level and by region; lost and deleted ones are left out."),
@@ -131,6 +137,8 @@ def tiles(
         "funnel": lambda: funnel_card(
             asked(queries.chances, "opportunities"), span, forecast=report_url(BY_KEY["open"], span, team)
         ),
+        "states": lambda: states_card(asked(queries.chances, "opportunities"), team=team),
+        "weekly": lambda: weekly_card(happened()),
         "best": lambda: _best(span, scopes),
         "composition": lambda: composition_card(queries.composition(customers=scopes.customers), span),
         "answers": lambda: service_card(asked(queries.service, "tickets"), span),
@@ -228,6 +236,55 @@ def churn_card(found: Happened, span: Span) -> Card:
         head=[_("Month"), *names],
         numeric=frozenset({1, 2, 3}),
         rows=[[f"{m:%Y-%m}", *numbers] for m, *numbers in zip(found.months, *found.trend, strict=True)],
+    )
+
+
+def weekly_card(found: Happened) -> Card:
+    """每周流失: cases opened, recovered and lost of twelve weeks, each named by its Monday."""
+    names = [_("New warnings"), _("Recovered"), _("Lost")]
+    some = any(any(series) for series in found.weekly)
+    series, labels = tuple(zip(names, found.weekly, strict=True)), tuple(short_day(week) for week in found.weeks)
+
+    def draw(width: int, height: int) -> Markup:
+        label = _("Churn cases by week: new warnings, recovered, lost")
+        return drawn(charts.columns, labels, series, label=label, width=width, height=height)
+
+    return Card(
+        BY_KEY["weekly"],
+        note=_("last %(n)d weeks, each named by its Monday", n=len(found.weeks)),
+        span="s8",
+        empty=("heart-handshake", _("No churn cases in this time"), _("The churn run opens them on Saturdays.")),
+        wide=draw(WIDE, 240) if some else "",
+        narrow=draw(NARROW, 200) if some else "",
+        legend=[(name, "") for name in names],
+        head=[_("Week"), *names],
+        numeric=frozenset({1, 2, 3}),
+        rows=[[f"{week}", *numbers] for week, *numbers in zip(found.weeks, *found.weekly, strict=True)],
+    )
+
+
+def states_card(found: Chances, *, team: int | None) -> Card:
+    """机会状态: all opportunities by where they stand. Bars and names lead to their list where the reader may open it;
+    not those of one team, for lists know no teams."""
+    opens = team is None and may("can_list", "Opportunity")
+    urls = tuple(
+        url_for("OpportunityView.list", _flt_0_status=status.value) if opens else None for status in OpportunityStatus
+    )
+    names = tuple(str(status.label) for status in OpportunityStatus)
+    total = sum(found.states)
+    label = _("Opportunities by status")
+    return Card(
+        BY_KEY["states"],
+        note=ngettext("%(num)d opportunity", "%(num)d opportunities", total),
+        span="s4",
+        empty=("target-arrow", _("No opportunities yet"), _("They are entered under Opportunities.")),
+        wide=drawn(charts.hbar, names, found.states, label=label, hrefs=urls, width=THIRD) if total else "",
+        head=[_("Status"), _("Opportunities"), _("Share")],
+        numeric=frozenset({1, 2}),
+        rows=[
+            [_link(name, url), f"{number:,}", f"{share}%"]
+            for name, url, number, share in zip(names, urls, found.states, shares(found.states), strict=True)
+        ],
     )
 
 
@@ -351,6 +408,11 @@ def report_url(tile: Tile, span: Span, team: int | None) -> str | None:
         return None
     about = twelve_months(span.today) if tile.key == "retention" else span.period
     return url_for(f"{report.right}View.show", period=about.code if report.timed else None, team=team)
+
+
+def short_day(day: date) -> str:
+    """A day without its year: 11月21日, or 21 Nov in English."""
+    return str(format_date(day, "M月d日" if language() == "zh" else "d MMM"))
 
 
 def short_month(month: date) -> str:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 
-from app.churn.models import ChurnCase, RetentionMeasure
+from app.churn.models import ChurnCase, ChurnStatus, RetentionMeasure
 from app.core.clock import day_start, local
 from app.customers.models import Customer, CustomerStatus
 from app.extensions import db
@@ -28,7 +28,7 @@ from app.reports.figures import HIDDEN, ratio
 from app.reports.models import DashboardTile, ReportMail
 from app.reports.period import Period
 from app.reports.span import RECENT, Span, month_ends, months_on
-from app.sales.models import Opportunity, PlanStep
+from app.sales.models import Opportunity, OpportunityStatus, PlanStep
 from app.security.models import Team
 from app.tickets.models import Ticket, TicketStep
 
@@ -36,6 +36,7 @@ Scope = sa.ColumnElement[bool]
 
 NOTHING = Decimal("0.00")
 TREND = 12  # months of the churn trend, this one included
+WEEKS = 12  # of churn cases, this one included; the churn run opens them on Saturdays
 ANSWERED = 6  # months of the answers about service, this one included
 NOW, BEFORE = -1, -2  # the places of the span's own figures among those of months
 
@@ -57,6 +58,8 @@ class Happened:
     warnings: Figure
     months: list[date]
     trend: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]  # of each month: warnings, deferred, lost
+    weeks: list[date]
+    weekly: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]  # of each week: opened, recovered, lost
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ class Chances:
     open: Figure
     expected: Decimal
     stages: tuple[int, int, int, int]  # entered, assigned, plan under way, won
+    states: tuple[int, ...]  # how many there are in each OpportunityStatus
 
 
 @dataclass(frozen=True)
@@ -133,17 +137,19 @@ def ordered(*, span: Span, customers: Scope) -> Figure:
 
 
 def happened(*, span: Span, customers: Scope, cases: Scope) -> Happened:
-    """New customers, and churn cases by month.
+    """New customers, and churn cases by month and by week, Monday to Sunday.
 
     A customer is new on the day it was registered, whatever became of it. A case counts as a warning when it was
     opened, as deferred when its first measure was taken, as lost when it was confirmed lost (also if the customer was
-    won back later).
+    won back later), as recovered when an order ended it before that.
     """
     months = span.months(TREND)
     ends = month_ends(months)
     begin, days = day_start(months[0]), [months_on(month, 1) for month in months]
+    weeks = span.weeks(WEEKS)
+    monday, sundays = day_start(weeks[0]), [day_start(week + timedelta(weeks=1)) for week in weeks]
 
-    def by_month(kind: str, moment: Any, where: Any, since: Any, until: Any, bounds: Sequence[Any]) -> sa.Select[Any]:
+    def by_place(kind: str, moment: Any, where: Any, since: Any, until: Any, bounds: Sequence[Any]) -> sa.Select[Any]:
         place = _place(moment, bounds).label("place")
         # The place is grouped by its position: repeated bounds would be parameters of their own.
         return (
@@ -160,12 +166,16 @@ def happened(*, span: Span, customers: Scope, cases: Scope) -> Happened:
 
     of_case = sa.and_(RetentionMeasure.case_id.in_(sa.select(ChurnCase.id).where(cases)), is_first())
     warned_at, lost_at = CHURN_MOMENTS["warned"], CHURN_MOMENTS["lost"]
+    recovered = sa.and_(cases, ChurnCase.status == ChurnStatus.recovered)
     tomorrow, registered = span.today.toordinal() + 1, Customer.registered_on
     found = _places(
-        by_month("warnings", warned_at, cases, begin, span.now, ends),
-        by_month("deferred", RetentionMeasure.at, of_case, begin, span.now, ends),
-        by_month("lost", lost_at, cases, begin, span.now, ends),
-        by_month("new", registered, customers, months[0], span.today.replace(day=1), days),
+        by_place("warnings", warned_at, cases, begin, span.now, ends),
+        by_place("deferred", RetentionMeasure.at, of_case, begin, span.now, ends),
+        by_place("lost", lost_at, cases, begin, span.now, ends),
+        by_place("new", registered, customers, months[0], span.today.replace(day=1), days),
+        by_place("week opened", warned_at, cases, monday, span.now, sundays),
+        by_place("week recovered", CHURN_MOMENTS["recovered"], recovered, monday, span.now, sundays),
+        by_place("week lost", lost_at, cases, monday, span.now, sundays),
         within("warnings", NOW, warned_at, cases, span.start, span.now),
         within("warnings", BEFORE, warned_at, cases, span.before_start, span.before_end),
         within("new", NOW, registered, customers, span.period.first, date.fromordinal(tomorrow)),
@@ -179,7 +189,12 @@ def happened(*, span: Span, customers: Scope, cases: Scope) -> Happened:
     warnings, deferred, lost = (
         tuple(found.get((kind, place), 0) for place in range(TREND)) for kind in ("warnings", "deferred", "lost")
     )
-    return Happened(figure("new"), figure("warnings"), months, (warnings, deferred, lost))
+    opened, back, gone = (
+        tuple(found.get((f"week {kind}", n), 0) for n in range(WEEKS)) for kind in ("opened", "recovered", "lost")
+    )
+    return Happened(
+        figure("new"), figure("warnings"), months, (warnings, deferred, lost), weeks, (opened, back, gone)
+    )  # fmt: skip
 
 
 def service(*, span: Span, tickets: Scope) -> Service:
@@ -292,7 +307,7 @@ def chances(*, span: Span, opportunities: Scope) -> Chances:
 
     `expected` is the amount in CNY of the open ones, those without an amount counting nothing. Of the span's own: how
     many were entered, assigned, have a plan under way (a step of it done) or were won, were won: the stages of the
-    funnel report.
+    funnel report. `states` counts all of them, whenever they were entered, by where they stand now.
     """
     o = Opportunity
     moments = [span.before_end, *month_ends(span.recent)]
@@ -301,17 +316,18 @@ def chances(*, span: Span, opportunities: Scope) -> Chances:
     done = (PlanStep.executed_at.is_not(None), PlanStep.deleted_at.is_(None))
     come = stage(sa.exists().where(PlanStep.opportunity_id == o.id, *done))
     stages = [entered, *(sa.and_(entered, come >= n) for n in range(1, WON + 1))]
+    states = [o.status == status for status in OpportunityStatus]
     expected = sa.func.sum(sa.case((OPEN, o.expected_amount)))
     found = db.session.execute(
-        sa.select(expected, *(sa.func.sum(sa.case((one, 1), else_=0)) for one in (OPEN, *still, *stages))).where(
-            opportunities
-        )
+        sa.select(
+            expected, *(sa.func.sum(sa.case((one, 1), else_=0)) for one in (OPEN, *still, *stages, *states))
+        ).where(opportunities)
     ).one()
     amount, *counts = found
     now, before, *others = (int(n or 0) for n in counts)
     return Chances(
         Figure(now, before, tuple(others[:RECENT])), amount or NOTHING,
-        tuple(others[RECENT:]),  # type: ignore[arg-type]
+        tuple(others[RECENT : RECENT + len(stages)]), tuple(others[RECENT + len(stages) :]),  # type: ignore[arg-type]
     )  # fmt: skip
 
 

@@ -55,6 +55,11 @@ class Span:
         """The first days of the last `number` months, oldest first; the last one is the month it is now."""
         return [months_on(self.today.replace(day=1), -ago) for ago in reversed(range(number))]
 
+    def weeks(self, number: int) -> list[date]:
+        """The Mondays of the last `number` weeks, oldest first; the last one is the week it is now."""
+        monday = self.today - timedelta(days=self.today.weekday())
+        return [monday - timedelta(weeks=ago) for ago in reversed(range(number))]
+
     @property
     def recent(self) -> list[date]:
         """The first days of the six whole months before this one, oldest first."""

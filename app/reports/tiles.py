@@ -30,6 +30,8 @@ TILES: tuple[Tile, ...] = (
     Tile("funnel", _l("Sales funnel"), "funnel", chart=True),
     Tile("best", _l("Top 10 customers"), "contribution", chart=True),
     Tile("composition", _l("Customer composition"), "composition", chart=True),
+    Tile("states", _l("Opportunities by status"), "funnel", chart=True),
+    Tile("weekly", _l("Churn by week"), "churn-analysis", chart=True),
     Tile("answers", _l("Answers about service"), "service", chart=True),
 )
 BY_KEY = {tile.key: tile for tile in TILES}

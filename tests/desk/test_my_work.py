@@ -163,9 +163,10 @@ def test_an_empty_day_says_so_in_both_languages(db, sign_in, wang):
     assert re.search("[\u4e00-\u9fff]", text_of(sign_in(wang).speak("zh").get("/my-work/")))
 
 
-def test_it_is_the_first_page_of_managers_and_leads_only(db, sign_in, wang, li, chen, sysadmin):
+def test_it_is_the_first_page_of_managers_and_open_to_leads(db, sign_in, wang, li, chen, sysadmin):
     assert sign_in(wang).get("/").location == "/my-work/"
-    assert sign_in(li).get("/").location == "/my-work/"
+    assert sign_in(li).get("/").location == "/dashboard/"
+    assert sign_in(li).get("/my-work/").status_code == 200
     assert sign_in(chen).get("/").location == "/dashboard/"
     assert sign_in(chen).get("/my-work/").status_code == 403
     assert sign_in(sysadmin).get("/my-work/").status_code == 403

@@ -25,7 +25,7 @@ from tests.reports.reading import reading
 from tests.support import rows, statements, text_of
 
 NOW = datetime(2026, 5, 20, 7, 30, tzinfo=UTC)  # 15:30 on 20 May in Shanghai
-CARDS = ("churn-trend", "funnel", "best", "composition", "answers")
+CARDS = ("churn-trend", "funnel", "best", "composition", "states", "weekly", "answers")
 
 
 @pytest.fixture
@@ -138,6 +138,12 @@ def test_leads_and_executives_see_the_whole_company(company, request, sign_in, n
         ["Plan under way", "0", "0%"], ["Won", "0", "0%"],
     ]  # fmt: skip
     assert table_on(answer, "churn-trend")[-2:] == [["2026-04", "2", "0", "0"], ["2026-05", "2", "2", "0"]]
+    assert table_on(answer, "weekly")[-1] == ["2026-05-18", "0", "0", "0"]
+    assert [sum(int(row[n]) for row in table_on(answer, "weekly")) for n in (1, 2, 3)] == [4, 0, 0]
+    assert [row[:2] for row in table_on(answer, "states")] == [
+        ["Unassigned", "0"], ["In development", "2"], ["Won", "0"], ["Not won", "1"],
+    ]  # fmt: skip
+    assert ('href="/opportunities/list/?_flt_0_status=assigned"' in answer.get_data(as_text=True)) is (name == "li")
     assert table_on(answer, "answers")[-1] == ["2026-05", "2", "0", "0", "0"]
     text = text_of(answer)
     for words in (

@@ -291,8 +291,12 @@ def test_churn_agrees_with_looking_at_every_case(db):
         wall = moment.astimezone(SHANGHAI)
         return date(wall.year, wall.month, 1) if moment < NOW else None
 
+    def week_of(moment):
+        day = moment and moment < NOW and moment.astimezone(SHANGHAI).date()
+        return day and day - timedelta(days=day.weekday())
+
     expected = defaultdict(lambda: [0, 0, 0])
-    warned = [0, 0]
+    warned, weekly = [0, 0], defaultdict(lambda: [0, 0, 0])
     span = running("quarter", NOW)
     for case in rows(ChurnCase):
         expected[month_of(case.opened_at)][0] += 1
@@ -300,15 +304,38 @@ def test_churn_agrees_with_looking_at_every_case(db):
             expected[month_of(case.measures[0].at)][1] += 1
         if case.lost_at:
             expected[month_of(case.lost_at)][2] += 1
+        weekly[week_of(case.opened_at)][0] += 1
+        weekly[week_of(case.resolved_at)][1] += case.status == "recovered"
+        weekly[week_of(case.lost_at)][2] += 1
         warned[0] += span.start <= case.opened_at < NOW
         warned[1] += span.before_start <= case.opened_at < span.before_end
 
     found = happened("quarter")
     assert [list(numbers) for numbers in zip(*found.trend, strict=True)] == [expected[m] for m in found.months]
+    assert [list(numbers) for numbers in zip(*found.weekly, strict=True)] == [weekly[w] for w in found.weeks]
+    assert [sum(series) > 0 for series in found.weekly] == [True] * 3
     assert [found.warnings.now, found.warnings.before] == warned
     assert found.warnings.recent == found.trend[0][5:11]
     assert min(sum(series) for series in found.trend) > 5
     assert min(warned) > 0
+
+
+@pytest.mark.parametrize(
+    ("at", "week"),
+    [
+        ((2026, 5, 17, 23, 59), 10),
+        ((2026, 5, 18, 0, 0), 11),  # Sunday in UTC
+        ((2026, 5, 20, 15, 29), 11),
+        ((2026, 5, 20, 15, 30), None),  # not yet
+        ((2026, 3, 2, 0, 0), 0),  # the first moment of twelve weeks
+        ((2026, 3, 1, 23, 59), None),
+    ],
+)
+def test_a_warning_falls_into_its_company_week(db, at, week):
+    builders.churn_case(opened_at=shanghai(*at))
+    found = happened()
+    assert [place for place, number in enumerate(found.weekly[0]) if number] == ([] if week is None else [week])
+    assert (found.weeks[0], found.weeks[-1]) == (date(2026, 3, 2), date(2026, 5, 18))
 
 
 def test_churn_and_new_customers_stay_in_their_scopes(db, wang, zhao):
@@ -494,13 +521,14 @@ def test_the_funnel_counts_what_was_entered_in_the_span(db):
     builders.opportunity(created_at=day, status=OpportunityStatus.won)
     assert chances().stages == (5, 4, 2, 1)
     assert chances("quarter").stages == (6, 5, 3, 2)
+    assert chances().states == (1, 2, 2, 1)  # unassigned, in development, won, not won: whenever they were entered
 
 
 def test_opportunities_stay_in_the_scope(db, wang, zhao):
     for person in (wang, zhao):
         builders.opportunity(created_at=shanghai(2026, 5, 2), given_to=person)
     found = chances(opportunities=Opportunity.assignee_id == wang.id)
-    assert (found.open.now, found.stages) == (1, (1, 1, 0, 0))
+    assert (found.open.now, found.stages, found.states) == (1, (1, 1, 0, 0), (0, 1, 0, 0))
 
 
 # -- composition --------------------------------------------------------------------------------------------------
@@ -552,7 +580,7 @@ def test_nothing_at_all_is_zero_everywhere(db):
     assert found.new == found.warnings == Figure(0, 0, (0,) * 6)
     assert found.trend == ((0,) * 12,) * 3
     assert retention() == Figure(None, None, (None,) * 6)
-    assert chances() == queries.Chances(Figure(0, 0, (0,) * 6), zero, (0, 0, 0, 0))
+    assert chances() == queries.Chances(Figure(0, 0, (0,) * 6), zero, (0, 0, 0, 0), (0, 0, 0, 0))
 
 
 def test_every_group_of_figures_is_one_statement_however_many_rows(app, db):

@@ -42,7 +42,7 @@ def test_the_order_of_the_house_until_somebody_chooses(db, li, sign_in):
         "Order amount", "New customers", "Service satisfaction", "Churn warnings", "Retention of old customers",
         "Open opportunities",
     ]  # fmt: skip
-    assert charts == ["churn-trend", "funnel", "best", "composition", "answers"]
+    assert charts == ["churn-trend", "funnel", "best", "composition", "states", "weekly", "answers"]
 
 
 def test_what_one_chooses_is_kept_in_its_order(db, li, sign_in):
