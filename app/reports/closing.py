@@ -178,7 +178,8 @@ def _closed_in(ask: Ask) -> int:
     closed = sa.select(sa.func.count()).where(ReportClose.report == ask.report.id)
     if ask.period is not None:
         first = ask.period.last.first if ask.report.at_end else ask.period.first
-        closed = closed.where(ReportClose.month >= first, ReportClose.month < ask.period.until)
+        until = ask.period.until.replace(day=1)  # whole months only
+        closed = closed.where(ReportClose.month >= first, ReportClose.month < until)
     return int(db.session.execute(closed).scalar_one())
 
 
