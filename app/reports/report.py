@@ -241,10 +241,9 @@ class Report:
     about: ClassVar[Any]  # one sentence: what it answers
     line_label: ClassVar[Any]
     filters: ClassVar[tuple[Filter, ...]] = ()
-    timed: ClassVar[bool] = True  # has a period
+    timed: ClassVar[bool] = True  # has a period, whose closed months are kept as they were reported
     whole: ClassVar[bool] = False  # "all years" may be asked for
     days: ClassVar[bool] = False  # may be asked from any day to any other
-    closes: ClassVar[bool] = True  # its months are kept as they were reported
     compares: ClassVar[bool] = True  # beside it stands the period before
     at_end: ClassVar[bool] = False  # its figures are those of the period's last day, or of now if it is not over
 
