@@ -1,4 +1,4 @@
-"""Closed months: the company's figures of a month stay as they were reported; what late data changed stands beside.
+"""Closed months: the company's figures of a month stay as they were reported; what changed since stands beside.
 
 Kept are the whole company's figures with the filters nobody touched. Everything else (a manager's own figures, a
 quarter, another filter) is counted anew whenever it is asked for.
@@ -45,7 +45,7 @@ def close(month: Period, *, by: User | None = None, at: datetime | None = None) 
         raise ValueError(f"not a month that is over: {month.code}")
     closed = 0
     for report in REPORTS:
-        if not (report.closes and report.timed) or _found(report, month):
+        if not report.timed or _found(report, month):
             continue
         table = packed(report, month)
         with unit_of_work():
@@ -173,12 +173,13 @@ def table_of(ask: Ask, *, first: int = 0, most: int | None = LINES) -> Table:
 
 def _closed_in(ask: Ask) -> int:
     """How many months of what is asked are closed; of figures as of a day only the month that ends with it counts."""
-    if not ask.report.closes:
+    if not ask.report.timed:
         return 0
     closed = sa.select(sa.func.count()).where(ReportClose.report == ask.report.id)
     if ask.period is not None:
         first = ask.period.last.first if ask.report.at_end else ask.period.first
-        closed = closed.where(ReportClose.month >= first, ReportClose.month < ask.period.until)
+        until = ask.period.until.replace(day=1)  # whole months only
+        closed = closed.where(ReportClose.month >= first, ReportClose.month < until)
     return int(db.session.execute(closed).scalar_one())
 
 
@@ -202,7 +203,7 @@ def reported(ask: Ask, column: Column, key: str, *, today: Any) -> tuple[Any, da
 
 
 def _may_be_kept(ask: Ask) -> bool:
-    return ask.report.closes and ask.period is not None and ask.period.months == 1 and ask.everybody
+    return ask.period is not None and ask.period.months == 1 and ask.everybody
 
 
 def _found(report: Report, month: Period) -> Kept | None:
@@ -249,7 +250,7 @@ def _beside(columns: Sequence[Column], kept: Line, today: Line | None) -> Line:
         key, there = column.key, live.get(column.key)
         if column.kind == "text" and there is not None and not isinstance(there, str):
             values[key] = there  # words in the reader's language, no figure
-        elif there is None and column.adds_up:
+        elif there is None and column.adds_up and values[key] is not None:
             there = zero(columns, key)
         if values[key] != there:
             now[key] = there

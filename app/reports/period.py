@@ -1,10 +1,11 @@
-"""The stretch of time a report is about: a company-local year, quarter or month, or all there is."""
+"""The stretch of time a report is about: a company-local year, quarter or month, from one day to another, or all there
+is."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from flask_babel import gettext as _
 
@@ -13,25 +14,38 @@ from app.core.web import language
 
 FIRST_YEAR, LAST_YEAR = 1970, 2100
 _CODE = re.compile(r"(\d{4})(?:-(?:Q([1-4])|(0[1-9]|1[0-2])(-12m)?))?\Z", re.ASCII)
+_DAYS = re.compile(r"(\d{4}-\d\d-\d\d)\.\.(\d{4}-\d\d-\d\d)\Z", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Period:
-    """Whole company-local months: [first, until). Its code is what an address says: 2026, 2026-Q3, 2026-10, or
-    2026-10-12m for the twelve months that end with October."""
+    """Company-local days: [first, until). Its code is what an address says: 2026, 2026-Q3, 2026-10, 2026-10-12m for the
+    twelve months that end with October, or 2026-03-15..2026-07-20 for all else, both days included."""
 
     first: date
     until: date
 
     @property
     def months(self) -> int:
-        """How many months it has: 12, 3 or 1."""
+        """How many whole months it has: 12, 3 or 1; 0 if it begins or ends within one."""
+        if self.first.day != 1 or self.until.day != 1:
+            return 0
         return (self.until.year - self.first.year) * 12 + self.until.month - self.first.month
 
     @property
     def is_year(self) -> bool:
         """Whether it is a calendar year, not just twelve months."""
         return self.months == 12 and self.first.month == 1
+
+    @property
+    def is_quarter(self) -> bool:
+        """Whether it is a calendar quarter, not just three months."""
+        return self.months == 3 and self.first.month % 3 == 1
+
+    @property
+    def last_day(self) -> date:
+        """The last day in it."""
+        return self.until - timedelta(days=1)
 
     @property
     def last(self) -> Period:
@@ -45,9 +59,9 @@ class Period:
             return f"{self.first.year}"
         if self.months == 12:
             return f"{self.last.code}-12m"
-        if self.months == 3:
+        if self.is_quarter:
             return f"{self.first.year}-Q{(self.first.month + 2) // 3}"
-        return f"{self.first:%Y-%m}"
+        return f"{self.first:%Y-%m}" if self.months == 1 else f"{self.first}..{self.last_day}"
 
     @property
     def label(self) -> str:
@@ -56,13 +70,17 @@ class Period:
             return f"{self.first.year}年" if language() == "zh" else f"{self.first.year}"
         if self.months == 12:
             return _("12 months to %(month)s", month=self.last.label)
-        if self.months == 3:
+        if self.is_quarter:
             return _("Q%(quarter)s %(year)s", quarter=(self.first.month + 2) // 3, year=self.first.year)
-        return month_label(self.first)
+        if self.months == 1:
+            return month_label(self.first)
+        return _("%(first)s to %(last)s", first=self.first, last=self.last_day)
 
     @property
     def before(self) -> Period:
-        """The period of the same length that ends where this one begins."""
+        """The period of the same length, in months or else in days, that ends where this one begins."""
+        if not self.months:
+            return Period(self.first - (self.until - self.first), self.first)
         return Period(_months_on(self.first, -self.months), self.first)
 
     @property
@@ -96,6 +114,22 @@ def parse(code: str) -> Period | None:
     if quarter:
         return _from(date(year, int(quarter) * 3 - 2, 1), 3)
     return _from(date(year, int(month), 1), 1) if month else _from(date(year, 1, 1), 12)
+
+
+def parse_days(code: str) -> Period | None:
+    """The days an address names: 2026-03-15..2026-07-20; None for what is none."""
+    found = _DAYS.match(code)
+    return between(found[1], found[2]) if found is not None else None
+
+
+def between(first: str, last: str) -> Period | None:
+    """From the beginning of one day to the end of another, in either order; None if one of them is no day."""
+    try:
+        begin, end = sorted((date.fromisoformat(first), date.fromisoformat(last)))
+    except ValueError:
+        return None
+    inside = begin.year >= FIRST_YEAR and end.year <= LAST_YEAR
+    return Period(begin, end + timedelta(days=1)) if inside else None
 
 
 def year_of(day: date) -> Period:

@@ -244,9 +244,9 @@ class Report:
     about: ClassVar[Any]  # one sentence: what it answers
     line_label: ClassVar[Any]
     filters: ClassVar[tuple[Filter, ...]] = ()
-    timed: ClassVar[bool] = True  # has a period
+    timed: ClassVar[bool] = True  # has a period, whose closed months are kept as they were reported
     whole: ClassVar[bool] = False  # "all years" may be asked for
-    closes: ClassVar[bool] = True  # its months are kept as they were reported
+    days: ClassVar[bool] = False  # may be asked from any day to any other
     compares: ClassVar[bool] = True  # beside it stands the period before
     at_end: ClassVar[bool] = False  # its figures are those of the period's last day, or of now if it is not over
 
@@ -266,8 +266,16 @@ class Report:
             team = None
         when = None
         if self.timed and not (self.whole and given.get("period") == "all"):
-            when = period.parse(given.get("period", "")) or self.default_period()
+            when = self._period(given) or self.default_period()
         return Ask(self, values, when, team=team)
+
+    def _period(self, given: Mapping[str, str]) -> Period | None:
+        """The period an address names; from day to day it may also be given as two dates, `start` and `end`."""
+        code = given.get("period", "")
+        if not self.days:
+            return period.parse(code)
+        two = period.between(given.get("start", ""), given.get("end", ""))
+        return two or period.parse_days(code) or period.parse(code)
 
     # -- what a report says of itself -------------------------------------------------------------------------
 

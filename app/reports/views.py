@@ -138,6 +138,9 @@ class ReportView(BaseView):
     @has_access
     def show(self) -> Any:
         ask = self.report.ask(request.args)
+        two = [request.args.get(name, "") for name in ("start", "end")]
+        if self.report.days and any(two) and period.between(*two) is None:
+            flash(_("Give two dates, for example 2026-03-15 and 2026-07-20."), "warning")
         first = number_arg("from", 0, low=0, high=10_000_000)
         table = closing.table_of(ask, first=first)
         if first and not table.lines:

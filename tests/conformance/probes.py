@@ -59,6 +59,7 @@ WORDS = {
     "step_id": "1",
     "table": "customer",
     "person": "contact-1",
+    "key": "manager",
 }
 POSTED = {"format": "csv"}  # lets an export happen
 

@@ -151,7 +151,8 @@ def asked_with(app, turn):
         for column in [c for c in relations if hasattr(getattr(view.datamodel.obj, c).property, "mapper")][:1]:
             yield f"{view.route_base}/lookup/{column}", {"q": text(1), "page": text(2), "filter": text(3)}
     for report in catalogue.REPORTS:
-        keys = ("period", "team", "page", "sort", "line", "column", *(filter.key for filter in report.filters))
+        filters = [one.key for one in report.filters]
+        keys = ("period", "start", "end", "team", "page", "sort", "line", "column", *filters)
         yield f"/reports/{report.id}/", {key: text(place) for place, key in enumerate(keys)}
         yield f"/reports/{report.id}/rows", {key: text(place) for place, key in enumerate(keys)}
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
+from urllib.parse import unquote
 
 import pytest
 
@@ -11,6 +13,7 @@ from app.core.changes import moving
 from app.core.models import FieldChange
 from app.customers.models import CustomerStatus
 from app.masterdata.models import DictionaryType
+from app.reports import closing, period
 from app.reports.kinds.levels import Levels
 from tests import builders
 from tests.reports.cells import asked, figures, shanghai, totals, walk
@@ -87,6 +90,106 @@ def test_the_year_begins_and_ends_at_the_companys_midnight(db, li, customer, lev
     customer("1", ("2", when))
 
     assert cells(walk(asked(LEVELS, li, period="2025")), level) == expected
+
+
+DAYS = {"start": "2025-03-15", "end": "2025-07-20"}
+
+
+@pytest.mark.parametrize(
+    ("when", "expected"),
+    [
+        ((2025, 3, 14, 23, 59, 59), {"Focus": {"2": 1}}),
+        ((2025, 3, 15, 0, 0), {"Regular": {"2": 1}}),
+        ((2025, 7, 20, 23, 59, 59), {"Regular": {"2": 1}}),
+        ((2025, 7, 21, 0, 0), {"Regular": {"1": 1}}),
+    ],
+)
+def test_two_dates_are_asked_from_midnight_to_midnight(db, li, customer, level, when, expected):
+    customer("1", ("2", when))
+    customer("3", registered_on=date(2025, 7, 20))
+    customer("3", registered_on=date(2025, 7, 21))
+
+    ask = asked(LEVELS, li, **DAYS)
+    table = walk(ask)
+    assert cells(table, level) == {**expected, "Newly registered": {"3": 1}}
+    assert (ask.args["period"], ask.at(ask.span.before).args["period"]) == (
+        "2025-03-15..2025-07-20", "2024-11-07..2025-03-14",
+    )  # fmt: skip
+    assert cells(LEVELS.table(LEVELS.ask(ask.args)), level) == cells(table, level)
+
+
+def test_beside_two_dates_stand_as_many_days_before_them(db, li, customer, level):
+    customer("1", ("2", (2024, 11, 7, 0, 0)), ("3", (2025, 3, 15, 0, 0)), registered_on=date(2024, 11, 6))
+    ask = asked(LEVELS, li, **DAYS)
+    table = walk(ask)
+    regular, focus, major = (level(code).id for code in "123")
+    now = {line.key: line.values[f"to-{major}"] for line in table.lines if line.values["all"]}
+    before = {line.key: line.before[f"to-{focus}"] for line in table.lines if line.before["all"]}
+    assert (now, before) == ({str(focus): 1}, {str(regular): 1})
+    assert cells(walk(ask.at(ask.span.before)), level) == {"Regular": {"2": 1}}
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("start", "end", "code"),
+    [
+        ("2025-03-15", "2025-07-20", "2025-03-15..2025-07-20"),
+        ("2025-07-20", "2025-03-15", "2025-03-15..2025-07-20"),
+        ("2025-03-15", "2025-03-15", "2025-03-15..2025-03-15"),
+        ("2025-01-01", "2025-12-31", "2025"),
+        ("2025-04-01", "2025-06-30", "2025-Q2"),
+        ("2025-02-01", "2025-04-30", "2025-02-01..2025-04-30"),
+        ("2025-02-01", "2025-02-28", "2025-02"),
+        ("2024-07-01", "2025-06-30", "2025-06-12m"),
+        ("1970-01-01", "2100-12-31", "1970-01-01..2100-12-31"),
+        ("1969-12-31", "2025-01-01", None),
+        ("2025-01-01", "2101-01-01", None),
+        ("2025-02-30", "2025-03-01", None),
+        ("", "2025-03-01", None),
+        ("٢٠٢٥-01-01", "2025-03-01", None),
+    ],
+)
+def test_two_dates_in_an_address(start, end, code):
+    found = period.between(start, end)
+    assert (found.code if found else None) == code
+    if found is not None:
+        assert (period.parse(code) or period.parse_days(code)) == found
+        assert found.before.until == found.first
+    assert period.parse(f"{start}..{end}") is None  # only a report that may be asked so reads it
+
+
+def test_two_dates_go_along_into_rows_files_print_and_back(db, li, customer, level, sign_in):
+    customer("1", ("2", (2025, 3, 15, 0, 0)), name="恒锐精密")
+    browser = sign_in(li)
+    page = browser.get("/reports/levels/", query_string={"start": "2025-07-20", "end": "2025-03-15", "team": "x"})
+    assert "Small figures: the change from 2024-11-07 to 2025-03-14." in text_of(page)
+    html = page.get_data(as_text=True)
+    assert '<option value="2025-03-15..2025-07-20" selected>2025-03-15 to 2025-07-20</option>' in html
+    links = [link.replace("&amp;", "&") for link in re.findall(r'href="(/reports/levels/[^"]*)"', html)]
+    rows, printed = (next(link for link in links if word in link) for word in ("column=all", "/print"))
+    assert "恒锐精密" in text_of(browser.get(rows))
+    assert "Time span: 2025-03-15 to 2025-07-20" in text_of(browser.get(printed))
+    code = "2025-03-15..2025-07-20"
+    answer = browser.post("/reports/levels/export", {"format": "csv", "period": code})
+    assert "2025-03-15 to 2025-07-20.csv" in unquote(answer.headers["Content-Disposition"])
+    assert "Customers 2024-11-07 to 2025-03-14" in answer.data.decode()
+    wrong = text_of(browser.get("/reports/levels/?start=2025-03-15&end="))
+    assert "Give two dates, for example 2026-03-15 and 2026-07-20." in wrong
+    for report in ("contribution", "churn-analysis"):
+        other = browser.get(f"/reports/{report}/?period={code}").get_data(as_text=True)
+        assert "2025-03-15 to" not in other
+        assert 'name="start"' not in other
+
+
+def test_between_two_dates_whole_closed_months_are_told_and_a_month_is_as_reported(db, li, customer, level):
+    customer("1", ("2", (2025, 5, 5, 9)))
+    closing.close(period.parse("2025-05"))
+    for month in (3, 7):  # parts of which lie in it
+        builders.report_close(report="levels", month=date(2025, month, 1))
+    assert closing.table_of(asked(LEVELS, li, **DAYS)).recounted == 1
+    table = closing.table_of(LEVELS.ask({"start": "2025-05-01", "end": "2025-05-31"}))
+    assert table.closed_at is not None
+    assert table.recounted == 0
 
 
 def test_changes_after_the_period_are_undone_at_both_its_ends(db, li, customer, level):

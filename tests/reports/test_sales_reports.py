@@ -156,6 +156,69 @@ def test_the_funnel_stands_beside_that_of_the_month_before(cohort, chen):
         assert table.total.before["expected"] == Decimal("5.00")
 
 
+def test_a_closed_month_of_the_funnel_stays_and_what_came_later_stands_beside_it(cohort, chen, sign_in, wang):
+    opportunity(entered=(2026, 4, 30, 23, 59), expected_amount="5")
+    with asked("funnel", chen, **MAY) as (ask, _table):
+        open_month = closing.table_of(ask)
+        for month in ("2026-04", "2026-05"):
+            closing.close(period.parse(month))
+        table = closing.table_of(ask)
+        assert table.closed_at is not None
+        assert (table.lines, table.total) == (open_month.lines, open_month.total)
+
+    first, _second = (database.session.get(Opportunity, pk) for pk in sorted(unassigned()))
+    its = builders.customer()
+    first.status, first.assignee, first.assigned_at = WON, wang, at(2026, 6, 2, 9)
+    first.customer, first.close_kind, first.closed_at = its, CloseKind.won, at(2026, 6, 4, 9)
+    database.session.commit()
+    with asked("funnel", chen, **MAY) as (ask, _table):
+        table = closing.table_of(ask)
+        assert {line.key: (line.values["opportunities"], line.now.get("opportunities")) for line in table.lines} == {
+            "created": (8, None), "assigned": (6, 7), "under_way": (4, 5), "won": (2, 3),
+        }  # fmt: skip
+        won = table.lines[-1]
+        assert (won.values["expected"], won.now["expected"]) == (Decimal("3200.32"), Decimal("3300.33"))
+        assert (won.values["of_all"], won.now["of_all"]) == (Decimal("25.0"), Decimal("37.5"))
+        assert (won.values["mean_days"], won.now["mean_days"]) == (Decimal("23.0"), Decimal("25.7"))
+        assert table.total.now == {}
+        assert (table.total.values["opportunities"], table.total.before["opportunities"]) == (8, 1)
+        assert BY_ID["funnel"].note(ask, table) == (
+            "4 of these opportunities were still open when the month was closed."
+        )
+    with asked("funnel", chen, manager=str(wang.id), **MAY) as (ask, _table):  # nobody reported him alone
+        table = closing.table_of(ask)
+        assert (table.closed_at, table.recounted) == (None, 1)
+
+    browser = sign_in(chen)
+    page = text_of(browser.get("/reports/funnel/?period=2026-05"))
+    assert "This month is closed" in page
+    assert "Won 2 now 3 ¥3,200.32 now ¥3,300.33 25.0% now 37.5%" in page
+    rows = text_of(browser.get("/reports/funnel/rows?period=2026-05&line=won&column=opportunities"))
+    assert "Opportunities 3 " in rows
+    assert "This month is closed: 2 was reported on" in rows
+    file = browser.post("/reports/funnel/export", {"format": "csv", **MAY}).data.decode("utf-8-sig").splitlines()
+    assert file[0].startswith("Stage,Opportunities (reported),Expected amount (reported),")
+    won_of = dict(zip(file[0].split(","), file[4].split(","), strict=True))
+    assert (won_of["Opportunities (reported)"], won_of["Opportunities (now)"]) == ("2", "3")
+
+
+def unassigned():
+    """The ids of those that nobody has been given."""
+    found = sa.select(Opportunity.id).where(Opportunity.status == OpportunityStatus.unassigned)
+    return database.session.execute(found.where(Opportunity.created_at >= at(2026, 5, 1))).scalars()
+
+
+def test_a_closed_month_without_opportunities_is_one_too(db, chen):
+    closing.close(period.parse("2026-05"))
+    opportunity(expected_amount="5")
+    with asked("funnel", chen, **MAY) as (ask, _table):
+        table = closing.table_of(ask)
+        assert [(line.values["opportunities"], line.now.get("opportunities")) for line in table.lines] == [
+            (0, 1), (0, None), (0, None), (0, None),
+        ]  # fmt: skip
+        assert (table.total.values["opportunities"], table.total.now["opportunities"]) == (0, 1)
+
+
 @pytest.mark.parametrize(
     ("entered", "period"),
     [

@@ -33,7 +33,8 @@ STAGES = {
 
 
 class Funnel(Report):
-    """A cohort: whoever enters late in the period has had less time to come far, so its months are never closed."""
+    """A cohort: whoever enters late in the period has had less time to come far. A closed month keeps how far it had
+    come then, beside which stands how far it has come since."""
 
     id = "funnel"
     right = "FunnelReport"
@@ -41,7 +42,6 @@ class Funnel(Report):
     title = _l("Sales funnel")
     about = _l("How far the opportunities entered in a time have come.")
     line_label = _l("Stage")
-    closes = False
     filters = (
         manager_filter(right),
         Filter(
@@ -57,7 +57,8 @@ class Funnel(Report):
         return [
             Column("opportunities", _l("Opportunities"), "count", good=True, how=_l(
                 "Opportunities entered in the period that have reached this stage by now: all of them, those assigned "
-                "to somebody, those with the result of a plan step or won, those won.")),
+                "to somebody, those with the result of a plan step or won, those won. A closed month says what they "
+                "had reached when it was closed; what they reached since stands beside it.")),
             Column("expected", _l("Expected amount"), "money", good=True, how=_l(
                 "Sum of these opportunities' expected amounts; those without one count nothing.")),
             Column("of_all", _l("Of all"), "rate", of=("opportunities", "all"), good=True, how=_l(
@@ -126,6 +127,12 @@ class Funnel(Report):
         number = table.total.values["open"]
         if not number:
             return ""
+        if table.closed_at:
+            return ngettext(
+                "%(num)d of these opportunities was still open when the month was closed.",
+                "%(num)d of these opportunities were still open when the month was closed.",
+                number,
+            )
         return ngettext(
             "%(num)d of these opportunities is still open and may come further.",
             "%(num)d of these opportunities are still open and may come further.",

@@ -1,4 +1,5 @@
-"""客户等级变动: from which level to which customers moved in a period, read back from their history."""
+"""客户等级变动: from which level to which customers moved in a period, or between two dates, read back from their
+history."""
 
 from __future__ import annotations
 
@@ -34,6 +35,7 @@ class Levels(Report):
     title = _l("Level migration")
     about = _l("From which level to which customers moved.")
     line_label = _l("Level at the beginning")
+    days = True
 
     def columns(self, ask: Ask) -> list[Column]:
         return [
