@@ -164,7 +164,10 @@ def test_two_dates_go_along_into_rows_files_print_and_back(db, li, customer, lev
     page = browser.get("/reports/levels/", query_string={"start": "2025-07-20", "end": "2025-03-15", "team": "x"})
     assert "Small figures: the change from 2024-11-07 to 2025-03-14." in text_of(page)
     html = page.get_data(as_text=True)
-    assert '<option value="2025-03-15..2025-07-20" selected>2025-03-15 to 2025-07-20</option>' in html
+    assert '<option value="2025-03-15..2025-07-20" selected>Two dates</option>' in html
+    assert re.findall(r'type="date" name="(\w+)" required value="([^"]*)"', html) == [
+        ("start", "2025-07-20"), ("end", "2025-03-15"),
+    ]  # fmt: skip
     links = [link.replace("&amp;", "&") for link in re.findall(r'href="(/reports/levels/[^"]*)"', html)]
     rows, printed = (next(link for link in links if word in link) for word in ("column=all", "/print"))
     assert "恒锐精密" in text_of(browser.get(rows))
