@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import random
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from flask import g
 from python_calamine import CalamineWorkbook
 
 from app.core.models import AuditEntry
@@ -16,6 +18,7 @@ from app.mirror.models import OrderStatus
 from app.mirror.operations import refresh_totals
 from app.reports import export
 from app.reports.catalogue import BY_ID, REPORTS
+from app.reports.kinds import contribution
 from tests import builders
 from tests.support import rows, text_of
 
@@ -131,6 +134,36 @@ def test_the_cumulative_share_and_the_class_lead_to_their_customers(ordered, sig
         (third.id, "down"): (whole, "¥1,000.00"), (first.id, "in_class"): (whole[:2], "¥950.30"),
         (second.id, "in_class"): (whole[:2], "¥950.30"), (third.id, "in_class"): (["东海贸易", "从未下单"], "¥49.70"),
     }  # fmt: skip
+
+
+def test_classes_and_curve_are_those_of_counting_one_by_one_also_among_equals(db, app, chen, monkeypatch):
+    """With pieces of three customers each, so that equal amounts lie on both sides of their ends."""
+    monkeypatch.setattr(contribution, "PIECES", 20)
+    chance = random.Random(7)
+    years = {
+        2023: [chance.randrange(1, 500) for _ in range(60)],
+        2024: [9] * 22 + [2] * 14 + [1] * 24,  # A ends among those of 2, in a piece that begins with a 9
+        2025: [10] * 60,
+        2026: [5000] + [chance.choice((7, 8, 9)) for _ in range(59)],
+    }
+    customers = [builders.customer() for _ in range(60)]
+    for year, amounts in years.items():
+        for customer, amount in zip(customers, amounts, strict=True):
+            builders.order(customer, at=datetime(year, 5, 1, tzinfo=UTC), amount=amount, lines=0)
+    refresh_totals()
+    db.session.commit()
+    for year, amounts in years.items():
+        with app.test_request_context():
+            g.user = chen
+            total = BY_ID["contribution"].total(BY_ID["contribution"].ask({"period": str(year)}), [])
+        best, whole, expected = sorted(amounts, reverse=True), sum(amounts), {}
+        for n, amount in enumerate(best):
+            letter = "A" if sum(best[:n]) * 100 < 80 * whole else "B" if sum(best[:n]) * 100 < 95 * whole else "C"
+            count, brought = expected.get(letter, (0, 0))
+            expected[letter] = (count + 1, brought + amount)
+        curve = tuple(round(Decimal(sum(best[: n * 3])) * 100 / whole, 2) for n in range(1, 21))
+        assert {letter: found for letter, found in total["classes"].items() if found[0]} == expected, year
+        assert total["curve"] == curve, year
 
 
 @pytest.mark.parametrize("query", ["column=share&line=total", "column=nothing&line=total", "line=total",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from flask_babel import lazy_gettext as _l
@@ -115,10 +115,10 @@ class Contribution(Report):
         ).one()
         amount = amount or Decimal("0.00")
         pieces = _pieces(ordered, number)
-        classes = _classes(pieces, amount, lambda first, most: _amounts(ordered, first, most))
+        classes = _classes(pieces, amount, lambda first, piece: _amounts(ordered, first, piece))
         curve, reached = [], Decimal(0)
         for n in range(STEPS):
-            reached += _sum(total for _count, total in pieces[n * PIECES // STEPS : (n + 1) * PIECES // STEPS])
+            reached += _sum(piece.amount for piece in pieces[n * PIECES // STEPS : (n + 1) * PIECES // STEPS])
             curve.append(_percent(reached, amount))
         return {
             "orders": int(orders or 0), "amount": amount, "classes": classes, "curve": tuple(curve),
@@ -260,42 +260,55 @@ def _best_first(ordered: sa.Subquery) -> tuple[Any, Any]:
     return ordered.c.amount.desc(), ordered.c.customer_id.desc()
 
 
-def _pieces(ordered: sa.Subquery, number: int) -> list[tuple[int, Decimal]]:
-    """The customers, biggest first, in equal pieces: of each how many they are and what they bring. One statement.
+class Piece(NamedTuple):
+    """Customers who come one after the other: how many, what they bring, and what the biggest of them does."""
+
+    customers: int = 0
+    amount: Decimal = Decimal("0.00")
+    most: Decimal = Decimal("0.00")
+
+
+def _pieces(ordered: sa.Subquery, number: int) -> list[Piece]:
+    """The customers, biggest first, in equal pieces. One statement.
 
     Rows are numbered and the pieces added up here: a sum that runs along costs three times as much.
     """
     rank = sa.func.row_number().over(order_by=_best_first(ordered), rows=(None, 0))
     ranked = sa.select(ordered.c.amount, ((rank - 1) * PIECES // max(number, 1)).label("piece")).subquery()
     r = ranked.c
-    found = db.session.execute(sa.select(r.piece, sa.func.count(), sa.func.sum(r.amount)).group_by(r.piece)).all()
-    pieces = [(0, Decimal("0.00"))] * PIECES
-    for piece, count, amount in found:
-        pieces[piece] = (count, amount)
+    each = sa.select(r.piece, sa.func.count(), sa.func.sum(r.amount), sa.func.max(r.amount)).group_by(r.piece)
+    pieces = [Piece()] * PIECES
+    for piece, *values in db.session.execute(each):
+        pieces[piece] = Piece(*values)
     return pieces
 
 
-def _amounts(ordered: sa.Subquery, first: int, most: int) -> Iterable[Decimal]:
-    """The amounts of so many customers after the first ones, biggest first. One statement."""
-    found = sa.select(ordered.c.amount).order_by(*_best_first(ordered)).offset(first).limit(most)
-    return db.session.execute(found).scalars()
+def _amounts(ordered: sa.Subquery, first: int, piece: Piece) -> Sequence[Decimal]:
+    """The amounts of the customers of a piece that comes after the `first` ones, biggest first.
+
+    They are found by the biggest of them, without counting all before them; where as big ones end the piece before,
+    these are found instead, bring more, and it is counted. One statement or two.
+    """
+    found = sa.select(ordered.c.amount).order_by(*_best_first(ordered)).limit(piece.customers)
+    amounts = db.session.execute(found.where(ordered.c.amount <= piece.most)).scalars().all()
+    return amounts if _sum(amounts) == piece.amount else db.session.execute(found.offset(first)).scalars().all()
 
 
 def _classes(
-    pieces: list[tuple[int, Decimal]], whole: Decimal, amounts: Callable[[int, int], Iterable[Decimal]]
+    pieces: list[Piece], whole: Decimal, amounts: Callable[[int, Piece], Iterable[Decimal]]
 ) -> dict[str, tuple[int, Decimal]]:
     """How many customers each class has and what they bring; only where a bound lies are single amounts asked for."""
     classes, before = {}, (0, Decimal("0.00"))
     for letter, percent in (("A", A_CLASS), ("B", B_CLASS), ("C", None)):
         count, running = 0, Decimal("0.00")
-        for number, amount in pieces:
-            if percent is not None and (running + amount) * 100 >= percent * whole:
-                for one in amounts(count, number):
+        for piece in pieces:
+            if percent is not None and (running + piece.amount) * 100 >= percent * whole:
+                for one in amounts(count, piece):
                     if running * 100 >= percent * whole:
                         break
                     count, running = count + 1, running + one
                 break
-            count, running = count + number, running + amount
+            count, running = count + piece.customers, running + piece.amount
         classes[letter] = (count - before[0], running - before[1])
         before = (count, running)
     return classes
