@@ -18,6 +18,8 @@ from typing import Any
 import sqlalchemy as sa
 
 ROOT = Path(__file__).resolve().parent.parent
+CDNOW = Path(os.environ.get("LIUKE_TEST_DATA") or ROOT.parent / "shared" / "data") / "cdnow"
+"""Real orders, for the tests on them; what they are is in docs/speed.md. A run without them says so at its end."""
 WRITES = re.compile(
     r"\b(?:INSERT\s+INTO|UPDATE|DELETE\s+FROM|MERGE\s+INTO|COPY|TRUNCATE(?:\s+TABLE)?)\s+\"?(\w+)", re.I
 )

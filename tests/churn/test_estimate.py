@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from math import log
-from pathlib import Path
 from random import Random
 
 import pytest
@@ -25,7 +23,7 @@ from app.runs.operations import RunLostError
 from jobs import churn_estimate
 from tests import builders
 from tests.support import rows, statements, text_of
-from tests.world import ROOT
+from tests.world import CDNOW
 
 PAPER = Model(r=0.243, alpha=4.414, a=0.793, b=2.426)  # Fader, Hardie and Lee (2005), on the CDNOW sample, weeks
 SATURDAY = datetime(2026, 5, 22, 19, 30, tzinfo=UTC)  # the 23rd, 03:30, in Shanghai
@@ -178,7 +176,6 @@ def test_bands_say_what_was_expected_and_what_came():
 
 # -- real customers ---------------------------------------------------------------------------------------------
 
-CDNOW = Path(os.environ.get("LIUKE_TEST_DATA") or ROOT.parent / "shared" / "data") / "cdnow"
 CUT = date(1997, 12, 30)
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -24,7 +22,7 @@ from tests import builders
 from tests.mirror.conftest import SMALL, counts
 from tests.reports.walking import walk
 from tests.support import rows
-from tests.world import ROOT
+from tests.world import CDNOW
 
 pytestmark = pytest.mark.usefixtures("redis")
 
@@ -97,8 +95,6 @@ def test_the_job_raises_what_was_refused(db, feed):
 
 
 # -- a real feed ------------------------------------------------------------------------------------------------
-
-CDNOW = Path(os.environ.get("LIUKE_TEST_DATA") or ROOT.parent / "shared" / "data") / "cdnow"
 
 
 def totals_in_the_file():
