@@ -122,12 +122,15 @@ def repair_totals() -> list[int]:
     """Work the totals of customers out again whose kept ones differ from their orders. Returns the ids, in order.
 
     All orders are read in transactions that only read. A thousand customers are put right at a time; commits. Raises
-    `BusinessError` while a sync runs, if something is to be put right.
+    `BusinessError` while a sync runs, if something is to be put right, and `RuntimeError` when some differ still after
+    they were worked out: then the sum or the comparison is wrong, and going on would never end.
     """
     repaired: list[int] = []
     while True:
         with only_reading():
             wrong = wrong_totals(limit=REPAIRED)
+        if again := set(wrong) & set(repaired):
+            raise RuntimeError(f"totals of customers {sorted(again)[:10]} differ from their orders still")
         if wrong:
             with unit_of_work():
                 _alone(utcnow())

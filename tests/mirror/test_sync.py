@@ -568,6 +568,14 @@ def test_totals_that_differ_from_the_orders_are_put_right(monkeypatch, three, at
     assert wrong_totals() == []
 
 
+def test_totals_that_cannot_be_put_right_end_the_check_and_are_named(monkeypatch, three):
+    monkeypatch.setattr(sync_module, "REPAIRED", 1)
+    monkeypatch.setattr(sync_module, "refresh_totals", lambda _ids: None)
+    drift(three[1])
+    with pytest.raises(RuntimeError, match=rf"customers \[{three[1].id}\] differ"):
+        repair_totals()
+
+
 def test_while_a_sync_runs_totals_are_left_to_it(db, three):
     db.session.add(SyncRun(source="feed", started_at=utcnow()))
     db.session.commit()
