@@ -42,15 +42,18 @@ def ordered_in(period: Period | None, *whose: Any, paid: bool = False) -> sa.Sub
 # -- opportunities ------------------------------------------------------------------------------------------------
 
 OPEN = Opportunity.status.in_((OpportunityStatus.unassigned, OpportunityStatus.assigned))
-WON = 3  # the last stage
+
+
+def reached(begun: sa.ColumnElement[bool]) -> tuple[sa.ColumnElement[bool], ...]:
+    """WHERE an opportunity, once entered, has reached each stage: it is assigned to somebody; its plan is under way (a
+    step has a result: `begun`), also if it failed later, or it is won without one; it is won."""
+    assigned, won = Opportunity.status != OpportunityStatus.unassigned, Opportunity.status == OpportunityStatus.won
+    return assigned, sa.or_(won, sa.and_(assigned, begun)), won
 
 
 def stage(begun: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
-    """How far an opportunity has come: 0 entered, 1 assigned to somebody, 2 its plan is under way (a step has a result:
-    `begun`), also of one that failed, 3 won, with a plan or without."""
-    status = Opportunity.status
-    unassigned = OpportunityStatus.unassigned
-    return sa.case((status == OpportunityStatus.won, WON), (status == unassigned, 0), (begun, 2), else_=1)
+    """The number of the last stage it has reached, 0 if it is only entered."""
+    return sa.case(*reversed([(one, n) for n, one in enumerate(reached(begun), start=1)]), else_=0)
 
 
 # -- tickets ------------------------------------------------------------------------------------------------------

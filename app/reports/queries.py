@@ -23,7 +23,7 @@ from app.extensions import db
 from app.masterdata.models import DictionaryItem, DictionaryType
 from app.mirror.bulk import on_postgresql
 from app.mirror.models import COUNTED, CustomerMonth, Order
-from app.reports.counted import ARCHIVED, CHURN_MOMENTS, FINAL, OPEN, WON, is_first, ordered_in, stage
+from app.reports.counted import ARCHIVED, CHURN_MOMENTS, FINAL, OPEN, is_first, ordered_in, reached
 from app.reports.figures import HIDDEN, ratio
 from app.reports.models import DashboardTile, ReportMail
 from app.reports.period import Period
@@ -299,8 +299,8 @@ def chances(*, span: Span, opportunities: Scope) -> Chances:
     still = [sa.and_(o.created_at < at, sa.or_(o.closed_at.is_(None), o.closed_at >= at)) for at in moments]
     entered = sa.and_(o.created_at >= span.start, o.created_at < span.now)
     done = (PlanStep.executed_at.is_not(None), PlanStep.deleted_at.is_(None))
-    come = stage(sa.exists().where(PlanStep.opportunity_id == o.id, *done))
-    stages = [entered, *(sa.and_(entered, come >= n) for n in range(1, WON + 1))]
+    begun = sa.exists().where(PlanStep.opportunity_id == o.id, *done)
+    stages = [entered, *(sa.and_(entered, one) for one in reached(begun))]
     expected = sa.func.sum(sa.case((OPEN, o.expected_amount)))
     found = db.session.execute(
         sa.select(expected, *(sa.func.sum(sa.case((one, 1), else_=0)) for one in (OPEN, *still, *stages))).where(
