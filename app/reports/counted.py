@@ -16,10 +16,10 @@ from app.tickets.models import Ticket, TicketStatus
 # -- orders -------------------------------------------------------------------------------------------------------
 
 
-def ordered_in(period: Period | None, *whose: Any, paid: bool = False) -> sa.Subquery:
-    """customer_id, orders, amount in CNY of every customer with orders in a period (None: ever), from the rollups that
-    the sync keeps: orders that are `COUNTED`, or those of them that are `paid`. `whose` are WHEREs over a customer's
-    id, made of its column."""
+def ordered_in(period: Period | None, *, paid: bool = False) -> sa.Select[Any]:
+    """SELECT of customer_id, orders, amount in CNY of every customer with orders in a period (None: ever), from the
+    rollups that the sync keeps: orders that are `COUNTED`, or those of them that are `paid`. To be narrowed by its
+    customer_id."""
     kept: Any = CustomerMonth
     if period is None or period.is_year:
         kept, when = CustomerYear, [CustomerYear.year == (ALL_YEARS if period is None else period.first.year)]
@@ -31,12 +31,12 @@ def ordered_in(period: Period | None, *whose: Any, paid: bool = False) -> sa.Sub
     if summed:
         orders, amount = sa.func.sum(orders), sa.func.sum(amount)
     found = sa.select(kept.customer_id, orders.label("orders"), amount.label("amount"))
-    found = found.where(*when, *(one(kept.customer_id) for one in whose))
+    found = found.where(*when)
     if summed:
         found = found.group_by(kept.customer_id)
     if paid:
         found = found.having(orders > 0) if summed else found.where(orders > 0)
-    return found.subquery()
+    return found
 
 
 # -- opportunities ------------------------------------------------------------------------------------------------

@@ -360,13 +360,21 @@ def top_customers(*, period: Period, customers: Scope, limit: int = 10) -> list[
     Totals are in CNY, those of the report of the same name: cancelled orders do not count, unpaid ones do. Customers
     with equal names stay apart; customers whose orders come to nothing are left out, so there may be fewer.
     """
-    ordered = ordered_in(period).c
-    rows = db.session.execute(
-        sa.select(Customer.id, Customer.name, ordered.amount)
-        .join(Customer, Customer.id == ordered.customer_id)
-        .where(customers, ordered.amount > 0)
-        .order_by(ordered.amount.desc(), Customer.id)
+    found = ordered_in(period)
+    found = found.join(Customer, Customer.id == found.selected_columns.customer_id).where(customers)
+    best = found.subquery().c
+    first = (
+        sa.select(best.customer_id, best.amount)
+        .where(best.amount > 0)
+        .order_by(best.amount.desc(), best.customer_id)
         .limit(limit)
+        .subquery()
+        .c
+    )
+    rows = db.session.execute(
+        sa.select(Customer.id, Customer.name, first.amount)
+        .join(Customer, Customer.id == first.customer_id)
+        .order_by(first.amount.desc(), Customer.id)
     )
     return [Contribution(pk, name, amount) for pk, name, amount in rows]
 
