@@ -16,10 +16,10 @@ from app.tickets.models import Ticket, TicketStatus
 # -- orders -------------------------------------------------------------------------------------------------------
 
 
-def ordered_in(period: Period | None, *whose: Any, paid: bool = False) -> sa.Subquery:
-    """customer_id, orders, amount in CNY of every customer with orders in a period (None: ever), from the rollups that
-    the sync keeps: orders that are `COUNTED`, or those of them that are `paid`. `whose` are WHEREs over a customer's
-    id, made of its column."""
+def ordered_in(period: Period | None, *, paid: bool = False) -> sa.Select[Any]:
+    """SELECT of customer_id, orders, amount in CNY of every customer with orders in a period (None: ever), from the
+    rollups that the sync keeps: orders that are `COUNTED`, or those of them that are `paid`. To be narrowed by its
+    customer_id."""
     kept: Any = CustomerMonth
     if period is None or period.is_year:
         kept, when = CustomerYear, [CustomerYear.year == (ALL_YEARS if period is None else period.first.year)]
@@ -31,26 +31,29 @@ def ordered_in(period: Period | None, *whose: Any, paid: bool = False) -> sa.Sub
     if summed:
         orders, amount = sa.func.sum(orders), sa.func.sum(amount)
     found = sa.select(kept.customer_id, orders.label("orders"), amount.label("amount"))
-    found = found.where(*when, *(one(kept.customer_id) for one in whose))
+    found = found.where(*when)
     if summed:
         found = found.group_by(kept.customer_id)
     if paid:
         found = found.having(orders > 0) if summed else found.where(orders > 0)
-    return found.subquery()
+    return found
 
 
 # -- opportunities ------------------------------------------------------------------------------------------------
 
 OPEN = Opportunity.status.in_((OpportunityStatus.unassigned, OpportunityStatus.assigned))
-WON = 3  # the last stage
+
+
+def reached(begun: sa.ColumnElement[bool]) -> tuple[sa.ColumnElement[bool], ...]:
+    """WHERE an opportunity, once entered, has reached each stage: it is assigned to somebody; its plan is under way (a
+    step has a result: `begun`), also if it failed later, or it is won without one; it is won."""
+    assigned, won = Opportunity.status != OpportunityStatus.unassigned, Opportunity.status == OpportunityStatus.won
+    return assigned, sa.or_(won, sa.and_(assigned, begun)), won
 
 
 def stage(begun: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
-    """How far an opportunity has come: 0 entered, 1 assigned to somebody, 2 its plan is under way (a step has a result:
-    `begun`), also of one that failed, 3 won, with a plan or without."""
-    status = Opportunity.status
-    unassigned = OpportunityStatus.unassigned
-    return sa.case((status == OpportunityStatus.won, WON), (status == unassigned, 0), (begun, 2), else_=1)
+    """The number of the last stage it has reached, 0 if it is only entered."""
+    return sa.case(*reversed([(one, n) for n, one in enumerate(reached(begun), start=1)]), else_=0)
 
 
 # -- tickets ------------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from app.extensions import db
 from app.masterdata.models import DictionaryItem, DictionaryType
 from app.mirror.bulk import on_postgresql
 from app.mirror.models import COUNTED, CustomerMonth, Order
-from app.reports.counted import ARCHIVED, CHURN_MOMENTS, FINAL, OPEN, WON, is_first, ordered_in, stage
+from app.reports.counted import ARCHIVED, CHURN_MOMENTS, FINAL, OPEN, is_first, ordered_in, reached
 from app.reports.figures import HIDDEN, ratio
 from app.reports.models import DashboardTile, ReportMail
 from app.reports.period import Period
@@ -314,9 +314,14 @@ def chances(*, span: Span, opportunities: Scope) -> Chances:
     still = [sa.and_(o.created_at < at, sa.or_(o.closed_at.is_(None), o.closed_at >= at)) for at in moments]
     entered = sa.and_(o.created_at >= span.start, o.created_at < span.now)
     done = (PlanStep.executed_at.is_not(None), PlanStep.deleted_at.is_(None))
+<<<<<<< HEAD
     come = stage(sa.exists().where(PlanStep.opportunity_id == o.id, *done))
     stages = [entered, *(sa.and_(entered, come >= n) for n in range(1, WON + 1))]
     states = [o.status == status for status in OpportunityStatus]
+=======
+    begun = sa.exists().where(PlanStep.opportunity_id == o.id, *done)
+    stages = [entered, *(sa.and_(entered, one) for one in reached(begun))]
+>>>>>>> 2784cd339c879edc7124b9937719648a234aa2c3
     expected = sa.func.sum(sa.case((OPEN, o.expected_amount)))
     found = db.session.execute(
         sa.select(
@@ -376,13 +381,21 @@ def top_customers(*, period: Period, customers: Scope, limit: int = 10) -> list[
     Totals are in CNY, those of the report of the same name: cancelled orders do not count, unpaid ones do. Customers
     with equal names stay apart; customers whose orders come to nothing are left out, so there may be fewer.
     """
-    ordered = ordered_in(period).c
-    rows = db.session.execute(
-        sa.select(Customer.id, Customer.name, ordered.amount)
-        .join(Customer, Customer.id == ordered.customer_id)
-        .where(customers, ordered.amount > 0)
-        .order_by(ordered.amount.desc(), Customer.id)
+    found = ordered_in(period)
+    found = found.join(Customer, Customer.id == found.selected_columns.customer_id).where(customers)
+    best = found.subquery().c
+    first = (
+        sa.select(best.customer_id, best.amount)
+        .where(best.amount > 0)
+        .order_by(best.amount.desc(), best.customer_id)
         .limit(limit)
+        .subquery()
+        .c
+    )
+    rows = db.session.execute(
+        sa.select(Customer.id, Customer.name, first.amount)
+        .join(Customer, Customer.id == first.customer_id)
+        .order_by(first.amount.desc(), Customer.id)
     )
     return [Contribution(pk, name, amount) for pk, name, amount in rows]
 

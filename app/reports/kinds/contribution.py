@@ -358,11 +358,10 @@ def _ranked(ask: Ask) -> sa.Subquery:
 
 def _ordered(ask: Ask) -> sa.Subquery:
     """customer_id, orders, amount of every customer with orders in the period."""
-
-    def whose(customer_id: Any) -> Any:
-        if ask.values["name"] or not ask.whole_company:
-            return customer_id.in_(sa.select(Customer.id).where(*_wanted(ask)))
-        # nearly all: the few that are not are looked up once
-        return customer_id.not_in(sa.select(Customer.id).where(Customer.status == CustomerStatus.deleted))
-
-    return ordered_in(ask.period, whose, paid=ask.values["orders"] == "paid")
+    found = ordered_in(ask.period, paid=ask.values["orders"] == "paid")
+    customer_id = found.selected_columns.customer_id
+    if ask.values["name"] or not ask.whole_company:
+        whose = customer_id.in_(sa.select(Customer.id).where(*_wanted(ask)))
+    else:  # nearly all: the few that are not are looked up once
+        whose = customer_id.not_in(sa.select(Customer.id).where(Customer.status == CustomerStatus.deleted))
+    return found.where(whose).subquery()
