@@ -314,14 +314,9 @@ def chances(*, span: Span, opportunities: Scope) -> Chances:
     still = [sa.and_(o.created_at < at, sa.or_(o.closed_at.is_(None), o.closed_at >= at)) for at in moments]
     entered = sa.and_(o.created_at >= span.start, o.created_at < span.now)
     done = (PlanStep.executed_at.is_not(None), PlanStep.deleted_at.is_(None))
-<<<<<<< HEAD
-    come = stage(sa.exists().where(PlanStep.opportunity_id == o.id, *done))
-    stages = [entered, *(sa.and_(entered, come >= n) for n in range(1, WON + 1))]
-    states = [o.status == status for status in OpportunityStatus]
-=======
     begun = sa.exists().where(PlanStep.opportunity_id == o.id, *done)
     stages = [entered, *(sa.and_(entered, one) for one in reached(begun))]
->>>>>>> 2784cd339c879edc7124b9937719648a234aa2c3
+    states = [o.status == status for status in OpportunityStatus]
     expected = sa.func.sum(sa.case((OPEN, o.expected_amount)))
     found = db.session.execute(
         sa.select(
