@@ -10,7 +10,7 @@ from flask_appbuilder.security.sqla.models import User
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.core.clock import utcnow
-from app.core.models import SoftDeleted, partial_index, user_fk
+from app.core.models import SoftDeleted, partial_index, row_key, user_fk
 from app.core.types import UtcDateTime
 
 LONGEST_NAME = 200
@@ -28,7 +28,7 @@ class Attachment(SoftDeleted, Model):
         partial_index("uq_attachment_content", "record_type", "record_id", "sha256", where="deleted_at IS NULL"),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = row_key()
     record_type: Mapped[str] = mapped_column(sa.String(40), comment="table name of the record it hangs on")
     record_id: Mapped[int] = mapped_column(comment="row id in that table")
     name: Mapped[str] = mapped_column(sa.String(LONGEST_NAME), comment="as uploaded, cleaned")

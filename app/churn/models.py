@@ -14,9 +14,9 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.core.choices import Choice
 from app.core.clock import utcnow
-from app.core.models import HasStatus, partial_index, user_fk
+from app.core.models import HasStatus, partial_index, row_key, user_fk
 from app.core.types import Money, UtcDateTime
-from app.customers.models import Customer, dictionary_fk
+from app.customers.models import Customer, customer_fk, dictionary_fk
 from app.masterdata.models import DictionaryItem, DictionaryType
 from app.runs.models import JobRun
 
@@ -57,18 +57,26 @@ class ChurnCase(HasStatus, Model):
     )
     STATUS = ChurnStatus
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    customer_id: Mapped[int] = mapped_column(sa.ForeignKey("customer.id", ondelete="RESTRICT"))
+    id: Mapped[int] = row_key()
+    customer_id: Mapped[int] = customer_fk("who stopped ordering")
     owner_id: Mapped[int | None] = user_fk("owner when the warning was given")
     owner_name: Mapped[str | None] = mapped_column(sa.String(130), comment="the owner's name then")
     opened_at: Mapped[datetime] = mapped_column(UtcDateTime, comment="the run's as-of, UTC")
     last_order_at: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="UTC; null: never ordered")
-    last_order_no: Mapped[str | None] = mapped_column(sa.String(60))
+    last_order_no: Mapped[str | None] = mapped_column(
+        sa.String(60), comment="the sales system's number of that order; null: never ordered"
+    )
     rule_months: Mapped[int] = mapped_column(comment="calendar months without an order")
     rule_cutoff: Mapped[datetime] = mapped_column(UtcDateTime, comment="UTC; due when strictly before")
-    status: Mapped[ChurnStatus] = mapped_column(ChurnStatus.column_type(), default=ChurnStatus.warning)
+    status: Mapped[ChurnStatus] = mapped_column(
+        ChurnStatus.column_type(),
+        default=ChurnStatus.warning,
+        comment="set by the churn run, steps and orders, never typed",
+    )
     reason_type_id: Mapped[int | None] = dictionary_fk("why it was lost")
-    reason: Mapped[str | None] = mapped_column(sa.String(500))
+    reason: Mapped[str | None] = mapped_column(
+        sa.String(500), comment="why it was lost, as the owner typed it; filled once lost"
+    )
     lost_at: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="UTC")
     resolved_at: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="UTC; when an order ended it")
     run_id: Mapped[int | None] = mapped_column(
@@ -99,10 +107,12 @@ class RetentionMeasure(Model):
         sa.Index("ix_retention_measure_at", "at", "case_id"),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    case_id: Mapped[int] = mapped_column(sa.ForeignKey("churn_case.id", ondelete="RESTRICT"))
+    id: Mapped[int] = row_key()
+    case_id: Mapped[int] = mapped_column(
+        sa.ForeignKey("churn_case.id", ondelete="RESTRICT"), comment="the case it is to turn"
+    )
     type_id: Mapped[int | None] = dictionary_fk("kind of measure")
-    text: Mapped[str] = mapped_column(sa.String(500))
+    text: Mapped[str] = mapped_column(sa.String(500), comment="what was done, as typed")
     cost: Mapped[Decimal | None] = mapped_column(Money(), comment="CNY")
     by_id: Mapped[int | None] = user_fk("who took it")
     at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, comment="UTC")
@@ -122,7 +132,7 @@ class EstimateRun(Model):
     __tablename__ = "estimate_run"
     __table_args__ = (sa.UniqueConstraint("as_of", name="uq_estimate_run_as_of"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = row_key()
     as_of: Mapped[datetime] = mapped_column(UtcDateTime, comment="UTC; orders up to then were read")
     made_at: Mapped[datetime] = mapped_column(UtcDateTime, comment="UTC")
     customers: Mapped[int] = mapped_column(comment="customers with an order by then")

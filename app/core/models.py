@@ -36,11 +36,21 @@ def current_user_id() -> int | None:
     return user.id if user is not None and user.is_authenticated else None
 
 
+def row_key() -> Mapped[int]:
+    """The primary key of most tables."""
+    return mapped_column(primary_key=True, comment="key, given by the database")
+
+
 def user_fk(comment: str, *, nullable: bool = True, index: bool = False) -> Mapped[Any]:
     """A column that names a user account; accounts in use cannot be deleted, only disabled."""
     return mapped_column(
         sa.ForeignKey("ab_user.id", ondelete="RESTRICT"), nullable=nullable, index=index, comment=comment
     )
+
+
+def account_fk(comment: str, *, primary_key: bool = False) -> Mapped[Any]:
+    """A column that names the account a row is part of; the row goes with the account."""
+    return mapped_column(sa.ForeignKey("ab_user.id", ondelete="CASCADE"), primary_key=primary_key, comment=comment)
 
 
 def partial_index(name: str, *columns: str, where: str, unique: bool = True) -> sa.Index:
@@ -116,19 +126,25 @@ class AuditEntry(Model):
         sa.Index("ix_audit_entry_at", "at", "id"),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = row_key()
     at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, comment="UTC")
     actor_id: Mapped[int | None] = user_fk("who; null: the system", index=True)
     record_type: Mapped[str] = mapped_column(sa.String(40), comment="table name")
     record_id: Mapped[int | None] = mapped_column(comment="row id in that table; null: never saved")
     action: Mapped[str] = mapped_column(sa.String(40), comment="step or create, edit, delete")
-    outcome: Mapped[Outcome] = mapped_column(Outcome.column_type(), default=Outcome.done)
-    from_status: Mapped[str | None] = mapped_column(sa.String(20))
-    to_status: Mapped[str | None] = mapped_column(sa.String(20))
+    outcome: Mapped[Outcome] = mapped_column(
+        Outcome.column_type(), default=Outcome.done, comment="whether it was done or refused"
+    )
+    from_status: Mapped[str | None] = mapped_column(
+        sa.String(20), comment="the record's status before; null: it has none, or did not move"
+    )
+    to_status: Mapped[str | None] = mapped_column(
+        sa.String(20), comment="its status afterwards; null: it has none, or refused"
+    )
     # Of a refusal: what was said, to be said again in the reader's language (core/sentences.py).
     changes: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON, comment="the sentence of a refusal")
     note: Mapped[str | None] = mapped_column(sa.String(2000), comment="reason, or why it was refused")
-    ip: Mapped[str | None] = mapped_column(sa.String(45))
+    ip: Mapped[str | None] = mapped_column(sa.String(45), comment="address the request came from; null: see `source`")
     source: Mapped[str | None] = mapped_column(sa.String(60), comment="job or command; null: a request, from `ip`")
     unit: Mapped[str | None] = mapped_column(sa.String(32), comment="what was written together")
     erased: Mapped[bool] = mapped_column(default=False, server_default=sa.false(), comment="its note was erased")
@@ -157,7 +173,7 @@ class FieldChange(Model):
         partial_index("ix_field_change_bulk", "bulk_id", "record_id", where="bulk_id IS NOT NULL", unique=False),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = row_key()
     at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, comment="UTC")
     actor_id: Mapped[int | None] = user_fk("who; null: the system", index=True)
     record_type: Mapped[str] = mapped_column(sa.String(40), comment="table name")
@@ -166,7 +182,7 @@ class FieldChange(Model):
     before: Mapped[str | None] = mapped_column(sa.Text, comment="as text: a code, an id, an ISO date")
     after: Mapped[str | None] = mapped_column(sa.Text, comment="the same, afterwards")
     move: Mapped[str] = mapped_column(sa.String(80), comment="by which move: opportunity.win")
-    ip: Mapped[str | None] = mapped_column(sa.String(45))
+    ip: Mapped[str | None] = mapped_column(sa.String(45), comment="address the request came from; null: see `source`")
     source: Mapped[str | None] = mapped_column(sa.String(60), comment="job or command; null: a request, from `ip`")
     unit: Mapped[str | None] = mapped_column(sa.String(32), comment="what was written together")
     bulk_id: Mapped[int | None] = mapped_column(
@@ -188,7 +204,7 @@ class BulkChange(Model):
         sa.Index("ix_bulk_change_at", "at", "id"),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = row_key()
     at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, comment="UTC")
     actor_id: Mapped[int] = user_fk("who did it", nullable=False, index=True)
     record_type: Mapped[str] = mapped_column(sa.String(40), comment="table name")
@@ -217,7 +233,7 @@ class Deletion(Model):
         sa.Index("ix_deletion_at", "at", "id"),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = row_key()
     record_type: Mapped[str] = mapped_column(sa.String(40), comment="table name")
     record_id: Mapped[int] = mapped_column(comment="row id in that table")
     label: Mapped[str] = mapped_column(sa.String(200), comment="what it was called")
@@ -251,9 +267,7 @@ class Submission(Model):
 
     without_history: ClassVar[str] = "says that a form was sent, not what became of it"
 
-    user_id: Mapped[int] = mapped_column(
-        sa.ForeignKey("ab_user.id", ondelete="CASCADE"), primary_key=True, comment="who sent it"
-    )
+    user_id: Mapped[int] = account_fk("who sent it", primary_key=True)
     nonce: Mapped[str] = mapped_column(sa.String(32), primary_key=True, comment="made when the form was shown")
     endpoint: Mapped[str] = mapped_column(sa.String(120), comment="the route it was sent to")
     fingerprint: Mapped[str] = mapped_column(sa.String(64), comment="keyed hash of address and fields")

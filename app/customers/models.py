@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from flask_appbuilder import Model
@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.core.choices import Choice
 from app.core.clock import today, utcnow
-from app.core.models import HasStatus, SoftDeleted, Stamped, partial_index, user_fk
+from app.core.models import HasStatus, SoftDeleted, Stamped, partial_index, row_key, user_fk
 from app.core.types import Money, UtcDateTime
 from app.masterdata.models import DictionaryItem, DictionaryType
 
@@ -41,6 +41,13 @@ def dictionary_fk(comment: str, *, nullable: bool = True, index: bool = False) -
     )
 
 
+def customer_fk(comment: str, *, primary_key: bool = False, index: bool = False) -> Mapped[Any]:
+    """A column that names a customer; one that is named cannot be removed, only hidden."""
+    return mapped_column(
+        sa.ForeignKey("customer.id", ondelete="RESTRICT"), primary_key=primary_key, index=index, comment=comment
+    )
+
+
 class Customer(HasStatus, Model):
     """客户: a company that buys, or was won and is about to."""
 
@@ -62,9 +69,9 @@ class Customer(HasStatus, Model):
     )
     STATUS = CustomerStatus
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = row_key()
     number: Mapped[str] = mapped_column(sa.String(30), comment="KH + yyMMdd + counter, or the feed's")
-    name: Mapped[str] = mapped_column(sa.String(100))
+    name: Mapped[str] = mapped_column(sa.String(100), comment="the company's full name, as typed or fed")
     name_key: Mapped[str] = mapped_column(sa.String(100), default="", comment="folded name without company suffix")
     search_key: Mapped[str] = mapped_column(
         sa.String(600), default="", comment="folded name, pinyin, initials, number, phone digits"
@@ -79,24 +86,36 @@ class Customer(HasStatus, Model):
     company_type_id: Mapped[int | None] = dictionary_fk("company type")
     standing_id: Mapped[int | None] = dictionary_fk("credit standing")
     industry_id: Mapped[int | None] = dictionary_fk("industry")
-    province: Mapped[str | None] = mapped_column(sa.String(50))
-    city: Mapped[str | None] = mapped_column(sa.String(50))
-    address: Mapped[str | None] = mapped_column(sa.String(300))
+    province: Mapped[str | None] = mapped_column(sa.String(50), comment="of the address, as typed")
+    city: Mapped[str | None] = mapped_column(sa.String(50), comment="of the address, as typed")
+    address: Mapped[str | None] = mapped_column(sa.String(300), comment="street and house, as typed")
     postcode: Mapped[str | None] = mapped_column(sa.String(12), comment="text: leading zeros live")
-    phone: Mapped[str | None] = mapped_column(sa.String(50), info={"phone": True})
-    fax: Mapped[str | None] = mapped_column(sa.String(50), info={"phone": True})
-    website: Mapped[str | None] = mapped_column(sa.String(200))
+    phone: Mapped[str | None] = mapped_column(
+        sa.String(50), comment="office switchboard, as typed", info={"phone": True}
+    )
+    fax: Mapped[str | None] = mapped_column(sa.String(50), comment="number, as typed", info={"phone": True})
+    website: Mapped[str | None] = mapped_column(sa.String(200), comment="address, as typed")
     licence_no: Mapped[str | None] = mapped_column(sa.String(50), comment="business licence number")
     social_credit_code: Mapped[str | None] = mapped_column(sa.String(18), comment="unified social credit code")
-    legal_representative: Mapped[str | None] = mapped_column(sa.String(50))
+    legal_representative: Mapped[str | None] = mapped_column(sa.String(50), comment="name of the 法人 on the licence")
     registered_capital: Mapped[Decimal | None] = mapped_column(Money(), comment="in 10,000 CNY")
     annual_turnover: Mapped[Decimal | None] = mapped_column(Money(), comment="in 10,000 CNY")
     bank_id: Mapped[int | None] = dictionary_fk("bank")
-    bank_account: Mapped[str | None] = mapped_column(sa.String(50), info={"protected": "bank_account"})
-    local_tax_no: Mapped[str | None] = mapped_column(sa.String(50), info={"protected": "tax_no"})
-    national_tax_no: Mapped[str | None] = mapped_column(sa.String(50), info={"protected": "tax_no"})
-    status: Mapped[CustomerStatus] = mapped_column(CustomerStatus.column_type(), default=CustomerStatus.active)
-    memo: Mapped[str | None] = mapped_column(sa.String(2000))
+    bank_account: Mapped[str | None] = mapped_column(
+        sa.String(50),
+        comment="number, digits as typed; masked without the right to it",
+        info={"protected": "bank_account"},
+    )
+    local_tax_no: Mapped[str | None] = mapped_column(
+        sa.String(50), comment="地税登记号; masked without the right to it", info={"protected": "tax_no"}
+    )
+    national_tax_no: Mapped[str | None] = mapped_column(
+        sa.String(50), comment="国税登记号; masked without the right to it", info={"protected": "tax_no"}
+    )
+    status: Mapped[CustomerStatus] = mapped_column(
+        CustomerStatus.column_type(), default=CustomerStatus.active, comment="set by moves and orders, never typed"
+    )
+    memo: Mapped[str | None] = mapped_column(sa.String(2000), comment="whatever else the account manager notes")
 
     region: Mapped[DictionaryItem | None] = relationship(
         foreign_keys=[region_id], info={"dictionary": DictionaryType.region}
@@ -131,7 +150,7 @@ class CustomerStats(Model):
     __tablename__ = "customer_stats"
     __table_args__ = (sa.Index("ix_customer_stats_last_order", "last_order_at", "customer_id"),)
 
-    customer_id: Mapped[int] = mapped_column(sa.ForeignKey("customer.id", ondelete="RESTRICT"), primary_key=True)
+    customer_id: Mapped[int] = customer_fk("whose orders these are", primary_key=True)
     last_order_at: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="newest order not cancelled, UTC")
     order_count: Mapped[int] = mapped_column(default=0, comment="orders not cancelled")
     order_total: Mapped[Decimal] = mapped_column(Money(), default=Decimal(0), comment="CNY, orders not cancelled")
@@ -147,7 +166,7 @@ class CustomerEstimate(Model):
     __tablename__ = "customer_estimate"
     __table_args__ = (sa.CheckConstraint("probability BETWEEN 0 AND 1", name="probability_range"),)
 
-    customer_id: Mapped[int] = mapped_column(sa.ForeignKey("customer.id", ondelete="RESTRICT"), primary_key=True)
+    customer_id: Mapped[int] = customer_fk("whom it is about", primary_key=True)
     as_of: Mapped[datetime] = mapped_column(UtcDateTime, comment="UTC; orders up to then were read")
     probability: Mapped[float] = mapped_column(comment="of no order in the 26 weeks after as_of, 0 to 1")
     made_at: Mapped[datetime] = mapped_column(UtcDateTime, comment="UTC")
@@ -166,18 +185,22 @@ class Contact(Stamped, SoftDeleted, Model):
         sa.Index("ix_contact_name", "name", "id"),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    customer_id: Mapped[int] = mapped_column(sa.ForeignKey("customer.id", ondelete="RESTRICT"))
-    name: Mapped[str] = mapped_column(sa.String(50))
-    gender: Mapped[Gender | None] = mapped_column(Gender.column_type())
-    position: Mapped[str | None] = mapped_column(sa.String(50))
-    office_phone: Mapped[str] = mapped_column(sa.String(50), info={"phone": True})
-    mobile: Mapped[str | None] = mapped_column(sa.String(50), info={"phone": True})
-    email: Mapped[str | None] = mapped_column(sa.String(200))
-    home_address: Mapped[str | None] = mapped_column(sa.String(300))
-    birthday: Mapped[date | None] = mapped_column()
-    is_primary: Mapped[bool] = mapped_column(default=False)
-    memo: Mapped[str | None] = mapped_column(sa.String(2000))
+    id: Mapped[int] = row_key()
+    customer_id: Mapped[int] = customer_fk("where the person works")
+    name: Mapped[str] = mapped_column(sa.String(50), comment="the person's full name")
+    gender: Mapped[Gender | None] = mapped_column(Gender.column_type(), comment="null: not said")
+    position: Mapped[str | None] = mapped_column(sa.String(50), comment="job at the customer, as typed")
+    office_phone: Mapped[str] = mapped_column(
+        sa.String(50), comment="as typed; empty: a won opportunity gave none", info={"phone": True}
+    )
+    mobile: Mapped[str | None] = mapped_column(sa.String(50), comment="number, as typed", info={"phone": True})
+    email: Mapped[str | None] = mapped_column(sa.String(200), comment="address, as typed")
+    home_address: Mapped[str | None] = mapped_column(sa.String(300), comment="private, as typed")
+    birthday: Mapped[date | None] = mapped_column(comment="a date without time zone; null: not said")
+    is_primary: Mapped[bool] = mapped_column(
+        default=False, comment="whom to call first; exactly one of a customer's contacts"
+    )
+    memo: Mapped[str | None] = mapped_column(sa.String(2000), comment="whatever else is worth knowing about the person")
 
     customer: Mapped[Customer] = relationship()
 
@@ -195,14 +218,18 @@ class Interaction(Stamped, SoftDeleted, Model):
         sa.Index("ix_interaction_follow_up", "next_follow_up_on", "id"),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    customer_id: Mapped[int] = mapped_column(sa.ForeignKey("customer.id", ondelete="RESTRICT"))
-    contact_id: Mapped[int | None] = mapped_column(sa.ForeignKey("contact.id", ondelete="RESTRICT"), index=True)
+    id: Mapped[int] = row_key()
+    customer_id: Mapped[int] = customer_fk("with whom it was")
+    contact_id: Mapped[int | None] = mapped_column(
+        sa.ForeignKey("contact.id", ondelete="RESTRICT"),
+        index=True,
+        comment="who was met or spoken to; null: nobody in particular",
+    )
     occurred_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, comment="UTC")
-    place: Mapped[str] = mapped_column(sa.String(200))
-    title: Mapped[str] = mapped_column(sa.String(500))
-    detail: Mapped[str | None] = mapped_column(sa.String(2000))
-    memo: Mapped[str | None] = mapped_column(sa.String(2000))
+    place: Mapped[str] = mapped_column(sa.String(200), comment="where it was, or by what means, as typed")
+    title: Mapped[str] = mapped_column(sa.String(500), comment="概要: what it was about, in a line")
+    detail: Mapped[str | None] = mapped_column(sa.String(2000), comment="what was said, at length")
+    memo: Mapped[str | None] = mapped_column(sa.String(2000), comment="for oneself and colleagues")
     next_follow_up_on: Mapped[date | None] = mapped_column(comment="company-local date")
 
     customer: Mapped[Customer] = relationship()

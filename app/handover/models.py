@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.core.choices import Choice
 from app.core.clock import local, utcnow
-from app.core.models import user_fk
+from app.core.models import row_key, user_fk
 from app.core.types import UtcDateTime
 
 
@@ -61,7 +61,7 @@ class Handover(Model):
         sa.Index("ix_handover_leaver", "leaver_id", "id"),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = row_key()
     actor_id: Mapped[int] = user_fk("who did it", nullable=False, index=True)
     leaver_id: Mapped[int] = user_fk("whose records they were", nullable=False)
     rule: Mapped[dict[str, Any]] = mapped_column(sa.JSON, comment="as app.handover.rule.Rule writes it")
@@ -104,15 +104,19 @@ class HandoverItem(Model):
         sa.Index("ix_handover_item_to", "to_id", "handover_id"),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    handover_id: Mapped[int] = mapped_column(sa.ForeignKey("handover.id", ondelete="CASCADE"))
+    id: Mapped[int] = row_key()
+    handover_id: Mapped[int] = mapped_column(
+        sa.ForeignKey("handover.id", ondelete="CASCADE"), comment="the handover it is part of"
+    )
     record_type: Mapped[RecordKind] = mapped_column(RecordKind.column_type(), comment="table name")
     record_id: Mapped[int] = mapped_column(comment="row id in that table")
     version: Mapped[int] = mapped_column(comment="of the record, when it was planned")
     label: Mapped[str] = mapped_column(sa.String(200), comment="what it was called then")
     from_id: Mapped[int] = user_fk("whose it was", nullable=False, index=True)
     to_id: Mapped[int] = user_fk("whose it became", nullable=False)
-    outcome: Mapped[ItemOutcome] = mapped_column(ItemOutcome.column_type())
+    outcome: Mapped[ItemOutcome] = mapped_column(
+        ItemOutcome.column_type(), comment="moved, or left alone because it had changed since the plan"
+    )
     undone: Mapped[UndoOutcome | None] = mapped_column(UndoOutcome.column_type(), comment="null: not undone")
 
     handover: Mapped[Handover] = relationship()

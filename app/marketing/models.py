@@ -11,9 +11,9 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.core.choices import Choice
-from app.core.models import SoftDeleted, Stamped, partial_index
+from app.core.models import SoftDeleted, Stamped, partial_index, row_key
 from app.core.types import Money
-from app.customers.models import Customer
+from app.customers.models import Customer, customer_fk
 
 
 class ActivityKind(Choice):
@@ -39,15 +39,15 @@ class Activity(Stamped, SoftDeleted, Model):
         sa.Index("ix_activity_starts", "starts_on", "id"),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    title: Mapped[str] = mapped_column(sa.String(200))
-    kind: Mapped[ActivityKind] = mapped_column(ActivityKind.column_type())
+    id: Mapped[int] = row_key()
+    title: Mapped[str] = mapped_column(sa.String(200), comment="what it is called in lists")
+    kind: Mapped[ActivityKind] = mapped_column(ActivityKind.column_type(), comment="what sort of activity it is")
     starts_on: Mapped[date] = mapped_column(comment="company-local date")
     ends_on: Mapped[date | None] = mapped_column(comment="company-local date, included")
     plan: Mapped[str | None] = mapped_column(sa.String(3000), comment="what is to be done, by whom")
     budget: Mapped[Decimal | None] = mapped_column(Money(), comment="CNY")
     cost: Mapped[Decimal | None] = mapped_column(Money(), comment="CNY")
-    outcome: Mapped[str | None] = mapped_column(sa.String(2000))
+    outcome: Mapped[str | None] = mapped_column(sa.String(2000), comment="what came of it; null: not told yet")
 
     def __repr__(self) -> str:
         return self.title
@@ -62,9 +62,11 @@ class Participant(Stamped, SoftDeleted, Model):
         sa.Index("ix_activity_participant_activity", "activity_id", "id"),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    activity_id: Mapped[int] = mapped_column(sa.ForeignKey("activity.id", ondelete="RESTRICT"))
-    customer_id: Mapped[int] = mapped_column(sa.ForeignKey("customer.id", ondelete="RESTRICT"), index=True)
+    id: Mapped[int] = row_key()
+    activity_id: Mapped[int] = mapped_column(
+        sa.ForeignKey("activity.id", ondelete="RESTRICT"), comment="what is taken part in"
+    )
+    customer_id: Mapped[int] = customer_fk("who takes part", index=True)
 
     activity: Mapped[Activity] = relationship()
     customer: Mapped[Customer] = relationship()

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.choices import Choice
 from app.core.language import chinese
-from app.core.models import Stamped
+from app.core.models import Stamped, row_key
 
 
 class DictionaryType(Choice):
@@ -40,7 +40,7 @@ class DictionaryItem(Stamped, Model):
         sa.Index("ix_dictionary_item_order", "type", "sort_order", "id"),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = row_key()
     type: Mapped[DictionaryType] = mapped_column(DictionaryType.column_type(), comment="which list")
     code: Mapped[str] = mapped_column(sa.String(40), comment="stable, never shown")
     label_zh: Mapped[str] = mapped_column(sa.String(100), comment="as Chinese readers see it")
@@ -65,7 +65,7 @@ class CalendarDay(Stamped, Model):
     __tablename__ = "calendar_day"
     __table_args__ = (sa.UniqueConstraint("day", name="uq_calendar_day_day"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = row_key()
     day: Mapped[date] = mapped_column(comment="company-local date")
     working: Mapped[bool] = mapped_column(default=False, comment="the company works on it")
     note: Mapped[str | None] = mapped_column(sa.String(100), comment="why: which holiday, which make-up day")

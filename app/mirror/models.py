@@ -13,8 +13,9 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.core.choices import Choice
 from app.core.clock import utcnow
+from app.core.models import row_key
 from app.core.types import Money, UtcDateTime
-from app.customers.models import Customer
+from app.customers.models import Customer, customer_fk
 
 ALL_YEARS = 0  # the year under which a customer's orders of all years stand
 AHEAD = timedelta(days=1)  # how far ahead an order may be dated and still be the newest: zones and clocks differ
@@ -48,14 +49,16 @@ class Product(Model):
         sa.Index("ix_product_name", "name", "id"),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = row_key()
     external_id: Mapped[str] = mapped_column(sa.String(60), comment="the sales system's key")
-    name: Mapped[str] = mapped_column(sa.String(200))
-    model: Mapped[str] = mapped_column(sa.String(100))
-    batch: Mapped[str] = mapped_column(sa.String(100))
-    unit: Mapped[str | None] = mapped_column(sa.String(20))
+    name: Mapped[str] = mapped_column(sa.String(200), comment="as the sales system has it")
+    model: Mapped[str] = mapped_column(sa.String(100), comment="型号, as the sales system has it")
+    batch: Mapped[str] = mapped_column(sa.String(100), comment="批次, as the sales system has it")
+    unit: Mapped[str | None] = mapped_column(
+        sa.String(20), comment="what it is counted in: piece, kg; null: the feed does not say"
+    )
     list_price: Mapped[Decimal | None] = mapped_column(Money(), comment="CNY")
-    memo: Mapped[str | None] = mapped_column(sa.String(500))
+    memo: Mapped[str | None] = mapped_column(sa.String(500), comment="the sales system's")
 
     def __repr__(self) -> str:
         return self.name
@@ -69,12 +72,12 @@ class Stock(Model):
     __tablename__ = "stock"
     __table_args__ = (sa.UniqueConstraint("product_id", "warehouse", "location", name="uq_stock_place"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    product_id: Mapped[int] = mapped_column(sa.ForeignKey("product.id", ondelete="RESTRICT"))
-    warehouse: Mapped[str] = mapped_column(sa.String(100))
-    location: Mapped[str] = mapped_column(sa.String(100))
+    id: Mapped[int] = row_key()
+    product_id: Mapped[int] = mapped_column(sa.ForeignKey("product.id", ondelete="RESTRICT"), comment="what lies there")
+    warehouse: Mapped[str] = mapped_column(sa.String(100), comment="仓库, as the sales system calls it")
+    location: Mapped[str] = mapped_column(sa.String(100), comment="货位 in the warehouse, as the sales system calls it")
     quantity: Mapped[Decimal] = mapped_column(Money(), comment="in the product's unit, two decimals")
-    memo: Mapped[str | None] = mapped_column(sa.String(500))
+    memo: Mapped[str | None] = mapped_column(sa.String(500), comment="the sales system's")
 
     product: Mapped[Product] = relationship()
 
@@ -92,17 +95,21 @@ class Order(Model):
         sa.Index("ix_sales_order_ordered", "ordered_at", "id"),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = row_key()
     external_id: Mapped[str] = mapped_column(sa.String(60), comment="the sales system's order number")
-    customer_id: Mapped[int] = mapped_column(sa.ForeignKey("customer.id", ondelete="RESTRICT"))
+    customer_id: Mapped[int] = customer_fk("whose order this is")
     ordered_at: Mapped[datetime] = mapped_column(UtcDateTime, comment="UTC")
-    delivery_address: Mapped[str | None] = mapped_column(sa.String(300))
+    delivery_address: Mapped[str | None] = mapped_column(
+        sa.String(300), comment="where it goes, as the sales system has it"
+    )
     amount: Mapped[Decimal] = mapped_column(Money(), comment="CNY, the source's; else the sum of its lines")
     amount_derived: Mapped[bool] = mapped_column(
         default=False, server_default=sa.false(), comment="the amount is the sum of the lines"
     )
     paid: Mapped[bool | None] = mapped_column(comment="null: the feed does not say")
-    status: Mapped[OrderStatus] = mapped_column(OrderStatus.column_type(), default=OrderStatus.new)
+    status: Mapped[OrderStatus] = mapped_column(
+        OrderStatus.column_type(), default=OrderStatus.new, comment="our reading of source_status"
+    )
     source_status: Mapped[str | None] = mapped_column(sa.String(40), comment="the sales system's own code")
 
     customer: Mapped[Customer] = relationship()
@@ -120,12 +127,20 @@ class OrderLine(Model):
     __tablename__ = "order_line"
     __table_args__ = (sa.UniqueConstraint("order_id", "line_no", name="uq_order_line_no"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    order_id: Mapped[int] = mapped_column(sa.ForeignKey("sales_order.id", ondelete="RESTRICT"))
+    id: Mapped[int] = row_key()
+    order_id: Mapped[int] = mapped_column(
+        sa.ForeignKey("sales_order.id", ondelete="RESTRICT"), comment="the order it is a line of"
+    )
     line_no: Mapped[int] = mapped_column(comment="position on the order, from 1")
-    product_id: Mapped[int | None] = mapped_column(sa.ForeignKey("product.id", ondelete="RESTRICT"), index=True)
+    product_id: Mapped[int | None] = mapped_column(
+        sa.ForeignKey("product.id", ondelete="RESTRICT"),
+        index=True,
+        comment="what was ordered; null: the feed does not say",
+    )
     quantity: Mapped[Decimal] = mapped_column(Money(), comment="in `unit`, two decimals")
-    unit: Mapped[str | None] = mapped_column(sa.String(20))
+    unit: Mapped[str | None] = mapped_column(
+        sa.String(20), comment="what the quantity counts; null: the feed does not say"
+    )
     unit_price: Mapped[Decimal | None] = mapped_column(Money(), comment="CNY")
     amount: Mapped[Decimal] = mapped_column(Money(), comment="CNY")
 
@@ -165,7 +180,7 @@ class CustomerMonth(Ordered, Model):
         KEPT_BY_KEY,
     )
 
-    customer_id: Mapped[int] = mapped_column(sa.ForeignKey("customer.id", ondelete="RESTRICT"), primary_key=True)
+    customer_id: Mapped[int] = customer_fk("who ordered", primary_key=True)
     month: Mapped[date] = mapped_column(primary_key=True, comment="first day of the company-local month")
 
 
@@ -181,7 +196,7 @@ class CustomerYear(Ordered, Model):
         KEPT_BY_KEY,
     )
 
-    customer_id: Mapped[int] = mapped_column(sa.ForeignKey("customer.id", ondelete="RESTRICT"), primary_key=True)
+    customer_id: Mapped[int] = customer_fk("who ordered", primary_key=True)
     year: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, comment="company-local; 0: all together")
     returned: Mapped[bool] = mapped_column(
         default=False, server_default=sa.false(), comment="ordered in the year before, too"
@@ -196,18 +211,20 @@ class SyncRun(Model):
     __tablename__ = "sync_run"
     __table_args__ = (SyncStatus.check("status"), sa.Index("ix_sync_run_finished", "status", "finished_at"))
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = row_key()
     source: Mapped[str] = mapped_column(sa.String(300), comment="folder of the feed")
-    status: Mapped[SyncStatus] = mapped_column(SyncStatus.column_type(), default=SyncStatus.running)
+    status: Mapped[SyncStatus] = mapped_column(
+        SyncStatus.column_type(), default=SyncStatus.running, comment="how it stands, or how it ended"
+    )
     started_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, comment="UTC")
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="UTC")
-    rows_in: Mapped[int] = mapped_column(default=0)
-    rows_created: Mapped[int] = mapped_column(default=0)
-    rows_updated: Mapped[int] = mapped_column(default=0)
-    rows_unchanged: Mapped[int] = mapped_column(default=0)
-    rows_rejected: Mapped[int] = mapped_column(default=0)
+    rows_in: Mapped[int] = mapped_column(default=0, comment="rows read, of all files")
+    rows_created: Mapped[int] = mapped_column(default=0, comment="rows that were new here")
+    rows_updated: Mapped[int] = mapped_column(default=0, comment="rows that changed something here")
+    rows_unchanged: Mapped[int] = mapped_column(default=0, comment="rows that were known as they are")
+    rows_rejected: Mapped[int] = mapped_column(default=0, comment="rows not taken; see rejects_file")
     high_water: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="newest order date seen, UTC")
     checksum: Mapped[str | None] = mapped_column(sa.String(64), comment="SHA-256 over the feed's files")
     rejects_file: Mapped[str | None] = mapped_column(sa.String(300), comment="rejected rows with reasons")
     counts: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON, comment="per file")
-    error: Mapped[str | None] = mapped_column(sa.String(2000))
+    error: Mapped[str | None] = mapped_column(sa.String(2000), comment="why it failed; null: it did not")

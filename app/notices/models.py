@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.core.choices import Choice
 from app.core.clock import utcnow
-from app.core.models import partial_index, user_fk
+from app.core.models import account_fk, partial_index, row_key, user_fk
 from app.core.types import UtcDateTime
 
 
@@ -29,10 +29,10 @@ class Notification(Model):
         sa.Index("ix_notification_recipient_newest", "recipient_id", "id"),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = row_key()
     event: Mapped[str] = mapped_column(sa.String(150), comment="what happened, once: ticket.assigned:7:31")
     kind: Mapped[str] = mapped_column(sa.String(40), comment="name in KINDS")
-    recipient_id: Mapped[int] = mapped_column(sa.ForeignKey("ab_user.id", ondelete="CASCADE"))
+    recipient_id: Mapped[int] = account_fk("who is told")
     at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, comment="UTC; when it happened")
     record_type: Mapped[str] = mapped_column(sa.String(40), comment="table name of what it is about")
     record_id: Mapped[int] = mapped_column(comment="row id in that table")
@@ -66,7 +66,7 @@ class NoticeSettings(Model):
         sa.Index("ix_notice_settings_digest", "digest_hour", "digested_on"),
     )
 
-    user_id: Mapped[int] = mapped_column(sa.ForeignKey("ab_user.id", ondelete="CASCADE"), primary_key=True)
+    user_id: Mapped[int] = account_fk("whose settings", primary_key=True)
     digest_hour: Mapped[int | None] = mapped_column(comment="company-local hour of the daily mail; null: none")
     digested_on: Mapped[date | None] = mapped_column(comment="company-local day the mail was last thought of")
     calendar_hash: Mapped[str | None] = mapped_column(sa.String(64), comment="SHA-256 of the secret in the address")
@@ -86,12 +86,12 @@ class Robot(Model):
         sa.UniqueConstraint("user_id", "channel", name="uq_robot_user_channel"),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    user_id: Mapped[int] = mapped_column(sa.ForeignKey("ab_user.id", ondelete="CASCADE"))
-    channel: Mapped[Channel] = mapped_column(Channel.column_type())
+    id: Mapped[int] = row_key()
+    user_id: Mapped[int] = account_fk("whom it tells things")
+    channel: Mapped[Channel] = mapped_column(Channel.column_type(), comment="the service it belongs to")
     url: Mapped[str] = mapped_column(sa.String(500), comment="secret")
     secret: Mapped[str | None] = mapped_column(sa.String(200), comment="secret; signs messages, if the robot asks")
-    active: Mapped[bool] = mapped_column(default=True)
+    active: Mapped[bool] = mapped_column(default=True, comment="false: nothing is told by it")
     since: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, comment="UTC; older things are not told")
 
     user: Mapped[User] = relationship(User, foreign_keys=[user_id])
@@ -126,17 +126,23 @@ class Delivery(Model):
         sa.Index("ix_delivery_status", "status", "id"),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = row_key()
     key: Mapped[str] = mapped_column(sa.String(100), comment="stable name: the receiver knows a repeat by it")
-    channel: Mapped[Channel] = mapped_column(Channel.column_type())
+    channel: Mapped[Channel] = mapped_column(Channel.column_type(), comment="the way it goes")
     recipient_id: Mapped[int] = user_fk("whom it is for", nullable=False, index=True)
-    robot_id: Mapped[int | None] = mapped_column(sa.ForeignKey("robot.id", ondelete="SET NULL"), index=True)
+    robot_id: Mapped[int | None] = mapped_column(
+        sa.ForeignKey("robot.id", ondelete="SET NULL"),
+        index=True,
+        comment="the robot it goes to; null: a mail, or the robot was removed",
+    )
     message_id: Mapped[str | None] = mapped_column(sa.String(200), comment="of the mail, the same for every attempt")
     made_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, comment="UTC")
-    status: Mapped[DeliveryStatus] = mapped_column(DeliveryStatus.column_type(), default=DeliveryStatus.waiting)
+    status: Mapped[DeliveryStatus] = mapped_column(
+        DeliveryStatus.column_type(), default=DeliveryStatus.waiting, comment="how it stands; set by whoever sends it"
+    )
     due_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, comment="UTC; next attempt, or end of lease")
     owner: Mapped[str | None] = mapped_column(sa.String(80), comment="host:pid that sends it")
-    attempts: Mapped[int] = mapped_column(default=0)
+    attempts: Mapped[int] = mapped_column(default=0, comment="tries to send it so far")
     repeats: Mapped[int] = mapped_column(default=0, comment="attempts after one whose end nobody saw")
     sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="UTC")
     error: Mapped[str | None] = mapped_column(sa.String(500), comment="of the last attempt, without addresses")
@@ -159,6 +165,10 @@ class DeliveryItem(Model):
         sa.Index("ix_delivery_item_notification", "notification_id"),
     )
 
-    delivery_id: Mapped[int] = mapped_column(sa.ForeignKey("delivery.id", ondelete="CASCADE"), primary_key=True)
-    notification_id: Mapped[int] = mapped_column(sa.ForeignKey("notification.id", ondelete="CASCADE"), primary_key=True)
+    delivery_id: Mapped[int] = mapped_column(
+        sa.ForeignKey("delivery.id", ondelete="CASCADE"), primary_key=True, comment="the message"
+    )
+    notification_id: Mapped[int] = mapped_column(
+        sa.ForeignKey("notification.id", ondelete="CASCADE"), primary_key=True, comment="what it tells"
+    )
     way: Mapped[str] = mapped_column(sa.String(40), comment="mail, or robot-<id>")

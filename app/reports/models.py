@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.core.choices import Choice
 from app.core.clock import utcnow
-from app.core.models import user_fk
+from app.core.models import account_fk, row_key, user_fk
 from app.core.types import UtcDateTime
 
 
@@ -26,7 +26,7 @@ class ReportClose(Model):
     __tablename__ = "report_close"
     __table_args__ = (sa.UniqueConstraint("report", "month", name="uq_report_close_month"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = row_key()
     report: Mapped[str] = mapped_column(sa.String(40), comment="id in the catalogue")
     month: Mapped[date] = mapped_column(comment="its first day, company-local")
     closed_at: Mapped[datetime] = mapped_column(UtcDateTime, comment="UTC")
@@ -75,14 +75,16 @@ class ReportMail(Model):
         sa.Index("ix_report_mail_every", "every", "active"),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    user_id: Mapped[int] = mapped_column(sa.ForeignKey("ab_user.id", ondelete="CASCADE"))
+    id: Mapped[int] = row_key()
+    user_id: Mapped[int] = account_fk("who gets it")
     report: Mapped[str] = mapped_column(sa.String(40), comment="id in the catalogue")
     args: Mapped[str] = mapped_column(sa.String(1000), comment="its filters without the period, as an address has them")
-    every: Mapped[Every] = mapped_column(Every.column_type())
-    kind: Mapped[FileKind] = mapped_column(FileKind.column_type())
-    active: Mapped[bool] = mapped_column(default=True)
-    stopped_why: Mapped[StopReason | None] = mapped_column(StopReason.column_type())
+    every: Mapped[Every] = mapped_column(Every.column_type(), comment="how often it comes")
+    kind: Mapped[FileKind] = mapped_column(FileKind.column_type(), comment="format of the attached file")
+    active: Mapped[bool] = mapped_column(default=True, comment="false: it stopped by itself")
+    stopped_why: Mapped[StopReason | None] = mapped_column(
+        StopReason.column_type(), comment="why it stopped by itself; null: it still comes"
+    )
     last_sent_for: Mapped[str | None] = mapped_column(sa.String(10), comment="newest week (Monday) or month mailed")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, comment="UTC")
 
@@ -105,7 +107,7 @@ class DashboardTile(Model):
     __tablename__ = "dashboard_tile"
     __table_args__ = (sa.UniqueConstraint("user_id", "key", name="uq_dashboard_tile_user_key"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    user_id: Mapped[int] = mapped_column(sa.ForeignKey("ab_user.id", ondelete="CASCADE"))
+    id: Mapped[int] = row_key()
+    user_id: Mapped[int] = account_fk("whose dashboard")
     key: Mapped[str] = mapped_column(sa.String(40), comment="name in reports/tiles.py")
     position: Mapped[int] = mapped_column(comment="from 0")

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.core.choices import Choice
 from app.core.clock import utcnow
-from app.core.models import user_fk
+from app.core.models import row_key, user_fk
 from app.core.types import UtcDateTime
 
 
@@ -39,18 +39,22 @@ class JobRun(Model):
         sa.Index("ix_job_run_job", "job", "status", "finished_at"),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = row_key()
     job: Mapped[str] = mapped_column(sa.String(40), comment="name in PERIODIC")
     period: Mapped[str] = mapped_column(sa.String(40), comment="scheduled wall clock, or hand-<instant>")
     scheduled_for: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="UTC; the run's as-of")
-    status: Mapped[RunStatus] = mapped_column(RunStatus.column_type(), default=RunStatus.running)
-    attempt: Mapped[int] = mapped_column(default=1)
+    status: Mapped[RunStatus] = mapped_column(
+        RunStatus.column_type(), default=RunStatus.running, comment="how it stands, or how it ended"
+    )
+    attempt: Mapped[int] = mapped_column(default=1, comment="how many times it was begun; 0: only asked for")
     owner: Mapped[str | None] = mapped_column(sa.String(80), comment="host:pid that runs it")
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="UTC")
     heartbeat_at: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="UTC")
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="UTC")
-    counts: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON)
-    error: Mapped[str | None] = mapped_column(sa.String(2000))
+    counts: Mapped[dict[str, Any] | None] = mapped_column(
+        sa.JSON, comment="what the job counted, by name; null: nothing yet"
+    )
+    error: Mapped[str | None] = mapped_column(sa.String(2000), comment="why it failed or was refused; null: neither")
     requested_by_id: Mapped[int | None] = user_fk("who ran it by hand; null: the schedule")
 
     requested_by: Mapped[User | None] = relationship(User, foreign_keys=[requested_by_id])
@@ -66,7 +70,7 @@ class Heartbeat(Model):
 
     __tablename__ = "heartbeat"
 
-    part: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
+    part: Mapped[str] = mapped_column(sa.String(40), primary_key=True, comment="scheduler, worker or sync")
     seen_at: Mapped[datetime] = mapped_column(UtcDateTime, comment="UTC")
 
 
@@ -78,7 +82,7 @@ class Installation(Model):
     __tablename__ = "installation"
     __table_args__ = (sa.CheckConstraint("id = 1", name="one_row"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, default=1)
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, default=1, comment="always 1")
     demo: Mapped[bool] = mapped_column(default=False, comment="holds the invented demo company")
     loading: Mapped[bool] = mapped_column(
         default=False, server_default=sa.false(), comment="the demo company is not there to its end yet"

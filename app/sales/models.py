@@ -12,10 +12,10 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.core.choices import Choice
-from app.core.models import HasStatus, SoftDeleted, Stamped, partial_index, user_fk
+from app.core.models import HasStatus, SoftDeleted, Stamped, partial_index, row_key, user_fk
 from app.core.sentences import gettext as _
 from app.core.types import Money, UtcDateTime
-from app.customers.models import Customer, dictionary_fk
+from app.customers.models import Customer, customer_fk, dictionary_fk
 from app.masterdata.models import DictionaryItem, DictionaryType
 
 
@@ -66,29 +66,35 @@ class Opportunity(HasStatus, SoftDeleted, Model):
     )
     STATUS = OpportunityStatus
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = row_key()
     customer_name: Mapped[str] = mapped_column(sa.String(100), comment="prospect, free text")
     source_id: Mapped[int | None] = dictionary_fk("opportunity source")
-    title: Mapped[str] = mapped_column(sa.String(200))
+    title: Mapped[str] = mapped_column(sa.String(200), comment="概要: what it is about, in a line")
     probability: Mapped[int] = mapped_column(comment="percent, 0-100", info={"range": (0, 100)})
-    contact_name: Mapped[str | None] = mapped_column(sa.String(50))
-    contact_phone: Mapped[str | None] = mapped_column(sa.String(50), info={"phone": True})
-    description: Mapped[str] = mapped_column(sa.String(2000))
+    contact_name: Mapped[str | None] = mapped_column(
+        sa.String(50), comment="whom to ask for there; becomes the first contact"
+    )
+    contact_phone: Mapped[str | None] = mapped_column(
+        sa.String(50), comment="as typed; becomes the customer's phone", info={"phone": True}
+    )
+    description: Mapped[str] = mapped_column(sa.String(2000), comment="what the prospect wants, at length")
     expected_amount: Mapped[Decimal | None] = mapped_column(Money(), comment="CNY")
     expected_close_on: Mapped[date | None] = mapped_column(comment="company-local date")
     status: Mapped[OpportunityStatus] = mapped_column(
-        OpportunityStatus.column_type(), default=OpportunityStatus.unassigned
+        OpportunityStatus.column_type(), default=OpportunityStatus.unassigned, comment="set by its steps, never typed"
     )
     assignee_id: Mapped[int | None] = user_fk("account manager who develops it")
     assigned_by_id: Mapped[int | None] = user_fk("who gave it to the assignee")
     assigned_at: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="UTC")
-    close_kind: Mapped[CloseKind | None] = mapped_column(CloseKind.column_type())
-    close_reason: Mapped[str | None] = mapped_column(sa.String(500))
+    close_kind: Mapped[CloseKind | None] = mapped_column(
+        CloseKind.column_type(), comment="how it ended; null: still open"
+    )
+    close_reason: Mapped[str | None] = mapped_column(
+        sa.String(500), comment="why it ended without a customer, as typed; filled once lost"
+    )
     closed_by_id: Mapped[int | None] = user_fk("who closed it")
     closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="UTC")
-    customer_id: Mapped[int | None] = mapped_column(
-        sa.ForeignKey("customer.id", ondelete="RESTRICT"), comment="created by it or attached to it"
-    )
+    customer_id: Mapped[int | None] = customer_fk("created by it or attached to it")
     created_customer: Mapped[bool] = mapped_column(default=False, comment="it created the customer")
 
     source: Mapped[DictionaryItem | None] = relationship(
@@ -122,10 +128,12 @@ class PlanStep(Stamped, SoftDeleted, Model):
         sa.Index("ix_plan_step_planned", "planned_on", "id"),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    opportunity_id: Mapped[int] = mapped_column(sa.ForeignKey("opportunity.id", ondelete="RESTRICT"))
+    id: Mapped[int] = row_key()
+    opportunity_id: Mapped[int] = mapped_column(
+        sa.ForeignKey("opportunity.id", ondelete="RESTRICT"), comment="what is to be won by it"
+    )
     planned_on: Mapped[date] = mapped_column(comment="company-local date")
-    todo: Mapped[str] = mapped_column(sa.String(500))
+    todo: Mapped[str] = mapped_column(sa.String(500), comment="what is to be done, as typed")
     result: Mapped[str | None] = mapped_column(sa.String(500), comment="what came of it")
     executed_by_id: Mapped[int | None] = user_fk("who wrote the result")
     executed_at: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="UTC")

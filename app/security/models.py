@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, backref, mapped_column, relationship
 from app.core.choices import Choice
 from app.core.clock import utcnow
 from app.core.language import chinese
-from app.core.models import Stamped, partial_index, user_fk
+from app.core.models import Stamped, account_fk, partial_index, row_key, user_fk
 from app.core.types import UtcDateTime
 
 
@@ -27,10 +27,12 @@ class Team(Stamped, Model):
         sa.CheckConstraint("parent_id IS NULL OR parent_id <> id", name="not_its_own_parent"),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    name: Mapped[str] = mapped_column(sa.String(60))
+    id: Mapped[int] = row_key()
+    name: Mapped[str] = mapped_column(sa.String(60), comment="what the company calls it")
     lead_id: Mapped[int | None] = user_fk("who leads the team", index=True)
-    parent_id: Mapped[int | None] = mapped_column(sa.ForeignKey("team.id", ondelete="RESTRICT"), index=True)
+    parent_id: Mapped[int | None] = mapped_column(
+        sa.ForeignKey("team.id", ondelete="RESTRICT"), index=True, comment="the team it belongs to; null: none"
+    )
 
     lead: Mapped[User | None] = relationship(User, foreign_keys=[lead_id])
     parent: Mapped[Team | None] = relationship(remote_side=[id])
@@ -50,9 +52,13 @@ class UserProfile(Model):
         sa.CheckConstraint("theme IN ('light', 'dark')", name="theme_known"),
     )
 
-    user_id: Mapped[int] = mapped_column(sa.ForeignKey("ab_user.id", ondelete="CASCADE"), primary_key=True)
-    phone: Mapped[str | None] = mapped_column(sa.String(50), info={"phone": True})
-    team_id: Mapped[int | None] = mapped_column(sa.ForeignKey("team.id", ondelete="RESTRICT"), index=True)
+    user_id: Mapped[int] = account_fk("whose profile", primary_key=True)
+    phone: Mapped[str | None] = mapped_column(
+        sa.String(50), comment="where colleagues reach the person, as typed", info={"phone": True}
+    )
+    team_id: Mapped[int | None] = mapped_column(
+        sa.ForeignKey("team.id", ondelete="RESTRICT"), index=True, comment="null: in no team"
+    )
     language: Mapped[str | None] = mapped_column(sa.String(2), comment="null: the company's default")
     theme: Mapped[str | None] = mapped_column(sa.String(5), comment="null: light")
     password_due: Mapped[bool] = mapped_column(
@@ -73,11 +79,13 @@ class RoleProfile(Model):
     __tablename__ = "role_profile"
     __table_args__ = (sa.UniqueConstraint("code", name="uq_role_profile_code"),)
 
-    role_id: Mapped[int] = mapped_column(sa.ForeignKey("ab_role.id", ondelete="CASCADE"), primary_key=True)
+    role_id: Mapped[int] = mapped_column(
+        sa.ForeignKey("ab_role.id", ondelete="CASCADE"), primary_key=True, comment="the role whose face this is"
+    )
     code: Mapped[str | None] = mapped_column(sa.String(40), comment="stable, for the seeded five; else null")
     active: Mapped[bool] = mapped_column(default=True, comment="an inactive role grants nothing")
-    label_zh: Mapped[str] = mapped_column(sa.String(64))
-    label_en: Mapped[str] = mapped_column(sa.String(64))
+    label_zh: Mapped[str] = mapped_column(sa.String(64), comment="as Chinese readers see it")
+    label_en: Mapped[str] = mapped_column(sa.String(64), comment="as English readers see it")
 
     role: Mapped[Role] = relationship(Role, backref=backref("profile", uselist=False, passive_deletes="all"))
 
@@ -104,9 +112,13 @@ class GrantOffer(Model):
 
     __tablename__ = "grant_offer"
 
-    role_code: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
-    view: Mapped[str] = mapped_column(sa.String(100), primary_key=True)
-    permission: Mapped[str] = mapped_column(sa.String(100), primary_key=True)
+    role_code: Mapped[str] = mapped_column(
+        sa.String(40), primary_key=True, comment="code of the seeded role it was offered to"
+    )
+    view: Mapped[str] = mapped_column(sa.String(100), primary_key=True, comment="the screen the right is on")
+    permission: Mapped[str] = mapped_column(
+        sa.String(100), primary_key=True, comment="the right itself: can_list, can_assign"
+    )
     offered_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, comment="UTC")
 
 
@@ -122,17 +134,19 @@ class UserSession(Model):
         sa.Index("ix_user_session_user", "user_id", "id"),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = row_key()
     token_hash: Mapped[str] = mapped_column(sa.String(64), comment="SHA-256 of the token")
-    user_id: Mapped[int] = mapped_column(sa.ForeignKey("ab_user.id", ondelete="CASCADE"))
+    user_id: Mapped[int] = account_fk("who signed in")
     started_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, comment="UTC")
     seen_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, comment="UTC, to the minute")
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime, comment="UTC, absolute")
     auth_at: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="UTC; password last typed")
     idle_seconds: Mapped[int] = mapped_column(comment="longest pause between two requests")
     remember: Mapped[bool] = mapped_column(default=False, comment="signed in with 自动登录")
-    ip: Mapped[str | None] = mapped_column(sa.String(45))
-    user_agent: Mapped[str | None] = mapped_column(sa.String(300))
+    ip: Mapped[str | None] = mapped_column(sa.String(45), comment="address of the sign-in; null: unknown or erased")
+    user_agent: Mapped[str | None] = mapped_column(
+        sa.String(300), comment="what the browser says it is, cut; null: nothing, or erased"
+    )
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="UTC")
     end_reason: Mapped[str | None] = mapped_column(sa.String(20), comment="superseded, logout, password ...")
     kept_at: Mapped[str | None] = mapped_column(sa.String(500), comment="address of the form's page")
@@ -166,13 +180,13 @@ class LoginEntry(Model):
     __tablename__ = "login_entry"
     __table_args__ = (LoginResult.check("result"), sa.Index("ix_login_entry_at", "at", "id"))
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = row_key()
     at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, comment="UTC")
     account: Mapped[str] = mapped_column(sa.String(128), comment="as typed")
     user_id: Mapped[int | None] = user_fk("whose account it is, if any", index=True)
-    ip: Mapped[str | None] = mapped_column(sa.String(45))
+    ip: Mapped[str | None] = mapped_column(sa.String(45), comment="address it came from; null: unknown or erased")
     erased: Mapped[bool] = mapped_column(default=False, server_default=sa.false(), comment="account and ip were erased")
-    result: Mapped[LoginResult] = mapped_column(LoginResult.column_type())
+    result: Mapped[LoginResult] = mapped_column(LoginResult.column_type(), comment="how it ended")
 
     user: Mapped[User | None] = relationship(User, foreign_keys=[user_id])
 
@@ -200,9 +214,9 @@ class OneTimeToken(Model):
         sa.Index("ix_one_time_token_user", "user_id", "purpose", "made_at"),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    purpose: Mapped[Purpose] = mapped_column(Purpose.column_type())
-    user_id: Mapped[int | None] = mapped_column(sa.ForeignKey("ab_user.id", ondelete="CASCADE"))
+    id: Mapped[int] = row_key()
+    purpose: Mapped[Purpose] = mapped_column(Purpose.column_type(), comment="what it opens")
+    user_id: Mapped[int | None] = account_fk("for whom it opens; null: unknown account, or asked too often")
     token_hash: Mapped[str | None] = mapped_column(sa.String(64), comment="SHA-256; null until the mail is made")
     made_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, comment="UTC")
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime, comment="UTC")
@@ -216,7 +230,7 @@ class SecondFactor(Model):
 
     __tablename__ = "second_factor"
 
-    user_id: Mapped[int] = mapped_column(sa.ForeignKey("ab_user.id", ondelete="CASCADE"), primary_key=True)
+    user_id: Mapped[int] = account_fk("whose phone", primary_key=True)
     secret: Mapped[str] = mapped_column(sa.String(300), comment="encrypted with a key made from SECRET_KEY")
     since: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="UTC; null: being set up, not asked for yet")
     last_step: Mapped[int] = mapped_column(
@@ -232,7 +246,9 @@ class RecoveryCode(Model):
     __tablename__ = "recovery_code"
     __table_args__ = (sa.UniqueConstraint("user_id", "code_hash", name="uq_recovery_code_user"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    user_id: Mapped[int] = mapped_column(sa.ForeignKey("second_factor.user_id", ondelete="CASCADE"))
+    id: Mapped[int] = row_key()
+    user_id: Mapped[int] = mapped_column(
+        sa.ForeignKey("second_factor.user_id", ondelete="CASCADE"), comment="whose second step it stands in for"
+    )
     code_hash: Mapped[str] = mapped_column(sa.String(64), comment="SHA-256")
     used_at: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="UTC")

@@ -13,10 +13,10 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.core.choices import Choice
 from app.core.clock import today, utcnow
-from app.core.models import HasStatus, SoftDeleted, Stamped, partial_index, user_fk
+from app.core.models import HasStatus, SoftDeleted, Stamped, partial_index, row_key, user_fk
 from app.core.sentences import gettext as _
 from app.core.types import UtcDateTime
-from app.customers.models import Customer, dictionary_fk
+from app.customers.models import Customer, customer_fk, dictionary_fk
 from app.masterdata.models import DictionaryItem, DictionaryType
 
 
@@ -71,23 +71,33 @@ class Ticket(HasStatus, SoftDeleted, Model):
     )
     STATUS = TicketStatus
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = row_key()
     number: Mapped[str] = mapped_column(sa.String(30), comment="FW + yyMMdd + counter")
     type_id: Mapped[int] = dictionary_fk("ticket type", nullable=False)  # type: ignore[assignment]
-    title: Mapped[str] = mapped_column(sa.String(500))
-    customer_id: Mapped[int] = mapped_column(sa.ForeignKey("customer.id", ondelete="RESTRICT"))
-    request: Mapped[str] = mapped_column(sa.String(3000))
-    status: Mapped[TicketStatus] = mapped_column(TicketStatus.column_type(), default=TicketStatus.created)
+    title: Mapped[str] = mapped_column(sa.String(500), comment="what it is about, in a line")
+    customer_id: Mapped[int] = customer_fk("who asks for service")
+    request: Mapped[str] = mapped_column(sa.String(3000), comment="what the customer asks for, at length")
+    status: Mapped[TicketStatus] = mapped_column(
+        TicketStatus.column_type(),
+        default=TicketStatus.created,
+        comment="the step it waits at; set by its steps, never typed",
+    )
     assignee_id: Mapped[int | None] = user_fk("who handles it")
     assigned_by_id: Mapped[int | None] = user_fk("who gave it to the assignee")
     assigned_at: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="UTC")
-    handling: Mapped[str | None] = mapped_column(sa.String(3000))
+    handling: Mapped[str | None] = mapped_column(
+        sa.String(3000), comment="what was done about it; null: not handled, or returned"
+    )
     handled_by_id: Mapped[int | None] = user_fk("who handled it")
     handled_at: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="UTC")
-    result: Mapped[str | None] = mapped_column(sa.String(500))
+    result: Mapped[str | None] = mapped_column(
+        sa.String(500), comment="what the customer said in the end; null: not archived"
+    )
     satisfaction: Mapped[int | None] = mapped_column(comment="1-5 stars", info={"stars": True})
     archived_at: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="UTC")
-    times_returned: Mapped[int] = mapped_column(default=0)
+    times_returned: Mapped[int] = mapped_column(
+        default=0, comment="how often the customer was not satisfied and it came back"
+    )
     due_at: Mapped[datetime | None] = mapped_column(
         UtcDateTime, comment="UTC; by when its step is to be done; null: no target, or archived"
     )
@@ -121,12 +131,14 @@ class TicketStep(Model):
     __tablename__ = "ticket_step"
     __table_args__ = (sa.Index("ix_ticket_step_ticket", "ticket_id", "id"), sa.Index("ix_ticket_step_at", "at", "id"))
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    ticket_id: Mapped[int] = mapped_column(sa.ForeignKey("ticket.id", ondelete="RESTRICT"))
-    step: Mapped[str] = mapped_column(sa.String(20))
+    id: Mapped[int] = row_key()
+    ticket_id: Mapped[int] = mapped_column(sa.ForeignKey("ticket.id", ondelete="RESTRICT"), comment="whose history")
+    step: Mapped[str] = mapped_column(sa.String(20), comment="created, assigned, reassigned, handled, returned ...")
     actor_id: Mapped[int | None] = user_fk("who took the step")
     at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, comment="UTC")
-    text: Mapped[str | None] = mapped_column(sa.String(3000))
+    text: Mapped[str | None] = mapped_column(
+        sa.String(3000), comment="of that step: the assignee's name, the handling, the customer's answer"
+    )
     satisfaction: Mapped[int | None] = mapped_column(comment="1-5 stars", info={"stars": True})
 
     ticket: Mapped[Ticket] = relationship()
@@ -148,15 +160,19 @@ class Feedback(HasStatus, SoftDeleted, Model):
     )
     STATUS = RecordStatus
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    title: Mapped[str] = mapped_column(sa.String(200))
-    customer_id: Mapped[int] = mapped_column(sa.ForeignKey("customer.id", ondelete="RESTRICT"))
-    content: Mapped[str | None] = mapped_column(sa.String(3000))
+    id: Mapped[int] = row_key()
+    title: Mapped[str] = mapped_column(sa.String(200), comment="what it is about, in a line")
+    customer_id: Mapped[int] = customer_fk("who said it")
+    content: Mapped[str | None] = mapped_column(sa.String(3000), comment="what was said, at length")
     received_on: Mapped[date] = mapped_column(default=today, comment="company-local date")
     accepted_by_id: Mapped[int] = user_fk("who accepted it", nullable=False, index=True)
     satisfaction: Mapped[int | None] = mapped_column(comment="1-5 stars", info={"stars": True})
-    status: Mapped[RecordStatus] = mapped_column(RecordStatus.column_type(), default=RecordStatus.open)
-    memo: Mapped[str | None] = mapped_column(sa.String(2000))
+    status: Mapped[RecordStatus] = mapped_column(
+        RecordStatus.column_type(),
+        default=RecordStatus.open,
+        comment="whether somebody still has to act; set by its steps",
+    )
+    memo: Mapped[str | None] = mapped_column(sa.String(2000), comment="whatever else is worth noting")
 
     customer: Mapped[Customer] = relationship()
     accepted_by: Mapped[User] = relationship(User, foreign_keys=[accepted_by_id])
@@ -177,17 +193,23 @@ class Complaint(HasStatus, SoftDeleted, Model):
     )
     STATUS = RecordStatus
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    customer_id: Mapped[int] = mapped_column(sa.ForeignKey("customer.id", ondelete="RESTRICT"))
-    complainant: Mapped[str] = mapped_column(sa.String(50))
-    subject: Mapped[str] = mapped_column(sa.String(200))
-    content: Mapped[str | None] = mapped_column(sa.String(3000))
+    id: Mapped[int] = row_key()
+    customer_id: Mapped[int] = customer_fk("who complains")
+    complainant: Mapped[str] = mapped_column(sa.String(50), comment="投诉人: the person there who complains, as typed")
+    subject: Mapped[str] = mapped_column(sa.String(200), comment="what it is about, in a line")
+    content: Mapped[str | None] = mapped_column(sa.String(3000), comment="what went wrong, at length")
     received_on: Mapped[date] = mapped_column(default=today, comment="company-local date")
     accepted_by_id: Mapped[int] = user_fk("who accepted it", nullable=False, index=True)
-    remedy: Mapped[str | None] = mapped_column(sa.String(2000))
+    remedy: Mapped[str | None] = mapped_column(
+        sa.String(2000), comment="处理办法: what was done about it; an archived ticket fills it"
+    )
     satisfaction: Mapped[int | None] = mapped_column(comment="1-5 stars", info={"stars": True})
-    status: Mapped[RecordStatus] = mapped_column(RecordStatus.column_type(), default=RecordStatus.open)
-    memo: Mapped[str | None] = mapped_column(sa.String(2000))
+    status: Mapped[RecordStatus] = mapped_column(
+        RecordStatus.column_type(),
+        default=RecordStatus.open,
+        comment="whether somebody still has to act; set by its steps and its ticket",
+    )
+    memo: Mapped[str | None] = mapped_column(sa.String(2000), comment="whatever else is worth noting")
     ticket_id: Mapped[int | None] = mapped_column(
         sa.ForeignKey("ticket.id", ondelete="RESTRICT"), index=True, comment="the ticket it opened"
     )
@@ -213,7 +235,9 @@ class TicketWord(Model):
 
     type_id: Mapped[int] = mapped_column(autoincrement=False, comment="the ticket's type")
     word: Mapped[str] = mapped_column(sa.String(40), comment="folded: an English stem, a model number, two characters")
-    ticket_id: Mapped[int] = mapped_column(sa.ForeignKey("ticket.id", ondelete="CASCADE"), autoincrement=False)
+    ticket_id: Mapped[int] = mapped_column(
+        sa.ForeignKey("ticket.id", ondelete="CASCADE"), autoincrement=False, comment="which ticket holds the word"
+    )
 
 
 class ServiceTarget(Stamped, Model):
@@ -226,9 +250,11 @@ class ServiceTarget(Stamped, Model):
         sa.CheckConstraint("hours > 0", name="hours_positive"),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = row_key()
     type_id: Mapped[int] = dictionary_fk("ticket type", nullable=False)  # type: ignore[assignment]
-    step: Mapped[ServiceStep] = mapped_column(ServiceStep.column_type())
+    step: Mapped[ServiceStep] = mapped_column(
+        ServiceStep.column_type(), comment="what has to be done within these hours"
+    )
     hours: Mapped[int] = mapped_column(comment="working hours", info={"range": (1, 2000)})
 
     type: Mapped[DictionaryItem] = relationship(foreign_keys=[type_id], info={"dictionary": DictionaryType.ticket_type})
@@ -253,9 +279,11 @@ class TicketReminder(Model):
         sa.CheckConstraint("rung BETWEEN 1 AND 2", name="rung_range"),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    ticket_id: Mapped[int] = mapped_column(sa.ForeignKey("ticket.id", ondelete="CASCADE"))
-    step: Mapped[ServiceStep] = mapped_column(ServiceStep.column_type())
+    id: Mapped[int] = row_key()
+    ticket_id: Mapped[int] = mapped_column(
+        sa.ForeignKey("ticket.id", ondelete="CASCADE"), comment="what was reminded of"
+    )
+    step: Mapped[ServiceStep] = mapped_column(ServiceStep.column_type(), comment="the step that was due")
     due_at: Mapped[datetime] = mapped_column(UtcDateTime, comment="UTC; when the step was due")
     rung: Mapped[int] = mapped_column(comment="1: who has to act, 2: the leads")
     at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, comment="UTC")

@@ -101,6 +101,14 @@ def test_sums_lie_in_the_order_of_their_keys_on_sqlite(db):
         assert made.scalar_one().rstrip().endswith("WITHOUT ROWID")
 
 
+@pytest.mark.once
+def test_every_column_of_ours_says_what_it_means(app):
+    ours = [table for name, table in Model.metadata.tables.items() if not name.startswith("ab_")]
+    assert "customer" in {table.name for table in ours}
+    said = {f"{table.name}.{column.name}": column.comment for table in ours for column in table.columns}
+    assert [name for name, comment in said.items() if not (comment or "").strip()] == []
+
+
 def test_the_migrated_database_is_the_one_of_the_models(app, db):
     result = app.test_cli_runner().invoke(args=["db", "check"])
     assert result.exit_code == 0, result.output
