@@ -191,13 +191,20 @@ class CustomerYear(Ordered, Model):
 
     __tablename__ = "customer_year"
     __table_args__ = (
+        # PostgreSQL reads a customer's years side by side from the key alone, as SQLite does without being told.
+        sa.PrimaryKeyConstraint(
+            "customer_id",
+            "year",
+            name="pk_customer_year",
+            postgresql_include=["order_count", "order_total", "returned"],
+        ),
         sa.Index("ix_customer_year_best", "year", "order_total", "customer_id", "order_count", "returned"),
         sa.Index("ix_customer_year_paid", "year", "paid_total", "customer_id", "paid_count"),
         KEPT_BY_KEY,
     )
 
-    customer_id: Mapped[int] = customer_fk("who ordered", primary_key=True)
-    year: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, comment="company-local; 0: all together")
+    customer_id: Mapped[int] = customer_fk("who ordered")
+    year: Mapped[int] = mapped_column(autoincrement=False, comment="company-local; 0: all together")
     returned: Mapped[bool] = mapped_column(
         default=False, server_default=sa.false(), comment="ordered in the year before, too"
     )

@@ -18,7 +18,6 @@ from app.mirror.models import OrderStatus
 from app.mirror.operations import refresh_totals
 from app.reports import export
 from app.reports.catalogue import BY_ID, REPORTS
-from app.reports.kinds import contribution
 from tests import builders
 from tests.support import rows, text_of
 
@@ -136,15 +135,15 @@ def test_the_cumulative_share_and_the_class_lead_to_their_customers(ordered, sig
     }  # fmt: skip
 
 
-def test_classes_and_curve_are_those_of_counting_one_by_one_also_among_equals(db, app, chen, monkeypatch):
-    """With pieces of three customers each, so that equal amounts lie on both sides of their ends."""
-    monkeypatch.setattr(contribution, "PIECES", 20)
+def test_classes_and_curve_are_those_of_counting_one_by_one_also_among_equals(db, app, chen):
     chance = random.Random(7)
     years = {
         2023: [chance.randrange(1, 500) for _ in range(60)],
-        2024: [9] * 22 + [2] * 14 + [1] * 24,  # A ends among those of 2, in a piece that begins with a 9
-        2025: [10] * 60,
+        2024: [9] * 22 + [2] * 14 + [1] * 24,
+        2025: [Decimal(100_000) + Decimal(n) / 100 for n in range(60)],  # all of one size
         2026: [5000] + [chance.choice((7, 8, 9)) for _ in range(59)],
+        2022: [Decimal("0.01")] * 30 + [Decimal(n) / 100 for n in range(30)],
+        2021: [0] * 60,
     }
     customers = [builders.customer() for _ in range(60)]
     for year, amounts in years.items():
@@ -161,7 +160,7 @@ def test_classes_and_curve_are_those_of_counting_one_by_one_also_among_equals(db
             letter = "A" if sum(best[:n]) * 100 < 80 * whole else "B" if sum(best[:n]) * 100 < 95 * whole else "C"
             count, brought = expected.get(letter, (0, 0))
             expected[letter] = (count + 1, brought + amount)
-        curve = tuple(round(Decimal(sum(best[: n * 3])) * 100 / whole, 2) for n in range(1, 21))
+        curve = tuple(round(Decimal(sum(best[: n * 3])) * 100 / (whole or 1), 2) for n in range(1, 21))
         assert {letter: found for letter, found in total["classes"].items() if found[0]} == expected, year
         assert total["curve"] == curve, year
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from decimal import Decimal
 from typing import Any
 
@@ -18,7 +19,7 @@ from app.reports import charts, groups
 from app.reports.drawing import Drawing, alone
 from app.reports.figures import HIDDEN
 from app.reports.period import Period
-from app.reports.report import Ask, Column, Line, Report, Table
+from app.reports.report import Ask, Column, Line, Report, Table, side_by_side
 
 COUNTED = ("past", "again", "new")
 
@@ -103,24 +104,25 @@ def _key(level: int | None) -> str:
 
 def _by_years(ask: Ask, times: int) -> list[dict[int | None, dict[str, Any]]]:
     """level -> figures of the year and of those before it: each year's rows say who ordered in the year before, too."""
-    last, nothing = ask.span.first.year, sa.literal(Decimal(0), Money())
-    returned = sa.func.sum(sa.case((CustomerYear.returned, 1), else_=0))
-    total = sa.func.sum(sa.case((CustomerYear.returned, CustomerYear.order_total), else_=nothing))
-    rows = db.session.execute(
-        sa.select(Customer.level_id, CustomerYear.year, sa.func.count(), returned, total)
+    last, none = ask.span.first.year, (0, Decimal("0.00"))
+    by = (Customer.level_id, CustomerYear.year, CustomerYear.returned)
+    asked = (
+        sa.select(*by, sa.func.count(), sa.func.sum(CustomerYear.order_total))
         .join(Customer, Customer.id == CustomerYear.customer_id)
         .where(ask.customers, CustomerYear.year.between(last - times, last), CustomerYear.order_count > 0)
-        .group_by(Customer.level_id, CustomerYear.year)
-    ).all()
-    ordered = {(level, year): (count, int(again), amount) for level, year, count, again, amount in rows}
-    none = (0, 0, Decimal("0.00"))
+        .group_by(*by)
+    )
+    with side_by_side() if ask.whole_company else nullcontext():
+        rows = db.session.execute(asked).all()
+    ordered = {(level, year, returned): (count, amount) for level, year, returned, count, amount in rows}
     answers: list[dict[int | None, dict[str, Any]]] = []
     for year in range(last, last - times, -1):
         found: dict[int | None, dict[str, Any]] = {}
-        for level in {level for level, _year in ordered}:
-            count, again, amount = ordered.get((level, year), none)
-            past = ordered.get((level, year - 1), none)[0]
-            found[level] = {"past": past, "again": again, "new": count - again, "amount": amount}
+        for level in {level for level, *_rest in ordered}:
+            again, amount = ordered.get((level, year, True), none)
+            new, _amount = ordered.get((level, year, False), none)
+            past = sum(ordered.get((level, year - 1, returned), none)[0] for returned in (True, False))
+            found[level] = {"past": past, "again": again, "new": new, "amount": amount}
         answers.append(found)
     return answers
 
