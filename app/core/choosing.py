@@ -16,10 +16,13 @@ PAGE = 20
 FEW = 150  # rows that the plain <select>s of one page may hold together; states and other closed lists come on top
 
 
-def room_for(rows: int) -> bool:
-    """Whether this page can hold so many options more; takes the room if so. No page loads more than 200 options."""
+def room_for(rows: int, *, anyway: bool = False) -> bool:
+    """Whether this page can hold so many options more; takes the room if so, or if they are shown `anyway`.
+
+    No page loads more than 200 options.
+    """
     taken = g.get("options_taken", 0) + rows
-    if taken <= FEW:
+    if taken <= FEW or anyway:
         g.options_taken = taken
     return taken <= FEW
 

@@ -23,7 +23,7 @@ from app.reports.catalogue import BY_ID
 from app.reports.drawing import drawn
 from app.reports.figures import money_parts, shares, short_money
 from app.reports.kinds.funnel import STAGES
-from app.reports.period import twelve_months
+from app.reports.period import twelve_months, year_of
 from app.reports.queries import Chances, Contribution, Figure, Group, Happened, Service
 from app.reports.span import Span
 from app.reports.tiles import BY_KEY, Tile
@@ -36,7 +36,10 @@ SPANS = (("month", _l("This month")), ("quarter", _l("This quarter")), ("year", 
 _AGAINST = {"month": _l("vs last month"), "quarter": _l("vs last quarter"), "year": _l("vs last year")}
 
 HOW = {
-    "amount": _l("Sum of the orders of the span so far; cancelled ones are left out, unpaid ones count."),
+    "amount": _l(
+        "Sum of the orders of the span so far; cancelled ones are left out, unpaid ones count. All figures of this page"
+        " are counted as the records are now; what was reported of a closed month stands in the reports."
+    ),
     "new": _l("Customers registered in the span so far, whatever became of them; deleted ones are left out."),
     "satisfaction": _l("Mean of the final satisfaction, 1 to 5, of the tickets archived in the span so far."),
     "warnings": _l("Churn warnings opened in the span so far, whatever became of them."),
@@ -62,7 +65,7 @@ HOW = {
         "By week, Monday to Sunday: warnings opened, cases that an order ended before the customer was lost, cases"
         " confirmed lost (also if the customer was won back later)."
     ),
-    "best": _l("The customers with the highest order amount in the period; cancelled orders are left out."),
+    "best": _l("The customers with the highest order amount this year so far; cancelled orders are left out."),
     "composition": _l("Active customers by level and by region; lost and deleted ones are left out."),
     "answers": _l(
         "What customers said when a ticket was fed back, in the month they said it; a returned ticket has more than one"
@@ -265,8 +268,9 @@ def weekly_card(found: Happened) -> Card:
 
 def states_card(found: Chances, *, team: int | None) -> Card:
     """机会状态: all opportunities by where they stand. Bars and names lead to their list where the reader may open it;
-    not those of one team, for lists know no teams."""
-    opens = team is None and may("can_list", "Opportunity")
+    not those of one team, for lists know no teams, nor where the list shows others than are counted here."""
+    same = access.sees_all("Dashboard") == may("can_see_all", "Opportunity")
+    opens = team is None and same and may("can_list", "Opportunity")
     urls = tuple(
         url_for("OpportunityView.list", _flt_0_status=status.value) if opens else None for status in OpportunityStatus
     )
@@ -315,7 +319,7 @@ def funnel_card(found: Chances, span: Span, *, forecast: str | None) -> Card:
 
 
 def _best(span: Span, scopes: Scopes) -> Card:
-    best = queries.top_customers(period=span.period, customers=scopes.customers)
+    best = queries.top_customers(period=year_of(span.today), customers=scopes.customers)
     return contribution_card(best, span, openable=access.openable_customers([c.customer_id for c in best]))
 
 
@@ -333,7 +337,7 @@ def contribution_card(best: Sequence[Contribution], span: Span, *, openable: set
     )
     return Card(
         BY_KEY["best"],
-        note=span.period.label,
+        note=year_of(span.today).label,
         span="s4",
         empty=("receipt", _("No orders in this time"), _("Orders come from the sales system.")),
         wide=bars,
@@ -406,7 +410,8 @@ def report_url(tile: Tile, span: Span, team: int | None) -> str | None:
     report = BY_ID.get(tile.report)
     if report is None or not may("can_show", report.right):
         return None
-    about = twelve_months(span.today) if tile.key == "retention" else span.period
+    year = {"retention": twelve_months, "best": year_of}.get(tile.key)  # figures of a year, whatever the span
+    about = year(span.today) if year is not None else span.period
     return url_for(f"{report.right}View.show", period=about.code if report.timed else None, team=team)
 
 

@@ -139,8 +139,9 @@ class ReportView(BaseView):
     def show(self) -> Any:
         ask = self.report.ask(request.args)
         two = [request.args.get(name, "") for name in ("start", "end")]
-        if self.report.days and any(two) and period.between(*two) is None:
-            flash(_("Give two dates, for example 2026-03-15 and 2026-07-20."), "warning")
+        refused = self.report.days and any(two) and period.between(*two) is None
+        if refused:
+            flash(_("Give two dates from 1970 to 2100, for example 2026-03-15 and 2026-07-20."), "warning")
         first = number_arg("from", 0, low=0, high=10_000_000)
         table = closing.table_of(ask, first=first)
         if first and not table.lines:
@@ -149,6 +150,7 @@ class ReportView(BaseView):
         return render_template(
             "reports/report.html",
             **self.page(ask, table),
+            typed=two if refused else None,
             **self.mails(),
             first=first,
             previous=self.url("show", ask, **{"from": max(0, first - LINES)}) if first else None,
@@ -256,7 +258,7 @@ class ReportView(BaseView):
         rows_url = self.rows_url(ask)
         periods = period.offered(today()) if self.report.timed else []
         teams = queries.teams() if ask.sees_all else {}
-        room_for(len(periods) + len(teams))  # a long filter is searched where these leave no room
+        room_for(len(periods) + len(teams), anyway=True)  # a long filter is searched where these leave no room
         return {
             "title": self.report.title,
             "report": self.report,

@@ -19,7 +19,6 @@ from app.core.history import (
     ACTIONS,
     OFF_SCREENS,
     field_label,
-    has_changes,
     move_words,
     named_columns,
     record_kind,
@@ -197,11 +196,15 @@ def _of_record(model: Any) -> list[Any]:
 
 
 def _of_field(field: str) -> Any:
-    """WHERE it is the chosen field of a kind of record; as long as no kind is chosen, all fields that are called so."""
-    names = [field]
+    """WHERE it is the chosen field of a kind of record; as long as no kind is chosen, whatever is called so there."""
+    wanted: list[Any] = [FieldChange.field.in_((field, f"{field}_id"))]
     if not asked("record"):
-        names += [name for name, label in _fields_of("").items() if field.lower() in label.lower()]
-    return FieldChange.field.in_([*names, *(f"{name}_id" for name in names)])
+        for kind in views_by_table():
+            names = [name for name, label in _fields_of(kind).items() if field.lower() in label.lower()]
+            if names:
+                its = FieldChange.field.in_([*names, *(f"{name}_id" for name in names)])
+                wanted.append(sa.and_(FieldChange.record_type == kind, its))
+    return sa.or_(*wanted)
 
 
 def _ask_for(search: Any, names: tuple[str, ...]) -> None:
@@ -224,10 +227,9 @@ def _ask_for(search: Any, names: tuple[str, ...]) -> None:
 
 
 def _fields_of(kind: str) -> dict[str, str]:
-    """The fields of a kind of record by label; of all kinds while none is chosen."""
-    views = views_by_table()
-    chosen = [views[kind]] if kind in views else [view for view in views.values() if has_changes(view)]
-    named = {name.rpartition(".")[2]: str(view.label_columns[name]) for view in chosen for name in named_columns(view)}
+    """The fields of a kind of record by label."""
+    view = views_by_table()[kind]
+    named = {name.rpartition(".")[2]: str(view.label_columns[name]) for name in named_columns(view)}
     return dict(sorted(named.items(), key=lambda pair: pair[1]))
 
 

@@ -132,7 +132,7 @@ def test_leads_and_executives_see_the_whole_company(company, request, sign_in, n
         "Retention of old customers": ("100.0%", "up 100.0 points vs last month"),
         "Open opportunities": ("2", "up 2 vs last month"),
     }
-    assert table_on(answer, "best") == [["1", "恒锐精密", "¥268,430.50"], ["2", "秦岭航空", "¥1,200.00"]]
+    assert table_on(answer, "best") == [["1", "恒锐精密", "¥268,630.50"], ["2", "秦岭航空", "¥1,400.00"]]
     assert table_on(answer, "funnel") == [
         ["New opportunities", "3", "100%"], ["Assigned to somebody", "3", "100%"],
         ["Plan under way", "0", "0%"], ["Won", "0", "0%"],
@@ -159,7 +159,7 @@ def test_a_manager_sees_his_own_figures(company, wang, sign_in):
         "Order amount": "¥268K", "New customers": "2", "Service satisfaction": "5.0/ 5", "Churn warnings": "1",
         "Retention of old customers": "100.0%", "Open opportunities": "1",
     }  # fmt: skip
-    assert table_on(answer, "best") == [["1", "恒锐精密", "¥268,430.50"]]
+    assert table_on(answer, "best") == [["1", "恒锐精密", "¥268,630.50"]]
     assert table_on(answer, "funnel")[0] == ["New opportunities", "1", "100%"]
     assert ["Regular", "2", "100%"] in table_on(answer, "composition")
     assert table_on(answer, "churn-trend")[-1] == ["2026-05", "1", "1", "0"]
@@ -240,7 +240,8 @@ def test_figures_lead_to_their_reports_about_the_same_period(company, li, sign_i
     assert '<a class="stretched-link" href="/reports/levels/?period=2026-Q2">New customers</a>' in html
     retained = "/reports/retention-rate/?period=2026-04-12m"
     assert f'<a class="stretched-link" href="{retained}">Retention of old customers</a>' in html
-    assert html.count('href="/reports/contribution/?period=2026-Q2"') == 2  # the figure and the chart
+    assert html.count('href="/reports/contribution/?period=2026-Q2"') == 1
+    assert html.count('href="/reports/contribution/?period=2026"') == 1  # the best customers are those of the year
 
 
 def test_a_team_goes_with_its_figures_into_every_report(teams, li, sign_in):
@@ -248,7 +249,7 @@ def test_a_team_goes_with_its_figures_into_every_report(teams, li, sign_in):
     browser = sign_in(li)
     html = page_of(browser, f"?team={south.id}").get_data(as_text=True)
     links = set(re.findall(r'href="(/reports/[^"]*\?[^"]*)"', html))
-    assert len(links) == 8  # six figures and five charts, some of the same report
+    assert len(links) == 9  # six figures and seven charts, some of the same report
     assert all(re.search(rf"[?;]team={south.id}$", link) for link in links)
     page = browser.get(next(link for link in links if "contribution" in link).replace("&amp;", "&"))
     assert "华南组" in text_of(page)
@@ -379,6 +380,14 @@ def test_a_figure_leads_only_to_customers_the_reader_may_open(app, company, sign
 # -- nothing, and much --------------------------------------------------------------------------------------------
 
 
+def test_the_states_of_opportunities_lead_to_a_list_that_shows_the_same(app, company, sign_in):
+    rights = [("can_show", "Dashboard"), ("can_see_all", "Dashboard"), ("can_list", "Opportunity")]
+    for more, linked in ((), False), ([("can_see_all", "Opportunity")], True):
+        person = builders.user(roles=[builders.role(rights=[*rights, *more])])
+        page = page_of(sign_in(person)).get_data(as_text=True)
+        assert ("/opportunities/list/?_flt_0_status=" in page) is linked
+
+
 def test_deleted_records_count_nowhere(db, company, li, sign_in):
     for customer in rows(Customer):
         customer.status = CustomerStatus.deleted
@@ -461,16 +470,16 @@ def test_what_is_not_shown_is_not_asked_for(app, db, company, li, sign_in):
 
 def test_a_kept_chart_is_never_another_languages_or_out_of_date(db, company, li, sign_in):
     browser = sign_in(li)
-    for language, amount in (("zh", "¥26.8 万"), ("en", "¥268K")):
+    for language, amount in (("zh", "¥26.9 万"), ("en", "¥269K")):
         html = page_of(browser.speak(language)).get_data(as_text=True)
-        assert [a for a in ("¥26.8 万", "¥268K") if f">{a}</text>" in html] == [amount]
+        assert [a for a in ("¥26.9 万", "¥269K") if f">{a}</text>" in html] == [amount]
 
     customer = rows(Customer, Customer.name == "恒锐精密")[0]
     builders.order(customer, amount="1000", at=NOW)
     refresh_totals()
     db.session.commit()
 
-    assert ">¥269K</text>" in page_of(browser).get_data(as_text=True)
+    assert ">¥270K</text>" in page_of(browser).get_data(as_text=True)
 
 
 def test_a_name_is_only_text(db, li, sign_in):

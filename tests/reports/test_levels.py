@@ -164,9 +164,9 @@ def test_two_dates_go_along_into_rows_files_print_and_back(db, li, customer, lev
     page = browser.get("/reports/levels/", query_string={"start": "2025-07-20", "end": "2025-03-15", "team": "x"})
     assert "Small figures: the change from 2024-11-07 to 2025-03-14." in text_of(page)
     html = page.get_data(as_text=True)
-    assert '<option value="2025-03-15..2025-07-20" selected>Two dates</option>' in html
+    assert '<option value="2025-03-15..2025-07-20" selected>Custom dates</option>' in html
     assert re.findall(r'type="date" name="(\w+)" required value="([^"]*)"', html) == [
-        ("start", "2025-07-20"), ("end", "2025-03-15"),
+        ("start", "2025-03-15"), ("end", "2025-07-20"),
     ]  # fmt: skip
     links = [link.replace("&amp;", "&") for link in re.findall(r'href="(/reports/levels/[^"]*)"', html)]
     rows, printed = (next(link for link in links if word in link) for word in ("column=all", "/print"))
@@ -176,8 +176,10 @@ def test_two_dates_go_along_into_rows_files_print_and_back(db, li, customer, lev
     answer = browser.post("/reports/levels/export", {"format": "csv", "period": code})
     assert "2025-03-15 to 2025-07-20.csv" in unquote(answer.headers["Content-Disposition"])
     assert "Customers 2024-11-07 to 2025-03-14" in answer.data.decode()
-    wrong = text_of(browser.get("/reports/levels/?start=2025-03-15&end="))
-    assert "Give two dates, for example 2026-03-15 and 2026-07-20." in wrong
+    for start, end in (("2025-03-15", ""), ("0001-01-01", "9999-12-31"), ("x", "2025-03-15")):
+        wrong = browser.get("/reports/levels/", query_string={"start": start, "end": end})
+        assert "Give two dates from 1970 to 2100, for example 2026-03-15 and 2026-07-20." in text_of(wrong)
+        assert f'name="start" required value="{start}"' in wrong.get_data(as_text=True)
     for report in ("contribution", "churn-analysis"):
         other = browser.get(f"/reports/{report}/?period={code}").get_data(as_text=True)
         assert "2025-03-15 to" not in other

@@ -213,6 +213,28 @@ def test_the_first_measure_decides(app, db, li):
     }  # fmt: skip
 
 
+def test_every_measure_of_a_case_is_judged_by_what_came_after_it(app, db, li):
+    case = deferred(AT, type="call")
+    builders.measure(case, at=AT + 40 * DAY, type=kind("call"))
+    builders.measure(case, at=AT + 50 * DAY, type=kind("visit"))
+    builders.order(case.customer, at=AT + 45 * DAY, amount="100.00")
+    builders.order(case.customer, at=AT + 55 * DAY, amount="7.00")
+    untouched = builders.churn_case(builders.customer(), opened_at=OPENED)
+    builders.order(untouched.customer, at=OPENED + DAY, amount="3.00")
+
+    def asked(which):
+        table = table_of(app, li, Retention(), period="2025", by="type", measures=which)
+        found = figures(table, "deferred", *ORDERED, "value")
+        return {key: found[key] for key in (str(kind("call").id), str(kind("visit").id), NOBODY) if any(found[key])}
+
+    nobody = (1, 1, 1, 1, 1, Decimal("3.00"))
+    assert asked("first") == {str(kind("call").id): (1, 0, 1, 1, 1, Decimal("107.00")), NOBODY: nobody}
+    assert asked("every") == {
+        str(kind("call").id): (2, 1, 2, 2, 2, Decimal("214.00")),
+        str(kind("visit").id): (1, 1, 1, 1, 1, Decimal("7.00")), NOBODY: nobody,
+    }  # fmt: skip
+
+
 def test_every_figure_knows_the_same_first_measure(app, db, li):
     """Written in March, but taken in February: dashboard, churn, ledger and effect all say February, by that one."""
     case = deferred(shanghai(2026, 3, 2), opened_at=shanghai(2026, 1, 3), type="visit")

@@ -147,6 +147,17 @@ def test_values_read_as_people_know_them(sign_in, admin, sysadmin, li, wang, zha
     assert "Name in English Sales lead Lead" in texts[2]
 
 
+def test_a_field_is_found_as_it_is_called_on_its_own_screen(db, sign_in, admin, wang):
+    customer = builders.customer(owner=wang)
+    about = {"record_type": "customer", "record_id": customer.id, "field": "name"}
+    db.session.add(FieldChange(**about, after="b", move="customer.edit"))
+    db.session.commit()
+    browser = sign_in(admin)
+    for called, found in (("Customer name", True), ("customer na", True), ("name", True), ("Contact name", False)):
+        text = text_of(browser.get("/changes/list/", query_string={"field": called}))
+        assert (f"Customer {customer.id} Customer name" in text) is found, called
+
+
 # -- teams ----------------------------------------------------------------------------------------------------------
 
 

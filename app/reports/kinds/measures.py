@@ -40,7 +40,7 @@ GROUPS: dict[str, tuple[Any, Any]] = {
 
 
 class Retention(Report):
-    """Cases by the first measure, and orders within so many days of it."""
+    """Cases by their first measure, or every measure, and orders within so many days of it."""
 
     id = "measures"
     right = "RetentionReport"
@@ -50,17 +50,25 @@ class Retention(Report):
     line_label = _l("Group")
     filters = (
         Filter("by", _l("Group by"), lambda: [(key, label) for key, (label, _c) in GROUPS.items()], default="type"),
-    )
+        Filter(
+            "measures", _l("Measures"),
+            lambda: [("first", _l("The first of each case")), ("every", _l("Every measure"))], default="first",
+        ),
+    )  # fmt: skip
 
     def columns(self, ask: Ask) -> list[Column]:
+        every = ask.values["measures"] == "every"
         return [
-            Column("deferred", _l("Cases"), "count", how=_l(
+            Column("deferred", _l("Measures") if every else _l("Cases"), "count", how=_l(
+                "Every measure taken in the period, also several of one case: an order then counts for each of them "
+                "that it came after. In the last line, which the total leaves out, cases opened in the period that "
+                "have no measure and were not confirmed lost.") if every else _l(
                 "Cases whose first measure was taken in the period, by that measure; in the last line, which the total "
                 "leaves out, cases opened in the period that have no measure and were not confirmed lost.")),
             *(Column(f"known_{n}", _l("Past %(n)s days", n=n), "count", hidden=True) for n in WINDOWS),
             *(Column(f"ordered_{n}", _l("Within %(n)s days", n=n), "count", good=True, how=_l(
                 "Those of the cases at least %(n)s days old whose customer placed an order, not cancelled, after the "
-                "first measure (without one: after the warning) and less than %(n)s times 24 hours later.", n=n))
+                "measure (without one: after the warning) and less than %(n)s times 24 hours later.", n=n))
               for n in WINDOWS),
             *(Column(
                 f"rate_{n}", _l("Rate %(n)s days", n=n), "rate", of=(f"ordered_{n}", f"known_{n}"), least=HIDDEN,
@@ -173,7 +181,8 @@ def _labels(by: str, found: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 def _outcomes(ask: Ask) -> sa.Select[Any]:
-    """line, case_id, since (the first measure, else the warning), over, within, value: every case of the report once.
+    """line, case_id, since (the measure, else the warning), over, within, value: every case of the report once, or
+    every measure and the cases without one (`unit` tells them apart).
 
     `over` of the WINDOWS are over, only those are judged; `within` as many of them lies the first order, NEVER if in
     none; `value` is the sum of all orders in the longest one. Orders are looked up only of cases that are judged.
@@ -183,7 +192,7 @@ def _outcomes(ask: Ask) -> sa.Select[Any]:
     cases = sa.union_all(_acted_on(ask), _left_alone(ask)).cte("cases").prefix_with("MATERIALIZED").c
     first_at, value = sa.func.min(Order.ordered_at).label("first_at"), sa.func.sum(Order.amount).label("value")
     ordered = (
-        sa.select(cases.case_id, first_at, value)
+        sa.select(cases.unit, first_at, value)
         .join(Order, Order.customer_id == cases.customer_id)
         .where(
             cases.since <= now - timedelta(days=WINDOWS[0]),
@@ -191,7 +200,7 @@ def _outcomes(ask: Ask) -> sa.Select[Any]:
             Order.ordered_at > cases.since,
             Order.ordered_at < _later(cases.since, LONGEST),
         )
-        .group_by(cases.case_id)
+        .group_by(cases.unit)
         .subquery()
     )
     over = sa.case(
@@ -202,11 +211,12 @@ def _outcomes(ask: Ask) -> sa.Select[Any]:
     )
     return sa.select(
         cases.line, cases.case_id, cases.since, over.label("over"), within.label("within"), ordered.c.value
-    ).outerjoin(ordered, ordered.c.case_id == cases.case_id)
+    ).outerjoin(ordered, ordered.c.unit == cases.unit)
 
 
 def _acted_on(ask: Ask) -> Any:
-    """The cases whose first measure was taken in the period."""
+    """The cases whose first measure was taken in the period, or every measure that was."""
+    only = [is_first()] if ask.values["measures"] == "first" else []
     group = GROUPS[ask.values["by"]][1]
     of_case = sa.join(RetentionMeasure, ChurnCase, ChurnCase.id == RetentionMeasure.case_id)
     if group.class_ is Customer:
@@ -217,16 +227,17 @@ def _acted_on(ask: Ask) -> Any:
             ChurnCase.id.label("case_id"),
             ChurnCase.customer_id.label("customer_id"),
             RetentionMeasure.at.label("since"),
+            (-RetentionMeasure.id).label("unit"),
         )
         .select_from(of_case)
-        .where(ask.cases, *_in_period(ask, RetentionMeasure.at), is_first())
+        .where(ask.cases, *_in_period(ask, RetentionMeasure.at), *only)
     )
 
 
 def _left_alone(ask: Ask) -> Any:
     """The cases opened in the period for which nobody took a measure, nor gave the customer up."""
     measure = sa.select(RetentionMeasure.id).where(RetentionMeasure.case_id == ChurnCase.id)
-    return sa.select(sa.literal(NOBODY), ChurnCase.id, ChurnCase.customer_id, ChurnCase.opened_at).where(
+    return sa.select(sa.literal(NOBODY), ChurnCase.id, ChurnCase.customer_id, ChurnCase.opened_at, ChurnCase.id).where(
         ask.cases, *_in_period(ask, ChurnCase.opened_at), ChurnCase.lost_at.is_(None), ~measure.exists()
     )
 
