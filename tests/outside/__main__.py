@@ -5,7 +5,7 @@ it sends every form it finds. sqlmap attacks the richest query strings, on SQLit
 machine. Exit code 0: nothing above informational was found, and nobody was signed out while he was scanned.
 
     python -m venv .venv-scan && .venv-scan/bin/pip install -r tests/outside/requirements.txt
-    python -m tests.outside --tools .venv-scan/bin                       # all; about three quarters of an hour
+    python -m tests.outside --tools .venv-scan/bin                       # all; about two hours on two cores
     python -m tests.outside --tools .venv-scan/bin --only sqlmap --database postgresql --query 3 --query 4
     python -m tests.outside --tools .venv-scan/bin --only wapiti --role executive --seconds 20
 """
