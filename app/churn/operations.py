@@ -1,7 +1,7 @@
 """客户流失: warning, deferring, losing and winning back. Flush, never commit.
 
 The scan and what a sync settles are set-based: the same few statements for ten customers and for a million. Rows
-that a session already holds do not notice them. Source: domain.md sections 3 and 4.
+that a session already holds do not notice them. Source: docs/decisions/0012.
 """
 
 from __future__ import annotations

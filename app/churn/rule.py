@@ -1,4 +1,4 @@
-"""The churn rule at one instant, in Python and as SQL (domain.md section 4)."""
+"""The churn rule at one instant, in Python and as SQL (docs/decisions/0012)."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class Filled:
 
 
 def phone(form: Any, field: Field) -> None:
-    """Digits, spaces, + - ( ) and an extension, 5 to 50 characters (domain.md section 5).
+    """Digits, spaces, + - ( ) and an extension, 5 to 50 characters.
 
     A Chinese keyboard types them in full width too: what is kept is the usual form.
     """

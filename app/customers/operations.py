@@ -52,7 +52,6 @@ def open_account(
     """Create a customer with its number, and its primary contact when a name is given (winning, demo, import).
 
     Level 1, satisfaction and credit 3, active, registered on the company-local day of `at`. Flushes.
-    Source: domain.md section 3, "Winning creates the customer".
     """
     at = at or utcnow()
     day = local(at).date()

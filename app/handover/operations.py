@@ -1,4 +1,4 @@
-"""Handing over what a person owns, and undoing it (domain.md section 3). Flush, never commit.
+"""Handing over what a person owns, and undoing it. Flush, never commit.
 
 Set-based: the records are written down first, then each kind moves in three statements, however many they are.
 """

@@ -53,7 +53,7 @@ def freshness(now: datetime | None = None) -> Freshness:
     there was none. It must have read orders: one of products only, or whose every order was rejected, says nothing
     about who ordered. `feed` is the name of its folder, without the path; the newest order may have come with an
     earlier one, and one that is dated ahead is not it. One statement.
-    Source: domain.md section 4.
+    Source: docs/decisions/0011 and 0012.
     """
     now = now or utcnow()
     return seen(db.session.execute(last_read(), {"ahead": now + AHEAD}).one_or_none(), now)

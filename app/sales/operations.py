@@ -1,4 +1,4 @@
-"""The moves of an opportunity and its plan (domain.md section 3). Flush, never commit."""
+"""The moves of an opportunity and its plan. Flush, never commit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is warned at an instant, and what that instant does not see (domain.md section 4)."""
+"""Who is warned at an instant, and what that instant does not see (docs/decisions/0012)."""
 
 from __future__ import annotations
 
