@@ -64,7 +64,7 @@ def test_every_told_column_is_called_by_its_name_in_both_languages(app):
         for model in told_models():
             table = getattr(model, "history_as", model.__tablename__)
             view = views_by_table().get(table)
-            for column in (told_columns(model) if view is not None else ()):
+            for column in told_columns(model) if view is not None else ():
                 for language in ("en", "zh"):
                     with force_locale(language):
                         words = str(field_label(view, column))
