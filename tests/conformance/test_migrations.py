@@ -176,6 +176,16 @@ def test_all_the_way_down_and_up_again_with_rows_in_the_tables(app, full_databas
     assert app.test_cli_runner().invoke(args=["db", "check"]).exit_code == 0
 
 
+@pytest.mark.once
+def test_sqlite_knows_the_indexes_that_a_migration_made(full_database):
+    downgrade(directory="migrations", revision="0029")
+    upgrade(directory="migrations")
+
+    with full_database.connect() as connection:
+        known = connection.execute(sa.text("SELECT idx FROM sqlite_stat1 WHERE tbl = 'customer'")).scalars().all()
+    assert "ix_customer_key" in known
+
+
 def test_every_single_migration_can_be_undone_and_redone_over_rows(full_database):
     for script in list(directory().walk_revisions())[:-1]:
         downgrade(directory="migrations", revision=script.down_revision)
