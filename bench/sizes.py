@@ -212,9 +212,14 @@ def copy(place: Place, into: Path) -> None:
     say("Making the indexes.")
     for _kind, _name, sql in kept:
         raw.execute(sql)
-    raw.execute("ANALYZE")
     raw.commit()
     raw.close()
+    from app.extensions import db
+    from app.mirror.operations import count_again
+
+    with ours.context():
+        count_again()  # as the product's sync does
+        db.session.commit()
 
 
 def _as_sqlite(column: Any) -> str:

@@ -56,7 +56,7 @@ class ChurnCaseView(CrmView):
         "last_order_at": _l("Last order"),
         "last_order_no": _l("Last order"),
         "silent_days": _l("Days without order"),
-        "estimate": _l("No order in 26 weeks (estimate)"),
+        "estimate": _l("No order in the next 26 weeks (estimate)"),
         "rule": _l("Rule"),
         "rule_months": _l("Rule"),
         "rule_cutoff": _l("Rule"),

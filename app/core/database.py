@@ -70,7 +70,13 @@ def _tune_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def on_connect(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves
-        for pragma in ("journal_mode=WAL", "foreign_keys=ON", "synchronous=NORMAL", "busy_timeout=15000"):
+        for pragma in (
+            "journal_mode=WAL",
+            "foreign_keys=ON",
+            "synchronous=NORMAL",
+            "busy_timeout=15000",
+            "analysis_limit=20000",  # rows ANALYZE looks at in each index: writers do not wait for it
+        ):
             connection.execute(f"PRAGMA {pragma}")
         # SQLite's own lower() knows ASCII only: Élodie was not found, not even by her own name.
         connection.create_function("lower", 1, _lower, deterministic=True)

@@ -41,16 +41,15 @@ def row_key() -> Mapped[int]:
     return mapped_column(primary_key=True, comment="key, given by the database")
 
 
-def user_fk(comment: str, *, nullable: bool = True, index: bool = False) -> Mapped[Any]:
-    """A column that names a user account; accounts in use cannot be deleted, only disabled."""
+def user_fk(comment: str, *, nullable: bool = True, index: bool = False, primary_key: bool = False) -> Mapped[Any]:
+    """A column that names a user account; accounts are disabled, never deleted."""
     return mapped_column(
-        sa.ForeignKey("ab_user.id", ondelete="RESTRICT"), nullable=nullable, index=index, comment=comment
+        sa.ForeignKey("ab_user.id", ondelete="RESTRICT"),
+        nullable=nullable and not primary_key,
+        index=index,
+        primary_key=primary_key,
+        comment=comment,
     )
-
-
-def account_fk(comment: str, *, primary_key: bool = False) -> Mapped[Any]:
-    """A column that names the account a row is part of; the row goes with the account."""
-    return mapped_column(sa.ForeignKey("ab_user.id", ondelete="CASCADE"), primary_key=primary_key, comment=comment)
 
 
 def partial_index(name: str, *columns: str, where: str, unique: bool = True) -> sa.Index:
@@ -267,7 +266,7 @@ class Submission(Model):
 
     without_history: ClassVar[str] = "says that a form was sent, not what became of it"
 
-    user_id: Mapped[int] = account_fk("who sent it", primary_key=True)
+    user_id: Mapped[int] = user_fk("who sent it", primary_key=True)
     nonce: Mapped[str] = mapped_column(sa.String(32), primary_key=True, comment="made when the form was shown")
     endpoint: Mapped[str] = mapped_column(sa.String(120), comment="the route it was sent to")
     fingerprint: Mapped[str] = mapped_column(sa.String(64), comment="keyed hash of address and fields")

@@ -68,7 +68,7 @@ LABELS = {
     "memo": _l("Memo"),
     "stats.last_order_at": _l("Last order"),
     "stats.order_total": _l("Orders in total"),
-    ESTIMATE: _l("No order in 26 weeks (estimate)"),
+    ESTIMATE: _l("No order in the next 26 weeks (estimate)"),
     "customer": _l("Customer"),
 }
 

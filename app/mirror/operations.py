@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from app.core.types import Money
 from app.customers.models import Customer, CustomerStats
 from app.extensions import db
-from app.mirror.bulk import among, insert_into, local_month
+from app.mirror.bulk import among, insert_into, local_month, on_postgresql
 from app.mirror.models import (
     ALL_YEARS,
     COUNTED,
@@ -105,10 +105,11 @@ def complete_totals() -> bool:
 
 
 def count_again() -> None:
-    """Let PostgreSQL look at the mirror's tables before it plans the next statement over them; after much was written.
+    """Let the database look at its tables before it plans the next statement over them; after much was written.
 
-    Its own look comes a minute later, and until then it takes full tables for empty ones. The caller commits.
+    PostgreSQL's own look comes a minute later, and until then it takes full tables for empty ones: the mirror's cannot
+    wait. SQLite never looks by itself; it takes samples (core/database.py) of all. The caller commits.
     """
-    if db.session.get_bind().dialect.name == "postgresql":
-        tables = (Customer, CustomerStats, CustomerMonth, CustomerYear, Order, OrderLine, Product, Stock)
-        db.session.execute(sa.text(f"ANALYZE {', '.join(table.__tablename__ for table in tables)}"))
+    tables = (Customer, CustomerStats, CustomerMonth, CustomerYear, Order, OrderLine, Product, Stock)
+    which = ", ".join(table.__tablename__ for table in tables) if on_postgresql() else ""
+    db.session.execute(sa.text(f"ANALYZE {which}"))

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.core.choices import Choice
 from app.core.clock import utcnow
-from app.core.models import account_fk, partial_index, row_key, user_fk
+from app.core.models import partial_index, row_key, user_fk
 from app.core.types import UtcDateTime
 
 
@@ -32,7 +32,7 @@ class Notification(Model):
     id: Mapped[int] = row_key()
     event: Mapped[str] = mapped_column(sa.String(150), comment="what happened, once: ticket.assigned:7:31")
     kind: Mapped[str] = mapped_column(sa.String(40), comment="name in KINDS")
-    recipient_id: Mapped[int] = account_fk("who is told")
+    recipient_id: Mapped[int] = user_fk("who is told", nullable=False)
     at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, comment="UTC; when it happened")
     record_type: Mapped[str] = mapped_column(sa.String(40), comment="table name of what it is about")
     record_id: Mapped[int] = mapped_column(comment="row id in that table")
@@ -66,7 +66,7 @@ class NoticeSettings(Model):
         sa.Index("ix_notice_settings_digest", "digest_hour", "digested_on"),
     )
 
-    user_id: Mapped[int] = account_fk("whose settings", primary_key=True)
+    user_id: Mapped[int] = user_fk("whose settings", primary_key=True)
     digest_hour: Mapped[int | None] = mapped_column(comment="company-local hour of the daily mail; null: none")
     digested_on: Mapped[date | None] = mapped_column(comment="company-local day the mail was last thought of")
     calendar_hash: Mapped[str | None] = mapped_column(sa.String(64), comment="SHA-256 of the secret in the address")
@@ -87,7 +87,7 @@ class Robot(Model):
     )
 
     id: Mapped[int] = row_key()
-    user_id: Mapped[int] = account_fk("whom it tells things")
+    user_id: Mapped[int] = user_fk("whom it tells things", nullable=False)
     channel: Mapped[Channel] = mapped_column(Channel.column_type(), comment="the service it belongs to")
     url: Mapped[str] = mapped_column(sa.String(500), comment="secret")
     secret: Mapped[str | None] = mapped_column(sa.String(200), comment="secret; signs messages, if the robot asks")

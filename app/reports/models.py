@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.core.choices import Choice
 from app.core.clock import utcnow
-from app.core.models import account_fk, row_key, user_fk
+from app.core.models import row_key, user_fk
 from app.core.types import UtcDateTime
 
 
@@ -76,7 +76,7 @@ class ReportMail(Model):
     )
 
     id: Mapped[int] = row_key()
-    user_id: Mapped[int] = account_fk("who gets it")
+    user_id: Mapped[int] = user_fk("who gets it", nullable=False)
     report: Mapped[str] = mapped_column(sa.String(40), comment="id in the catalogue")
     args: Mapped[str] = mapped_column(sa.String(1000), comment="its filters without the period, as an address has them")
     every: Mapped[Every] = mapped_column(Every.column_type(), comment="how often it comes")
@@ -108,6 +108,6 @@ class DashboardTile(Model):
     __table_args__ = (sa.UniqueConstraint("user_id", "key", name="uq_dashboard_tile_user_key"),)
 
     id: Mapped[int] = row_key()
-    user_id: Mapped[int] = account_fk("whose dashboard")
+    user_id: Mapped[int] = user_fk("whose dashboard", nullable=False)
     key: Mapped[str] = mapped_column(sa.String(40), comment="name in reports/tiles.py")
     position: Mapped[int] = mapped_column(comment="from 0")

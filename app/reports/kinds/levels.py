@@ -159,24 +159,34 @@ def _facts(ask: Ask, periods: Sequence[Period], *columns: Any, told: bool = Fals
 
     `told`: only those of whom the history tells that something was different from now.
     """
-    bounds = [periods[0].start, *(period.end for period in periods)]
-    changed = values_at(Customer.level_id, bounds, {item.id for item in _levels()})
-    lost = _lost(periods)
-    every = (
+    past, bounds = _past(periods), range(len(periods) + 1)
+    return (
         sa.select(
             _registered(periods).label("registered"),
-            *(sa.func.coalesce(lost.c[f"lost_{n}"], 0).label(f"lost_{n}") for n in range(len(bounds))),
-            *(value_at(Customer.level_id, changed.c[f"at_{n}"]).label(f"level_{n}") for n in range(len(bounds))),
+            *(sa.func.coalesce(past.c[f"lost_{n}"], 0).label(f"lost_{n}") for n in bounds),
+            *(value_at(Customer.level_id, past.c[f"at_{n}"]).label(f"level_{n}") for n in bounds),
             *columns,
         )
         .select_from(Customer)
-        .outerjoin(changed, changed.c.id == Customer.id)
-        .outerjoin(lost, lost.c.id == Customer.id)
+        .join(past, past.c.id == Customer.id, isouter=not told)
         .where(*_wanted(ask, periods))
     )
-    if told:
-        every = every.where(Customer.id.in_(sa.union(sa.select(changed.c.id), sa.select(lost.c.id))))
-    return every
+
+
+def _past(periods: Sequence[Period]) -> Any:
+    """A CTE of the customers of whom the history tells that something was different: `id`, and at each bound of the
+    periods `at_0` ... (their level, to be read with `value_at`) and `lost_0` ... (1 or 0)."""
+    bounds, nothing = [periods[0].start, *(period.end for period in periods)], sa.literal_column("0", sa.Integer())
+    changed, lost = values_at(Customer.level_id, bounds, {item.id for item in _levels()}), _lost(periods)
+    levels, flags = ([f"{name}_{n}" for n in range(len(bounds))] for name in ("at", "lost"))
+    # Added up, not joined: SQLite would look at all of the one for every row of the other.
+    both = sa.union_all(
+        sa.select(changed.c.id, *(changed.c[name] for name in levels), *(nothing.label(name) for name in flags)),
+        sa.select(lost.c.id, *(nothing.label(name) for name in levels), *(lost.c[name] for name in flags)),
+    ).subquery()
+    sums = (sa.func.sum(both.c[name]).label(name) for name in (*levels, *flags))
+    found = sa.select(both.c.id, *sums).group_by(both.c.id).cte("past")
+    return found.prefix_with("MATERIALIZED", dialect="sqlite")
 
 
 def _registered(periods: Sequence[Period]) -> Any:

@@ -22,6 +22,7 @@ from app.reports.period import Period
 from app.reports.report import Ask, Column, Line, Report, Table, side_by_side
 
 COUNTED = ("past", "again", "new")
+NOTHING = sa.literal(Decimal(0), Money())
 
 
 class Returning(Report):
@@ -104,40 +105,42 @@ def _key(level: int | None) -> str:
 
 def _by_years(ask: Ask, times: int) -> list[dict[int | None, dict[str, Any]]]:
     """level -> figures of the year and of those before it: each year's rows say who ordered in the year before, too."""
-    last, none = ask.span.first.year, (0, Decimal("0.00"))
-    by = (Customer.level_id, CustomerYear.year, CustomerYear.returned)
+    kept, last = CustomerYear, ask.span.first.year
+    figures: dict[str, Any] = {}
+    for n in range(times):
+        ordered = sa.and_(kept.year == last - n, kept.returned)
+        figures[f"past_{n}"] = sa.func.count().filter(kept.year == last - n - 1)
+        figures[f"again_{n}"] = sa.func.count().filter(ordered)
+        figures[f"new_{n}"] = sa.func.count().filter(kept.year == last - n, ~kept.returned)
+        figures[f"amount_{n}"] = sa.func.coalesce(sa.func.sum(kept.order_total).filter(ordered), NOTHING)
+    # From the customers to their years, both in the order of their keys: an outer join is what SQLite does not turn.
+    years = sa.and_(kept.customer_id == Customer.id, kept.year.between(last - times, last), kept.order_count > 0)
     asked = (
-        sa.select(*by, sa.func.count(), sa.func.sum(CustomerYear.order_total))
-        .join(Customer, Customer.id == CustomerYear.customer_id)
-        .where(ask.customers, CustomerYear.year.between(last - times, last), CustomerYear.order_count > 0)
-        .group_by(*by)
+        sa.select(Customer.level_id.label("level"), *(sums.label(name) for name, sums in figures.items()))
+        .outerjoin(kept, years)
+        .where(ask.customers)
+        .group_by(Customer.level_id)
     )
     with side_by_side() if ask.whole_company else nullcontext():
-        rows = db.session.execute(asked).all()
-    ordered = {(level, year, returned): (count, amount) for level, year, returned, count, amount in rows}
-    answers: list[dict[int | None, dict[str, Any]]] = []
-    for year in range(last, last - times, -1):
-        found: dict[int | None, dict[str, Any]] = {}
-        for level in {level for level, *_rest in ordered}:
-            again, amount = ordered.get((level, year, True), none)
-            new, _amount = ordered.get((level, year, False), none)
-            past = sum(ordered.get((level, year - 1, returned), none)[0] for returned in (True, False))
-            found[level] = {"past": past, "again": again, "new": new, "amount": amount}
-        answers.append(found)
-    return answers
+        return _by_period(asked, times)
 
 
 def _by_customers(ask: Ask, times: int) -> list[dict[int | None, dict[str, Any]]]:
     """The same for any period: what each customer ordered in it and in those before it stands side by side."""
-    found, nothing = _customers(ask, Customer.level_id.label("level"), back=times), sa.literal(Decimal(0), Money())
+    found = _customers(ask, Customer.level_id.label("level"), back=times)
     figures = {}
     for n in range(times):
         for key in COUNTED:
             figures[f"{key}_{n}"] = sa.func.sum(sa.case((_counts(found, key, n), 1), else_=0))
         figures[f"amount_{n}"] = sa.func.sum(
-            sa.case((_counts(found, "again", n), found.c[f"amount_{n}"]), else_=nothing)
+            sa.case((_counts(found, "again", n), found.c[f"amount_{n}"]), else_=NOTHING)
         )
     asked = sa.select(found.c.level, *(sums.label(name) for name, sums in figures.items())).group_by(found.c.level)
+    return _by_period(asked, times)
+
+
+def _by_period(asked: sa.Select[Any], times: int) -> list[dict[int | None, dict[str, Any]]]:
+    """Run a statement of one row per level; its figures of each period."""
     rows = db.session.execute(asked).mappings().all()
     return [
         {
