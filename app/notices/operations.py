@@ -18,6 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from app.core.clock import local, utcnow
 from app.core.errors import BusinessError
+from app.core.lifecycle import note_move
 from app.core.sentences import gettext as _
 from app.core.types import UtcDateTime
 from app.extensions import db
@@ -160,23 +161,24 @@ def set_digest(user_id: int, hour: int | None, *, at: datetime) -> None:
     db.session.flush()
 
 
-def save_robot(user_id: int, channel: Channel, *, url: str, secret: str | None, at: datetime) -> Robot:
+def save_robot(user: User, channel: Channel, *, url: str, secret: str | None, at: datetime) -> Robot:
     """Let a group robot tell this person what is new from `at` on; one of each kind. Flushes.
 
-    Raises `BusinessError` for an address that is not one of such a robot.
+    The history tells it with the robot's host. Raises `BusinessError` for an address that is not one of such a robot.
     """
     host = transport.check_url(url)
     if channel not in robots.HOSTS:
         raise BusinessError(_("Choose a kind of robot."))
     if host in robots.HOSTS.values() and host != robots.HOSTS[channel]:
         raise BusinessError(_("This address belongs to a robot of another kind."))
-    robot = robot_of(user_id, channel)
+    robot = robot_of(user.id, channel)
     if robot is None:
-        robot = Robot(user_id=user_id, channel=channel, since=at)
+        robot = Robot(user_id=user.id, channel=channel, since=at)
         db.session.add(robot)
     if not robot.active or robot.url != url:
         robot.since = at
     robot.url, robot.secret, robot.active = url, secret or None, True
+    note_move(user, "save_robot", actor=user, at=at, note=host)
     db.session.flush()
     return robot
 
@@ -188,11 +190,19 @@ def robot_of(user_id: int, channel: Channel) -> Robot | None:
     ).scalar_one_or_none()
 
 
-def remove_robot(user_id: int, channel: Channel) -> bool:
-    """Forget a robot with its address and key; what it was to tell is dropped. Returns whether there was one."""
-    robot = robot_of(user_id, channel)
+def remove_robot(user: User, channel: Channel) -> bool:
+    """Forget a robot with its address and key, told in the history. Returns whether there was one. Flushes."""
+    robot = robot_of(user.id, channel)
     if robot is None:
         return False
+    forget_robot(robot)
+    note_move(user, "remove_robot", actor=user)
+    db.session.flush()
+    return True
+
+
+def forget_robot(robot: Robot) -> None:
+    """Delete a robot with its address and key; what it was to tell is dropped. Flushes."""
     _rows(
         sa.update(Delivery)
         .where(Delivery.robot_id == robot.id, Delivery.status == DeliveryStatus.waiting)
@@ -201,24 +211,33 @@ def remove_robot(user_id: int, channel: Channel) -> bool:
     _rows(sa.update(Delivery).where(Delivery.robot_id == robot.id).values(robot_id=None))
     db.session.delete(robot)
     db.session.flush()
-    return True
 
 
-def renew_calendar(user_id: int, *, at: datetime) -> str:
+def renew_calendar(user: User, *, at: datetime) -> str:
     """A new secret for this person's calendar address; the one before it is dead. It is kept nowhere. Flushes."""
     token = secrets.token_urlsafe(32)
-    settings = settings_of(user_id)
+    settings = settings_of(user.id)
     settings.calendar_hash, settings.calendar_at = calendar_hash(token), at
+    note_move(user, "make_calendar", actor=user, at=at)
     db.session.flush()
     return token
 
 
-def drop_calendar(user_id: int) -> None:
-    """Let this person's calendar address lead nowhere. Flushes."""
-    settings = db.session.get(NoticeSettings, user_id)
-    if settings is not None:
-        settings.calendar_hash = settings.calendar_at = None
+def drop_calendar(user: User) -> None:
+    """Let this person's calendar address lead nowhere, told in the history. Flushes."""
+    if end_calendar(user.id):
+        note_move(user, "drop_calendar", actor=user)
         db.session.flush()
+
+
+def end_calendar(user_id: int) -> bool:
+    """Let the calendar address of an account lead nowhere. Returns whether there was one. Flushes."""
+    settings = db.session.get(NoticeSettings, user_id)
+    if settings is None or settings.calendar_hash is None:
+        return False
+    settings.calendar_hash = settings.calendar_at = None
+    db.session.flush()
+    return True
 
 
 def calendar_hash(token: str) -> str:

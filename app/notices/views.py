@@ -25,7 +25,9 @@ from app.notices.access import AllDeliveries
 from app.notices.forms import DigestForm, RobotForm
 from app.notices.models import Channel, Delivery, NoticeSettings, Notification
 from app.notices.reading import lines_of
+from app.security import sessions
 from app.security.access import all_users
+from app.security.throttle import AGAIN
 
 
 class Bell:
@@ -55,6 +57,7 @@ class NoticesView(BaseView):
     route_base = "/notices"
     default_view = "index"
     for_everyone = True
+    fresh_password = frozenset({"robot", "calendar"})  # both outlast the session that made them
 
     # -- the centre -----------------------------------------------------------------------------------------
 
@@ -141,7 +144,7 @@ class NoticesView(BaseView):
             url, secret = form.url.data or "", form.secret.data
             try:
                 with unit_of_work():
-                    operations.save_robot(g.user.id, channel, url=url, secret=secret, at=utcnow())
+                    operations.save_robot(_me(), channel, url=url, secret=secret, at=utcnow())
             except BusinessError as refusal:
                 form.refuse(str(refusal), "url")
             else:
@@ -152,7 +155,7 @@ class NoticesView(BaseView):
     @expose("/settings/robot/<kind>/remove", methods=["POST"])
     def remove_robot(self, kind: str) -> Any:
         with unit_of_work():
-            operations.remove_robot(g.user.id, _robot_kind(kind))
+            operations.remove_robot(_me(), _robot_kind(kind))
         flash(_("The robot is removed; its address is forgotten."), "success")
         return redirect(url_for("NoticesView.settings"))
 
@@ -160,7 +163,7 @@ class NoticesView(BaseView):
     def test(self, kind: str) -> Any:
         """Send a test message at once and say how it went."""
         if kind == Channel.mail.value:
-            way: Any = lambda key: post.try_mail(g.user._get_current_object(), key=key)  # noqa: E731
+            way: Any = lambda key: post.try_mail(_me(), key=key)  # noqa: E731
         else:
             robot = operations.robot_of(g.user.id, _robot_kind(kind)) or abort(404)
             way = lambda key: post.try_robot(robot, key=key)  # noqa: E731
@@ -183,17 +186,17 @@ class NoticesView(BaseView):
         """Make a new address, shown this once, or drop it."""
         if request.form.get("drop"):
             with unit_of_work():
-                operations.drop_calendar(g.user.id)
+                operations.drop_calendar(_me())
             flash(_("The calendar address is dead."), "success")
             return redirect(url_for("NoticesView.settings"))
         with unit_of_work():
-            token = operations.renew_calendar(g.user.id, at=utcnow())
+            token = operations.renew_calendar(_me(), at=utcnow())
         answer = make_response(self._settings(address=url_for("calendar_feed", token=token, _external=True)))
         answer.headers["Referrer-Policy"] = "no-referrer"
         return answer
 
     def _settings(self, *, digest: Any = None, address: str | None = None, **forms: Any) -> str:
-        me = g.user._get_current_object()
+        me = _me()
         kept = db.session.get(NoticeSettings, me.id)
         if digest is None:
             digest = DigestForm(formdata=None, hour=kept.digest_hour if kept else None)
@@ -212,12 +215,17 @@ class NoticesView(BaseView):
             masked=robots.masked,
             calendar_at=kept.calendar_at if kept else None,
             address=address,
+            again=None if sessions.fresh(g.sign_in) else url_for(AGAIN, next=url_for("NoticesView.settings")),
         )
 
     def _page(self, template: str, **given: Any) -> str:
         return render_template(
             template, view=self, appbuilder=self.appbuilder, base_template=self.appbuilder.base_template, **given
         )
+
+
+def _me() -> Any:
+    return g.user._get_current_object()
 
 
 def _list_url(unread_only: bool, before: int | None = None) -> str:

@@ -41,7 +41,7 @@ ACCOUNT = re.compile(r"[\w.@-]{2,64}")
 MOST_ROLES = 100  # a form shows them all, to tick
 MOST_TEAMS = 100  # reports and the dashboard offer them all
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
-ON_NEW_PASSWORD: dict[str, Callable[[int], None]] = {}
+ON_NEW_PASSWORD: dict[str, Callable[[int], Any]] = {}
 """What else ends with somebody's old password, by name; called with his id. Later domains register theirs."""
 
 

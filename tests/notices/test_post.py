@@ -36,7 +36,7 @@ def robot(db):
 
     def make(person, channel=Channel.wecom, url=URL, secret=None):
         with unit_of_work():
-            return operations.save_robot(person.id, channel, url=url, secret=secret, at=utcnow() - timedelta(hours=1))
+            return operations.save_robot(person, channel, url=url, secret=secret, at=utcnow() - timedelta(hours=1))
 
     return make
 

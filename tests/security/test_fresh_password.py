@@ -8,7 +8,9 @@ import pytest
 from flask_appbuilder.security.sqla.models import Role, User
 from werkzeug.security import generate_password_hash
 
+from app.core.models import AuditEntry
 from app.handover.views import HandoverView
+from app.notices.models import NoticeSettings, Robot
 from app.security import fresh
 from app.security.models import LoginEntry, LoginResult, UserSession
 from app.security.role_views import RoleView
@@ -424,3 +426,31 @@ def test_the_page_speaks_the_readers_language(stale, language, title, button):
     assert title in page
     assert button in page
     assert "sysadmin" not in page
+
+
+# -- what outlasts the session ------------------------------------------------------------------------------------
+
+ROBOT = {"wecom-url": "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=0123456789abcdef"}
+
+
+def test_a_calendar_address_and_a_robot_are_made_with_the_password_and_told_in_the_history(clock, sign_in, wang):
+    browser = sign_in(wang)
+    assert "Type it now" not in text_of(browser.get("/notices/settings"))
+    clock.forward(minutes=20)
+    for page, sent in (("calendar", {}), ("robot/wecom", ROBOT)):
+        assert asked(browser.post(f"/notices/settings/{page}", sent)), page
+    assert rows(Robot) == []
+    assert rows(NoticeSettings) == []
+    hint = browser.get("/notices/settings").get_data(as_text=True)
+    again = unescape(re.search(r'<a href="([^"]*)">Type it now', hint)[1])
+
+    assert browser.post(again, {"password": PASSWORD}).location == "/notices/settings"
+    drop, remove = ("calendar", {"drop": "1"}), ("robot/wecom/remove", {})
+    for page, sent in (("calendar", {}), ("robot/wecom", ROBOT), drop, drop, remove, remove):
+        assert browser.post(f"/notices/settings/{page}", sent).status_code in (200, 302)
+
+    told = rows(AuditEntry, AuditEntry.record_type == "ab_user", AuditEntry.record_id == wang.id)
+    assert [(entry.action, entry.actor_id, entry.note) for entry in told] == [
+        ("make_calendar", wang.id, None), ("save_robot", wang.id, "qyapi.weixin.qq.com"),
+        ("drop_calendar", wang.id, None), ("remove_robot", wang.id, None),
+    ]  # fmt: skip
