@@ -35,6 +35,13 @@ class Holding:
     texts: tuple[str, ...] = ()
     after: Callable[[Any], None] | None = None
     told: bool = True  # its changes are in the change log
+    shown: tuple[str, ...] = ()  # shown and taken along; `after` sees to what becomes of it
+    only_naming: bool = False  # rows that are not his: only those whose texts name him are shown and changed
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """What is shown of a row, and taken along."""
+        return (*self.columns, *self.texts, *self.shown)
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,7 @@ class Kind:
     where: Callable[[Any], str]
     check: Callable[[Any, User], None] | None = None
     names: Callable[[Any], set[str]] = lambda _person: set()
-    """What the person was called earlier."""
+    """What the person was called earlier, and his numbers and addresses of then, where they are known."""
 
 
 KINDS: dict[str, Kind] = {}
@@ -69,10 +76,26 @@ def copies(kind: str, forget: Callable[[Any, list[str]], None]) -> None:
 
 
 def rows_about(kind: str, person: Any) -> Iterator[tuple[Holding, Any]]:
-    """Every row that holds something about the person."""
-    for holding in HOLDINGS[kind]:
+    """Every row that holds something about the person, each once; of those that are not his, which name him."""
+    words, seen = words_of(kind, person), set()
+    for holding in sorted(HOLDINGS[kind], key=lambda holding: holding.only_naming):
         for row in holding.rows(person):
+            if holding.only_naming and (row in seen or not _names(holding, row, words)):
+                continue
+            seen.add(row)
             yield holding, row
+
+
+def _names(holding: Holding, row: Any, words: list[str]) -> bool:
+    texts = [str(getattr(row, name) or "") for name in holding.texts]
+    return any(word in text for word in words for text in texts)
+
+
+def earlier(person: Any, *fields: str) -> set[str]:
+    """What stood in these columns of the person before, as the change log keeps it."""
+    its = (FieldChange.record_type == person.__tablename__, FieldChange.record_id == person.id)
+    kept = sa.select(FieldChange.before).where(*its, FieldChange.field.in_(fields), FieldChange.before.is_not(None))
+    return set(db.session.execute(kept).scalars())
 
 
 def words_of(kind: str, person: Any) -> list[str]:
@@ -92,10 +115,11 @@ def _longest_first(words: set[str]) -> list[str]:
 
 def changes_about(kind: str, person: Any) -> list[FieldChange]:
     """The changes that keep values about the person, oldest first."""
-    found: list[FieldChange] = []
+    found: dict[int, FieldChange] = {}
     for where in _told_about(kind, person):
-        found += db.session.execute(sa.select(FieldChange).where(where, ~FieldChange.erased)).scalars()
-    return sorted(found, key=lambda change: change.id)
+        kept = db.session.execute(sa.select(FieldChange).where(where, ~FieldChange.erased)).scalars()
+        found.update((change.id, change) for change in kept)
+    return [found[key] for key in sorted(found)]
 
 
 def check(kind: str, person: Any, actor: User) -> None:
@@ -111,9 +135,8 @@ def erase(kind: str, person: Any, *, actor: User) -> int:
     One entry says who did it and when. It cannot be undone. Raises `BusinessError` by the rule of the kind. Flushes.
     """
     check(kind, person, actor)
-    words, log = words_of(kind, person), _told_about(kind, person)
+    words, log, notes = words_of(kind, person), _told_about(kind, person), _notes_about(kind, person)
     about, table = list(rows_about(kind, person)), person.__tablename__
-    notes = [_notes_about(row, words) for holding, row in about if holding.told and words]
     with moving(table, "erase", actor=actor, keeps_values=False):
         names = names_of(kind, person)
         for forget in COPIES.get(kind, ()) if names else ():
@@ -122,7 +145,7 @@ def erase(kind: str, person: Any, *, actor: User) -> int:
             for name in holding.columns:
                 setattr(row, name, _empty(row, name))
             for name in holding.texts:
-                setattr(row, name, without(getattr(row, name), words))
+                setattr(row, name, _fitting(row, name, without(getattr(row, name), words)))
             if holding.after is not None:
                 holding.after(row)
         db.session.flush()
@@ -166,15 +189,17 @@ def _empty(row: Any, name: str) -> Any:
     return f"erased-{row.id}" if name in ("username", "email") else GONE
 
 
+def _fitting(row: Any, name: str, text: Any) -> Any:
+    """As much of a text as its column takes: the sign may be longer than the name it stands for."""
+    longest = getattr(sa.inspect(type(row)).columns[name].type, "length", None)
+    return text[:longest] if isinstance(text, str) else text
+
+
 def _told_about(kind: str, person: Any) -> list[Any]:
-    """WHEREs of the changes that keep something about the person: his columns, and texts that name him."""
+    """WHEREs of the changes that keep something about the person: his columns, and texts that name or named him."""
     words, found = words_of(kind, person), []
-    for holding, row in rows_about(kind, person):
-        if not holding.told:
-            continue
-        record_type = getattr(type(row), "history_as", row.__tablename__)
-        key = sa.inspect(row).identity[0]
-        its = (FieldChange.record_type == record_type, FieldChange.record_id == key)
+    for holding, rows in _told_rows(kind, person):
+        its = _records(FieldChange, getattr(type(rows[0]), "history_as", rows[0].__tablename__), rows)
         if holding.columns:
             found.append(sa.and_(*its, FieldChange.field.in_(holding.columns)))
         if holding.texts and words:
@@ -183,11 +208,25 @@ def _told_about(kind: str, person: Any) -> list[Any]:
     return found
 
 
-def _notes_about(row: Any, words: list[str]) -> Any:
-    """WHERE an entry about this row names the person in its note."""
+def _notes_about(kind: str, person: Any) -> list[Any]:
+    """WHEREs of the entries about these rows that name the person in their note."""
+    words = words_of(kind, person)
     naming = sa.or_(*(AuditEntry.note.contains(word, autoescape=True) for word in words))
-    its = (AuditEntry.record_type == row.__tablename__, AuditEntry.record_id == sa.inspect(row).identity[0])
-    return sa.and_(*its, naming)
+    return [
+        sa.and_(*_records(AuditEntry, rows[0].__tablename__, rows), naming)
+        for _holding, rows in _told_rows(kind, person)
+        if words
+    ]
+
+
+def _told_rows(kind: str, person: Any) -> list[tuple[Holding, list[Any]]]:
+    """The rows whose changes are told, also those that do not name the person any more."""
+    held = [(holding, holding.rows(person)) for holding in HOLDINGS[kind] if holding.told]
+    return [(holding, rows) for holding, rows in held if rows]
+
+
+def _records(log: Any, table: str, rows: list[Any]) -> tuple[Any, Any]:
+    return log.record_type == table, log.record_id.in_([sa.inspect(row).identity[0] for row in rows])
 
 
 def _quietly(statement: Any) -> Any:

@@ -12,7 +12,7 @@ def register(appbuilder: Any) -> None:
     """Register the notification centre with its bell, and the log of messages for administrators."""
     from app.core import nav
     from app.core.history import tell
-    from app.notices import links
+    from app.notices import links, personal
     from app.notices.operations import end_calendar
     from app.notices.post import COMPOSERS
     from app.notices.views import DeliveryView, NoticesView, bell
@@ -23,6 +23,7 @@ def register(appbuilder: Any) -> None:
     nav.add(appbuilder, DeliveryView, group="system", icon="send", label=_l("Sent messages"))
     current_app.extensions["liuke_notifications"] = bell
     ON_NEW_PASSWORD["calendar"] = end_calendar
+    personal.install()
     ON_FORGOTTEN["mail"] = links.queue
     COMPOSERS[links.MAIL] = links.compose
     tell("ab_user", "make_calendar", _l("made a calendar address"), "calendar")

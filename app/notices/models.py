@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 from flask_appbuilder import Model
@@ -95,6 +96,11 @@ class Robot(Model):
     since: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, comment="UTC; older things are not told")
 
     user: Mapped[User] = relationship(User, foreign_keys=[user_id])
+
+    @property
+    def masked(self) -> str:
+        """The address for eyes: the host and the last four characters."""
+        return f"{urlsplit(self.url).hostname}/…{self.url[-4:]}"
 
     def __repr__(self) -> str:
         return str(self.channel.label)

@@ -69,8 +69,3 @@ def cut(text: str, longest: int = LONGEST) -> str:
 def line(text: str) -> str:
     """`text` as one of the LINES of a message: on one line, and short enough for the others to fit."""
     return cut(" ".join(text.split()).translate(HARMLESS), LINE)
-
-
-def masked(url: str) -> str:
-    """A robot's address for eyes: the host and the last four characters."""
-    return f"{urlsplit(url).hostname}/…{url[-4:]}"

@@ -212,7 +212,6 @@ class NoticesView(BaseView):
                 (c, held.get(c), forms.get(c.value) or RobotForm(formdata=None, prefix=c.value), c in robots.SIGNED)
                 for c in robots.HOSTS
             ],
-            masked=robots.masked,
             calendar_at=kept.calendar_at if kept else None,
             address=address,
             again=None if sessions.fresh(g.sign_in) else url_for(AGAIN, next=url_for("NoticesView.settings")),

@@ -11,12 +11,13 @@ from flask_appbuilder.security.sqla.models import User
 from flask_babel import lazy_gettext as _l
 
 from app.core import personal
+from app.core.clock import utcnow
 from app.core.errors import BusinessError, NotYours
 from app.core.models import AuditEntry, FieldChange, Outcome
 from app.core.sentences import gettext as _
 from app.extensions import db
-from app.security import sessions
-from app.security.models import LoginEntry, UserProfile, UserSession
+from app.security import once, second_factor, sessions
+from app.security.models import LoginEntry, Purpose, UserProfile, UserSession
 from app.security.operations import may_change_account
 
 
@@ -37,6 +38,8 @@ def install() -> None:
         personal.Holding(_l("Account"), lambda user: [user], ("username", "last_name", "first_name", "email"),
                          after=_shut),
         personal.Holding(_l("Profile"), _profile, ("phone",)),
+        personal.Holding(_l("Two-step sign-in"), _second_factor, (),
+                         after=second_factor.forget, told=False, shown=("since",)),
     )  # fmt: skip
     personal.copies("user", _forget_refusals)
 
@@ -77,11 +80,18 @@ def _profile(user: User) -> list[Any]:
     return [profile] if profile is not None else []
 
 
+def _second_factor(user: User) -> list[Any]:
+    factor = second_factor.of(user.id)
+    return [factor] if factor is not None else []
+
+
 def _shut(user: User) -> None:
-    """Nobody signs in with it again; what the login log keeps of the account goes, too."""
+    """Nobody signs in with it again; what sessions and the login log keep of the account goes, too."""
     manager: Any = current_app.appbuilder.sm  # type: ignore[attr-defined]
     user.password = manager.hash_password(secrets.token_urlsafe(32))
     sessions.end_all(user.id, "disabled")
+    for purpose in Purpose:
+        once.void(purpose, user.id, at=utcnow())
     own = (UserSession.user_id == user.id, LoginEntry.user_id == user.id)
     forget = sa.update(UserSession).where(own[0]).values(ip=None, user_agent=None, kept=None, kept_at=None)
     db.session.execute(forget.execution_options(synchronize_session=False))

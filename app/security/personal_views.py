@@ -25,7 +25,8 @@ from app.core.sentences import ngettext
 from app.core.unit import unit_of_work
 from app.extensions import db
 from app.security.attempts import asked, me
-from app.security.models import LoginEntry
+from app.security.models import LoginEntry, UserSession
+from app.security.queries import recent_sessions
 
 MOST = 50  # people found at once
 
@@ -59,6 +60,7 @@ class PersonalDataView(BaseView):
             held=_held(key, found),
             changes=_changes(key, found),
             sign_ins=_sign_ins(found),
+            sessions=_sessions(found),
             can_export=may("can_export", "PersonalData"),
             can_erase=may("can_erase", "PersonalData"),
         )
@@ -76,7 +78,7 @@ class PersonalDataView(BaseView):
             "exported_at": utcnow().isoformat(),
             "held": [
                 {"table": row.__tablename__, "id": sa.inspect(row).identity[0],
-                 "values": {name: personal.as_kept(row, name) for name in (*holding.columns, *holding.texts)}}
+                 "values": {name: personal.as_kept(row, name) for name in holding.fields}}
                 for holding, row in personal.rows_about(key, found)
             ],
             "changes": [
@@ -87,6 +89,11 @@ class PersonalDataView(BaseView):
             "sign_ins": [
                 {"at": entry.at.isoformat(), "account": entry.account, "ip": entry.ip, "result": entry.result.value}
                 for entry in _sign_ins(found, most=None)
+            ],
+            "sessions": [
+                {"started_at": one.started_at.isoformat(), "seen_at": one.seen_at.isoformat(), "ip": one.ip,
+                 "device": one.user_agent}
+                for one in _sessions(found, most=None)
             ],
         }  # fmt: skip
         name = f"personal-{person}-{local(utcnow()):%Y%m%d}.json"
@@ -157,7 +164,7 @@ def _held(key: str, person: Any) -> list[tuple[Any, list[list[tuple[Any, Any]]]]
         view = views_by_table().get(getattr(type(row), "history_as", row.__tablename__))
         fields = [
             (field_label(view, name) if view is not None else holding.label, _shown(getattr(row, name)))
-            for name in (*holding.columns, *holding.texts)
+            for name in holding.fields
             if getattr(row, name) not in (None, "")
         ]
         found.setdefault(str(holding.label), (holding.label, []))[1].append(fields)
@@ -185,3 +192,8 @@ def _sign_ins(person: Any, most: int | None = MOST) -> list[LoginEntry]:
         return []
     found = sa.select(LoginEntry).where(LoginEntry.user_id == person.id).order_by(LoginEntry.id.desc()).limit(most)
     return list(db.session.execute(found).scalars())
+
+
+def _sessions(person: Any, most: int | None = MOST) -> list[UserSession]:
+    """From where and on what a user of the back office signed in."""
+    return recent_sessions(person.id, most) if isinstance(person, User) else []

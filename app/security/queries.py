@@ -190,7 +190,7 @@ def last_seen(user_ids: Iterable[int]) -> dict[int, datetime]:
     return dict(db.session.execute(seen.group_by(UserSession.user_id)).all())
 
 
-def recent_sessions(user_id: int, limit: int = 10) -> list[UserSession]:
+def recent_sessions(user_id: int, limit: int | None = 10) -> list[UserSession]:
     """The account's latest sessions, newest first."""
     found = sa.select(UserSession).where(UserSession.user_id == user_id).order_by(UserSession.id.desc()).limit(limit)
     return list(db.session.execute(found).scalars())

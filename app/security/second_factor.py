@@ -103,12 +103,17 @@ def switch_off(user: User, *, actor: User | None) -> bool:
     if row is None:
         return False
     was_on = row.since is not None
-    db.session.execute(sa.delete(RecoveryCode).where(RecoveryCode.user_id == user.id))
-    db.session.delete(row)
-    db.session.flush()
+    forget(row)
     if was_on:
         note_move(user, "second_factor_off", actor=actor)
     return was_on
+
+
+def forget(row: SecondFactor) -> None:
+    """Delete a phone's secret and its recovery codes. Flushes."""
+    db.session.execute(sa.delete(RecoveryCode).where(RecoveryCode.user_id == row.user_id))
+    db.session.delete(row)
+    db.session.flush()
 
 
 def _put_codes(user_id: int) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 from app.core.clock import utcnow
 from app.core.errors import BusinessError
 from app.notices import robots, transport
-from app.notices.models import Channel
+from app.notices.models import Channel, Robot
 from app.notices.transport import CannotSend, NotNow, check_url, is_public, post_json, public_addresses
 from tests.notices.conftest import URL
 
@@ -254,7 +254,7 @@ def test_a_long_text_is_cut_between_characters():
 
 
 def test_an_address_is_shown_without_its_secret():
-    assert robots.masked(URL) == "qyapi.weixin.qq.com/…cdef"
+    assert Robot(url=URL).masked == "qyapi.weixin.qq.com/…cdef"
 
 
 def test_refusals_are_sentences_people_read(app):

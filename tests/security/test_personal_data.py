@@ -24,12 +24,13 @@ from app.handover.models import RuleKind
 from app.handover.operations import hand_over, undo
 from app.handover.plan import plan_for
 from app.handover.rule import Rule
-from app.notices.models import Notification
+from app.notices.models import Channel, Delivery, DeliveryStatus, NoticeSettings, Notification, Robot
+from app.notices.operations import calendar_hash, renew_calendar, save_robot
 from app.reports.closing import close
 from app.reports.period import month_of
 from app.sales.models import Opportunity, OpportunityStatus
 from app.security import operations, people
-from app.security.models import LoginEntry, LoginResult, UserProfile
+from app.security.models import LoginEntry, LoginResult, OneTimeToken, RecoveryCode, SecondFactor, UserProfile
 from app.security.sessions import note_login
 from app.tickets import operations as tickets
 from app.tickets.escalation import escalate
@@ -294,3 +295,66 @@ def test_who_is_nobody_is_not_found(sign_in, officer, nobody):
     for page in ("show", "erase"):
         assert browser.get(f"/personal/{page}/{nobody}").status_code == 404
     assert browser.post(f"/personal/export/{nobody}").status_code == 404
+
+
+KEY = "0123456789abcdef"
+
+
+def keys_of(user):
+    """Everything of this account that opens something, or says from where it was opened."""
+    hook = f"https://open.feishu.cn/open-apis/bot/v2/hook/{KEY}"
+    with unit_of_work():
+        save_robot(user, Channel.feishu, url=hook, secret="robot-secret", at=utcnow())
+        token = renew_calendar(user, at=utcnow())
+    builders.second_factor(user=user)
+    db = builders.db
+    db.session.add(RecoveryCode(user_id=user.id, code_hash="recovery-hash"))
+    db.session.commit()
+    builders.one_time_token(user=user)
+    builders.user_session(user=user, user_agent="Telephone 7", ended_at=utcnow(), end_reason="x")
+    waiting = Delivery(key="k", channel=Channel.feishu, recipient_id=user.id, robot_id=rows(Robot)[0].id)
+    db.session.add(waiting)
+    db.session.commit()
+    return token
+
+
+def test_robots_calendar_and_devices_of_a_user_are_shown_without_their_secrets(sign_in, admin, zhao):
+    token = keys_of(zhao)
+    browser = sign_in(admin)
+
+    shown = text_of(browser.get(f"/personal/show/user-{zhao.id}"))
+    told = browser.post(f"/personal/export/user-{zhao.id}").get_data(as_text=True)
+
+    for text in (shown, told):
+        for word in ("open.feishu.cn/…cdef", "10.0.0.8", "Telephone 7"):
+            assert word in text
+        for secret in (KEY, "robot-secret", token, calendar_hash(token), "recovery-hash"):
+            assert secret not in text
+    held = {row["table"]: row["values"] for row in json.loads(told)["held"]}
+    assert held["robot"] == {"channel": "feishu", "masked": "open.feishu.cn/…cdef", "since": held["robot"]["since"]}
+    assert held["notice_settings"]["calendar_at"]
+    assert held["second_factor"]["since"]
+
+
+def test_nothing_that_opens_something_is_left_of_an_erased_user(sign_in, admin, wang, zhao):
+    token = keys_of(zhao)
+    with unit_of_work():
+        renew_calendar(wang, at=utcnow())
+    builders.second_factor(user=wang)
+    words = (KEY, "robot-secret", calendar_hash(token), "recovery-hash", "10.0.0.8", "Telephone 7")
+    assert standing(words) == {"robot.url", "robot.secret", "notice_settings.calendar_hash",
+                               "recovery_code.code_hash", "user_session.ip", "user_session.user_agent"}  # fmt: skip
+    with unit_of_work():
+        zhao.active = False
+
+    assert sign_in(admin).post(f"/personal/erase/user-{zhao.id}").status_code == 302
+
+    assert standing(words) == set()
+    assert rows(Robot) == []
+    assert [(d.robot_id, d.status) for d in rows(Delivery)] == [(None, DeliveryStatus.dropped)]
+    assert [row.user_id for row in rows(NoticeSettings) if row.calendar_hash] == [wang.id]
+    assert [row.user_id for row in rows(SecondFactor)] == [wang.id]
+    assert all(row.used_at for row in rows(OneTimeToken))
+    shown = text_of(sign_in(admin).get(f"/personal/show/user-{zhao.id}"))
+    assert "feishu" not in shown
+    assert [e.actor_id for e in rows(AuditEntry, AuditEntry.action == "erase")] == [admin.id]
