@@ -423,13 +423,13 @@ def handover(*, leaver: User | None = None, actor: User | None = None, **given: 
     return _kept(Handover(leaver=leaver or user(), actor=actor or user(), **given))
 
 
-def handover_item(handover: Handover, record: Customer | None = None, *, to: User | None = None) -> HandoverItem:
-    """A customer that changed hands."""
+def handover_item(handover: Handover, record: Any = None, *, to: User | None = None) -> HandoverItem:
+    """A record (a customer, if none is given) that changed hands."""
     record = record or customer()
     return _kept(
         HandoverItem(
             handover=handover,
-            record_type=RecordKind.customer,
+            record_type=RecordKind(record.__tablename__),
             record_id=record.id,
             version=1,
             label=str(record),

@@ -10,6 +10,7 @@ from flask_babel import lazy_gettext as _l
 def register(appbuilder: Any) -> None:
     """Add this domain's screens and words."""
     from app.churn.operations import forget_owner
+    from app.churn.personal import install
     from app.churn.queries import waiting
     from app.churn.views import ChurnCaseView, RetentionMeasureView, note_for
     from app.core import nav, personal
@@ -21,6 +22,7 @@ def register(appbuilder: Any) -> None:
     appbuilder.add_view_no_menu(RetentionMeasureView)
     COUNTERS["ChurnCase"] = waiting
     personal.copies("user", forget_owner)
+    install()
     if note_for not in NOTES:
         NOTES.append(note_for)
     tell("churn_case", "warn", _l("gave a warning"), "alert-triangle")

@@ -211,11 +211,10 @@ def _told_about(kind: str, person: Any) -> list[Any]:
 def _notes_about(kind: str, person: Any) -> list[Any]:
     """WHEREs of the entries about these rows that name the person in their note."""
     words = words_of(kind, person)
-    naming = sa.or_(*(AuditEntry.note.contains(word, autoescape=True) for word in words))
+    naming = sa.or_(sa.false(), *(AuditEntry.note.contains(word, autoescape=True) for word in words))
     return [
         sa.and_(*_records(AuditEntry, rows[0].__tablename__, rows), naming)
         for _holding, rows in _told_rows(kind, person)
-        if words
     ]
 
 

@@ -1,11 +1,10 @@
-"""What is kept about a contact: its own row, what was said with it, and how the files of that are called."""
+"""What is kept about a contact: its own row, what was said with it or about it."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 from flask_babel import lazy_gettext as _l
 
-from app.attachments.models import Attachment
 from app.core import personal
 from app.customers.models import Contact, Interaction
 from app.extensions import db
@@ -13,6 +12,8 @@ from app.extensions import db
 COLUMNS = (
     "name", "gender", "position", "office_phone", "mobile", "email", "home_address", "birthday", "memo",
 )  # fmt: skip
+
+TALK = ("title", "place", "detail", "memo")
 
 
 def install() -> None:
@@ -24,12 +25,14 @@ def install() -> None:
         words=("name", "office_phone", "mobile", "email"),
         name=lambda contact: contact.name,
         where=lambda contact: contact.customer.name,
+        names=lambda contact: personal.earlier(contact, "name", "office_phone", "mobile", "email"),
     )
     personal.holds(
         "contact",
         personal.Holding(_l("Contact"), lambda contact: [contact], COLUMNS),
-        personal.Holding(_l("Interactions"), _talks, (), ("title", "place", "detail", "memo")),
-        personal.Holding(_l("Files"), _files, (), ("name",)),
+        personal.Holding(_l("Interactions"), _talks, (), TALK),
+        personal.Holding(_l("Interactions"), _talks_with_others, (), TALK, only_naming=True),
+        personal.Holding(_l("Customer"), lambda contact: [contact.customer], (), ("memo",), only_naming=True),
     )
 
 
@@ -39,8 +42,7 @@ def _talks(contact: Contact) -> list[Interaction]:
     return list(db.session.execute(found).scalars())
 
 
-def _files(contact: Contact) -> list[Attachment]:
-    """The files of those interactions, removed ones too."""
-    held = sa.select(Interaction.id).where(Interaction.contact_id == contact.id)
-    its = (Attachment.record_type == Interaction.__tablename__, Attachment.record_id.in_(held))
-    return list(db.session.execute(sa.select(Attachment).where(*its).order_by(Attachment.id)).scalars())
+def _talks_with_others(contact: Contact) -> list[Interaction]:
+    """All of the customer's: what was said with somebody else may be about the contact."""
+    found = sa.select(Interaction).where(Interaction.customer_id == contact.customer_id).order_by(Interaction.id)
+    return list(db.session.execute(found).scalars())

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask_babel import lazy_gettext as _l
 
-from app.core import bulk, nav, personal, recycle
+from app.core import bulk, nav, recycle
 from app.core.history import tell
 from app.notices import kinds
 
@@ -14,7 +14,7 @@ from app.notices import kinds
 def register(appbuilder: Any) -> None:
     """Add this domain's screens and words."""
     from app.attachments.owners import attachable
-    from app.sales import queries
+    from app.sales import personal
     from app.sales.access import VisibleOpportunities, was_deletable, was_in_own_plan
     from app.sales.models import Opportunity, PlanStep
     from app.sales.operations import check_return, check_unassignable, why_files_stay
@@ -23,7 +23,7 @@ def register(appbuilder: Any) -> None:
     bulk.KINDS["opportunity", "assign"] = bulk.Kind(
         _l("Assign"), "can_assign", "Opportunity", check_unassignable, owner="assignee_id"
     )
-    personal.holds("contact", personal.Holding(_l("Opportunities"), queries.naming, ("contact_name", "contact_phone")))
+    personal.install()
     recycle.KINDS["opportunity"] = recycle.Kind(
         _l("Opportunity"), Opportunity, ("can_delete", "Opportunity"), was_deletable
     )
@@ -52,6 +52,8 @@ def register(appbuilder: Any) -> None:
     tell("opportunity", "remove_step", _l("removed a planned step"), "trash")
     tell("opportunity", "restore_step", _l("put a removed step back"), "arrow-back-up")
     tell("opportunity", "purge_step", _l("purged a removed step for good"), "trash")
+    tell("opportunity", "erase", _l("erased the personal data"), "trash", attempt=_l("Erase personal data"))
+    tell("opportunity", "export_personal", _l("exported the personal data"), "download")
     tell("customer", "from_opportunity", _l("won it with this opportunity"), "target-arrow")
     tell("customer", "attach", _l("linked a won opportunity to it"), "target-arrow")
     tell("plan_step", "create", _l("planned a step"), "plus")

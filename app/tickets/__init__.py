@@ -21,8 +21,8 @@ def register(appbuilder: Any) -> None:
     from app.tickets.level_views import ServiceTargetView
     from app.tickets.models import Complaint, Feedback, Ticket, TicketStep
     from app.tickets.operations import forget_assignee, note_unassigned, why_files_stay
-    from app.tickets.precedents import index_anew
-    from app.tickets.queries import complaints_of, steps_of, tickets_of, waiting
+    from app.tickets.personal import install
+    from app.tickets.queries import waiting
     from app.tickets.views import ComplaintView, FeedbackView, TicketStepView, TicketView, note_of_complaint
 
     CHOICES["ticket"] = tickets_to_choose
@@ -42,13 +42,9 @@ def register(appbuilder: Any) -> None:
     bulk.KINDS["ticket", "assign"] = bulk.Kind(
         _l("Assign ticket"), "can_assign", "Ticket", note_unassigned, owner="assignee_id"
     )
-    texts = ("content", "remedy", "memo")
-    personal.holds("contact", personal.Holding(_l("Complaints"), complaints_of, ("complainant",), texts))
-    personal.holds(
-        "contact",
-        personal.Holding(_l("Tickets"), tickets_of, (), ("title", "request", "handling", "result"), after=index_anew),
-        personal.Holding(_l("Tickets"), steps_of, (), ("text",), told=False),
-    )
+    install()
+    tell("complaint", "erase", _l("erased the personal data"), "trash", attempt=_l("Erase personal data"))
+    tell("complaint", "export_personal", _l("exported the personal data"), "download")
     personal.copies("user", forget_assignee)
     ticket = Leads(VisibleTickets, ("can_show", "Ticket"), "TicketView.show")
     for kind, icon, tone, sentence in (

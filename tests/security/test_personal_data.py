@@ -12,6 +12,7 @@ from flask_appbuilder import Model
 from flask_appbuilder.security.sqla.models import User
 
 from app.attachments.models import Attachment
+from app.churn import operations as churn
 from app.churn.models import ChurnCase
 from app.churn.operations import scan
 from app.core.changes import moving
@@ -28,13 +29,14 @@ from app.notices.models import Channel, Delivery, DeliveryStatus, NoticeSettings
 from app.notices.operations import calendar_hash, renew_calendar, save_robot
 from app.reports.closing import close
 from app.reports.period import month_of
+from app.sales import operations as sales
 from app.sales.models import Opportunity, OpportunityStatus
 from app.security import operations, people
 from app.security.models import LoginEntry, LoginResult, OneTimeToken, RecoveryCode, SecondFactor, UserProfile
 from app.security.sessions import note_login
 from app.tickets import operations as tickets
 from app.tickets.escalation import escalate
-from app.tickets.models import Complaint, Ticket, TicketStep, TicketWord
+from app.tickets.models import Complaint, Feedback, Ticket, TicketStep, TicketWord
 from tests import builders
 from tests.attachments.files import PDF
 from tests.support import Browser, rows, text_of
@@ -139,7 +141,7 @@ def test_what_colleagues_were_told_and_how_files_are_called_goes_too(sign_in, of
 
     browser.post(f"/personal/erase/contact-{contact.id}")
 
-    assert sorted(file.name for file in rows(Attachment)) == ["***的名片.jpg", "孙小美以外.jpg"]
+    assert sorted(file.name for file in rows(Attachment)) == ["***以外.jpg", "***的名片.jpg"]
     assert sorted(str(n.words.get("name") or n.words.get("title")) for n in rows(Notification)) == [
         "***",
         "给***打电话",
@@ -167,6 +169,100 @@ def test_nothing_of_an_erased_contact_is_left_in_what_was_made_of_it(sign_in, of
     assert [word.word for word in rows(TicketWord) if "孙" in word.word or "美" in word.word] == []
     assert rows(TicketWord)
     assert [file.name for file in rows(Attachment)] == ["***的名片.pdf"]  # the file is the interaction's and stays
+
+
+def words_everywhere(contact, li, wang):
+    """The person's names of now and then in every text of the customer, its opportunities and its warning."""
+    customer, name = contact.customer, "孙小美"
+    won = builders.opportunity(
+        status=OpportunityStatus.won, customer=customer, given_to=wang, contact_name=name, title=f"{name}的生产线",
+        description=f"问{name}，手机 13800138000",
+    )  # fmt: skip
+    going = builders.opportunity(by=li, contact_name=name, contact_phone="13800138000", title=f"再问小孙 {'长' * 195}")
+    with unit_of_work():
+        sales.assign(going, actor=li, assignee=wang)
+    step = builders.plan_step(going, todo=f"拜访{name}", planned_on=local(utcnow()).date())
+    with unit_of_work():
+        tell_dated(local(utcnow()).date(), utcnow())
+        sales.execute_step(step, actor=wang, result=f"{name}同意")
+        sales.lose(going, actor=wang, reason=f"{name}不要了")
+    builders.attachment(going, name=f"给{name}.pdf")
+    builders.handover_item(builders.handover(leaver=wang), won, to=li)
+    case = builders.churn_case(customer, owner=wang)
+    with unit_of_work():
+        churn.defer(case, actor=wang, text=f"给{name}打了电话")
+    with unit_of_work():
+        churn.confirm_lost(case, actor=wang, reason="小孙说不买了 010-1")
+    said = builders.feedback(customer, accepted_by=wang, title=f"{name}很满意", content="小孙说好")
+    with unit_of_work(), moving("customer", "edit", actor=wang):
+        customer.memo, said.memo, won.title = f"只找{name}", f"回{name}", f"{name}的新生产线"
+    with unit_of_work(), moving("customer", "edit", actor=wang):
+        said.memo = "已回"
+    builders.interaction(customer, title=f"与老板谈{name}", by=wang)
+    builders.deletion(said, by=wang)
+
+
+def test_no_text_of_the_customer_names_an_erased_contact(sign_in, officer, contact, li, wang):
+    words_everywhere(contact, li, wang)
+    other = builders.feedback(builders.customer(), accepted_by=wang, title="孙小美也在别处")
+    mine = builders.feedback(contact.customer, accepted_by=wang, title="价格太高")
+    assert standing((*HIS, "小孙", "010-1")) >= {
+        "opportunity.title", "opportunity.description", "opportunity.close_reason", "plan_step.todo",
+        "plan_step.result", "feedback.title", "feedback.content", "customer.memo", "retention_measure.text",
+        "churn_case.reason", "attachment.name", "handover_item.label", "notification.words", "audit_entry.note",
+        "field_change.before", "field_change.after", "deletion.label",
+    }  # fmt: skip
+    browser = sign_in(officer)
+    shown = text_of(browser.get(f"/personal/erase/contact-{contact.id}"))
+    for word in ("孙小美的新生产线", "拜访孙小美", "只找孙小美", "给孙小美打了电话", "小孙说好", "与老板谈孙小美"):
+        assert word in shown
+    for word in ("价格太高", "孙小美也在别处", "与别人开会"):
+        assert word not in shown
+
+    assert browser.post(f"/personal/erase/contact-{contact.id}").status_code == 302
+
+    assert standing((*HIS, "小孙", "010-1")) == {"feedback.title"}
+    assert [row.title for row in rows(Feedback)] == ["***很满意", other.title, mine.title]
+    assert sorted(len(row.title) for row in rows(Opportunity))[-1] == 200
+    again = text_of(browser.get(f"/personal/show/contact-{contact.id}"))
+    assert "很满意" not in again
+
+
+@pytest.mark.parametrize("kind", ["opportunity", "complaint"])
+def test_who_stands_in_no_contact_is_found_taken_along_and_erased(sign_in, officer, li, wang, kind):
+    name, customer = "乔一帆", builders.customer(owner=wang)
+    if kind == "opportunity":
+        known = {"customer_name": "海风", "contact_name": name, "contact_phone": "13500005555"}
+        record = builders.opportunity(by=li, title=f"{name}要货", **known)
+        builders.plan_step(builders.opportunity(given_to=wang, **known), todo=f"给{name}打电话")
+        stranger = builders.opportunity(by=li, contact_name=name, contact_phone="1", title="同名的人")
+        with unit_of_work(), moving("opportunity", "edit", actor=li):
+            record.contact_phone = "13500006666"
+        found_by, there = ("乔一", "13500006666"), {"opportunity.contact_name"}
+    else:
+        record = builders.complaint(customer, accepted_by=wang, complainant=name, content=f"{name}说坏了")
+        builders.complaint(customer, accepted_by=wang, complainant=name, subject=f"{name}又来了")
+        stranger = builders.complaint(accepted_by=wang, complainant=name, subject="同名的人")
+        with unit_of_work():
+            tickets.open_ticket(record, actor=wang)
+        found_by, there = ("乔一帆",), {"complaint.complainant"}
+    page, browser = f"{kind}-{record.id}", sign_in(officer)
+    for wanted in found_by:
+        assert f"/personal/show/{page}" in browser.get(f"/personal/?q={wanted}").get_data(as_text=True), wanted
+    told = browser.post(f"/personal/export/{page}").get_data(as_text=True)
+    assert json.loads(told)["person"] == name
+    assert "同名的人" not in told
+
+    assert browser.post(f"/personal/erase/{page}").status_code == 302
+
+    assert standing((name, "13500006666", "13500005555")) == there
+    assert standing(("同名的人",))
+    assert getattr(stranger, next(iter(there)).partition(".")[2]) == name
+    done = rows(AuditEntry, AuditEntry.action.in_(("erase", "export_personal")))
+    assert [(e.record_type, e.record_id, e.actor_id) for e in done] == [(kind, record.id, officer.id)] * 2
+    assert browser.get(f"/personal/show/{page}").status_code == 200
+    assert browser.post(f"/personal/erase/{page}").status_code == 302
+    assert standing(("同名的人",))
 
 
 def test_the_page_of_the_record_says_that_it_was_erased(sign_in, officer, li, contact):
