@@ -163,7 +163,7 @@ def test_a_manager_sees_his_own_figures(company, wang, sign_in):
     }  # fmt: skip
     assert table_on(answer, "best") == [["1", "恒锐精密", "¥268,630.50"]]
     assert table_on(answer, "funnel")[0] == ["New opportunities", "1", "100%"]
-    assert ["Regular", "2", "100%"] in table_on(answer, "composition")
+    assert ["Regular", "2", "100.0%"] in table_on(answer, "composition")
     assert table_on(answer, "churn-trend")[-1] == ["2026-05", "1", "1", "0"]
     assert table_on(answer, "answers")[-1] == ["2026-05", "1", "0", "0", "0"]
     assert "秦岭航空" not in answer.get_data(as_text=True)
@@ -293,7 +293,7 @@ DRAWN = {
         [str(line.label), str(line.values["opportunities"]), f"{line.values['of_all']:.0f}%"] for line in table.lines
     ],
     "composition": lambda table: [
-        [str(line.label), str(line.values["customers"]), f"{line.values['share']:g}%"] for line in table.lines
+        [str(line.label), str(line.values["customers"]), f"{line.values['share']}%"] for line in table.lines
     ],
 }  # fmt: skip
 

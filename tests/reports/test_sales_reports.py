@@ -385,6 +385,20 @@ def test_the_forecast_of_a_month_that_is_over_says_what_was_expected_when_it_end
         assert (table.total.values["opportunities"], table.total.before["opportunities"]) == (4, 4)
 
 
+def test_lines_of_the_forecast_are_compared_only_with_the_same_months(db, chen, wang):
+    opportunity(entered=entered(-4), expected_amount="100", expected_close_on=month(-1), given_to=wang)
+    opportunity(entered=entered(-4), expected_amount="40", expected_close_on=month(11))
+    with asked("forecast", chen) as (ask, table):  # as of now beside the end of last month: the same months
+        assert sum(line.before["expected"] for line in table.lines) == table.total.before["expected"] == Decimal("140")
+    for code in (f"{month(-1):%Y-%m}", f"{month(-12).year}"):
+        with asked("forecast", chen, period=code) as (ask, table):
+            assert {bool(line.before) for line in table.lines} <= {False}
+            closing.close(period.month_of(month(-2)))
+            assert {bool(line.before) for line in closing.table_of(ask).lines} <= {False}
+    with asked("forecast", chen, period=f"{month(-1):%Y-%m}") as (ask, _table):
+        assert closing.table_of(ask).total.before["expected"] == Decimal("140.00")
+
+
 def test_the_forecast_of_a_closed_month_stays_as_it_was_reported(db, chen, sign_in):
     one = opportunity(entered=entered(-3), expected_amount="100", probability=50, expected_close_on=month(1))
     db.session.commit()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from datetime import date
 from decimal import Decimal
@@ -170,6 +171,15 @@ def test_churn_by_the_manager_at_the_time(db, li, zhao, cases):
     assert totals(table, "at_start", "rate") == (12, Decimal("16.7"))
     assert {line.values.get("rate") for line in table.lines} == {None}
     assert table.total.before["warned"] == 5
+
+
+def test_the_customers_a_churn_rate_is_of_lead_to_them(db, li, sign_in, cases):
+    page = sign_in(li).get("/reports/churn-analysis/?period=2025").get_data(as_text=True)
+
+    (total,) = re.findall(r'n = <a href="([^"]*)"><span class="num">12</span>', page)
+    assert text_of(sign_in(li).get(total.replace("&amp;", "&"))).count("KH") == 12
+    assert page.count("n = ") == 1  # no manager has customers of his own to begin with
+    assert "points" in re.search(r"(?s)n = <a .*?</td>", page)[0]  # and the rate of the year before stands beside it
 
 
 def test_churn_by_reason_and_level(db, li, cases):

@@ -20,7 +20,7 @@ from app.reports.counted import CHURN_MOMENTS, FIRST_MEASURE
 from app.reports.drawing import Drawing, alone
 from app.reports.figures import HIDDEN
 from app.reports.period import Period
-from app.reports.report import Ask, Column, Filter, Line, Report, Table
+from app.reports.report import TOTAL, Ask, Column, Filter, Line, Report, Table
 
 KINDS = ("warned", "deferred", "recovered", "retained", "lost", "won_back")
 DRAWN = ("warned", "recovered", "lost")
@@ -60,6 +60,7 @@ class Churn(Report):
                 "Cases confirmed lost in the period, also when the customer was won back later.")),
             Column("won_back", _l("Won back"), "count", good=True, how=_l(
                 "Lost customers who ordered again in the period.")),
+            Column("at_start", _l("Customers at the beginning"), "count", hidden=True),
             Column("rate", _l("Churn rate"), "rate", of=("lost", "at_start"), least=HIDDEN, good=False, how=_l(
                 "Cases confirmed lost, of the customers registered before the first day and not lost then. Only for "
                 "months and the whole; not shown of fewer than ten.")),
@@ -84,7 +85,7 @@ class Churn(Report):
             wanted, begun = groups.months(ask.span), [m for m in ask.span.each_month() if m.first <= today()]
             for n, number in enumerate(customers_at(ask, begun), start=1):
                 found.setdefault(str(n), {})["at_start"] = number
-        return groups.filled(wanted, found, dict.fromkeys(KINDS, 0), none=none)
+        return groups.filled(wanted, found, {**dict.fromkeys(KINDS, 0), "at_start": None}, none=none)
 
     def total(self, ask: Ask, lines: Sequence[Line]) -> dict[str, Any]:
         """Their sum, and the customers there were at the beginning of the whole period."""
@@ -103,6 +104,11 @@ class Churn(Report):
         )
 
     def rows(self, ask: Ask, column: Column) -> Any:
+        if column.key == "at_start":
+            # Only months have customers of their own to begin with.
+            months = enumerate(ask.span.each_month(), start=1) if ask.values["by"] == "month" else ()
+            begun = [_customers_at(ask, m, str(n)) for n, m in months if m.first <= today()]
+            return sa.union_all(*begun) if begun else _customers_at(ask, ask.span, TOTAL).where(sa.false())
         day = CHURN_MOMENTS[column.key]
         return _cases(
             ask,
@@ -115,6 +121,10 @@ class Churn(Report):
             sa.literal(1).label("amount"),
             named=True,
         ).order_by(day.desc(), ChurnCase.id.desc())
+
+    def of_total(self, ask: Ask, column: Column, rows: Any) -> Any:
+        """Customers there were: those of the first day, not of each month."""
+        return _customers_at(ask, ask.span, TOTAL) if column.key == "at_start" else rows
 
     def charts(self, ask: Ask, table: Table, rows_url: Callable[[str, str], str | None]) -> list[Drawing]:
         lines = table.lines
@@ -155,6 +165,19 @@ def customers_at(ask: Ask, periods: Sequence[Period]) -> list[int]:
         .where(ask.cases, ChurnCase.lost_at < periods[-1].start)
     ).one()
     return [int(there or 0) - int(gone or 0) for there, gone in zip(registered, lost, strict=True)]
+
+
+def _customers_at(ask: Ask, period: Period, line: str) -> Any:
+    """The customers that `customers_at` counts at the beginning of a period."""
+    lost = sa.select(ChurnCase.customer_id).where(ask.cases, lost_at(period))
+    return sa.select(
+        sa.literal(line).label("line"),
+        Customer.number.label("number"),
+        Customer.name.label("name"),
+        Customer.owner_id.label("owner_id"),
+        Customer.registered_on.label("day"),
+        sa.literal(1).label("amount"),
+    ).where(ask.customers, Customer.registered_on < period.first, Customer.id.not_in(lost))
 
 
 def lost_at(period: Period, *, end: bool = False) -> sa.ColumnElement[bool]:
