@@ -368,6 +368,60 @@ def test_the_forecast_of_one_manager(db, chen, wang, zhao):
     assert figures("forecast", chen, "expected", manager="7' OR 1")[line] == (Decimal("70.00"),)
 
 
+def entered(n):
+    """The wall clock on the tenth of the month `n` months from now."""
+    return (month(n).year, month(n).month, 10, 9)
+
+
+def test_the_forecast_of_a_month_that_is_over_says_what_was_expected_when_it_ended(db, chen, wang):
+    date_then, date_now = month(1), month(2)
+    changed = opportunity(entered=entered(-3), expected_amount="100.10", probability=50, expected_close_on=date_then)
+    dated = opportunity(entered=entered(-3), expected_amount=None, probability=10, expected_close_on=None)
+    as_it_was = opportunity(entered=entered(-3), expected_amount="7", probability=100, expected_close_on=date_then)
+    opportunity(entered=entered(-2), expected_amount="20", expected_close_on=month(-1), status=WON, given_to=wang)
+    opportunity(entered=entered(-3), expected_amount="40", status=WON, closed_at=at(*entered(-2)))
+    opportunity(entered=(month(0).year, month(0).month, 1, 0, 0, 1), expected_amount="80", expected_close_on=date_then)
+    db.session.commit()
+    for amount, probability in (("300", 90), ("700.70", 100)):  # twice: the first change says what was before
+        changed.expected_amount, changed.probability, changed.expected_close_on = Decimal(amount), probability, date_now
+        dated.expected_amount, dated.expected_close_on = Decimal(amount), date_now
+        db.session.commit()
+    as_it_was.title = "别的采购"  # another field's change says nothing
+    db.session.commit()
+
+    then, now, nothing = f"{date_then:%Y-%m}", f"{date_now:%Y-%m}", (0, Decimal("0.00"), Decimal("0.00"))
+    with asked("forecast", chen, period=f"{month(-1):%Y-%m}") as (ask, table):
+        assert check_rows(ask, table) == 3 * 16
+        lines = {line.key: tuple(line.values[key] for key in FORECAST) for line in table.lines}
+    assert {key: values for key, values in lines.items() if values != nothing} == {
+        "overdue": (1, Decimal("20.00"), Decimal("10.00")),
+        then: (2, Decimal("107.10"), Decimal("57.05")),
+        "none": (1, Decimal("0.00"), Decimal("0.00")),
+    }
+    with asked("forecast", chen) as (ask, table):
+        line = next(line for line in table.lines if line.key == then)
+        assert tuple(line.values[key] for key in FORECAST) == (2, Decimal("87.00"), Decimal("47.00"))
+        assert tuple(line.before[key] for key in FORECAST) == lines[then]
+        line = next(line for line in table.lines if line.key == now)
+        assert tuple(line.values[key] for key in FORECAST) == (2, Decimal("1401.40"), Decimal("770.77"))
+        assert tuple(line.before[key] for key in FORECAST) == nothing
+        assert (table.total.values["opportunities"], table.total.before["opportunities"]) == (4, 4)
+
+
+def test_the_forecast_of_a_closed_month_stays_as_it_was_reported(db, chen, sign_in):
+    one = opportunity(entered=entered(-3), expected_amount="100", probability=50, expected_close_on=month(1))
+    db.session.commit()
+    over = period.month_of(month(-1))
+    closing.close(over)
+    opportunity(entered=entered(-2), expected_amount="11", probability=50, expected_close_on=month(1))  # entered late
+    one.expected_amount = Decimal("900")
+    db.session.commit()
+
+    with asked("forecast", chen, period=over.code) as (ask, _table):
+        table = closing.table_of(ask)
+    assert (table.total.values["expected"], table.total.now["expected"]) == (Decimal("100.00"), Decimal("111.00"))
+
+
 def test_months_of_the_forecast_lead_to_their_rows(db, chen, sign_in):
     opportunity(expected_amount="10", expected_close_on=month(2), customer_name="恒锐精密")
     browser = sign_in(chen)

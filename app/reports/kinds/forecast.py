@@ -19,6 +19,7 @@ from app.reports import charts
 from app.reports.counted import OPEN
 from app.reports.drawing import Drawing, alone
 from app.reports.figures import short_money
+from app.reports.past import values_then
 from app.reports.period import Period, month_of
 from app.reports.report import Ask, Column, Line, Report, Table, manager_filter
 from app.sales.models import Opportunity
@@ -28,7 +29,7 @@ MONTHS = 12  # with a line of their own, from this one on
 
 
 class Forecast(Report):
-    """Open opportunities as they are now."""
+    """Opportunities that were open at the end of the period, or are now if it is not over."""
 
     id = "forecast"
     right = "ForecastReport"
@@ -36,15 +37,20 @@ class Forecast(Report):
     title = _l("Sales forecast")
     about = _l("What the open opportunities may bring, and when.")
     line_label = _l("Expected to close")
-    timed = False
-    compares = False
+    at_end = True
     filters = (manager_filter(right),)
+
+    def default_period(self) -> Period:
+        """This month: as of now, beside the end of the month before."""
+        return month_of(today())
 
     def columns(self, ask: Ask) -> list[Column]:
         return [
             Column("opportunities", _l("Opportunities"), "count", how=_l(
                 "Unassigned opportunities and those in development, by the month of their expected close date; months "
-                "before this one are overdue. The total is the figure of the dashboard.")),
+                "before this one are overdue. The total is the figure of the dashboard. Of a period that is over, those "
+                "open when it ended, with the date, amount and probability of then, by the account manager of today; "
+                "overdue are the months up to its end.")),
             Column("expected", _l("Expected amount"), "money", how=_l(
                 "Sum of these opportunities' expected amounts; those without one count nothing.")),
             Column("weighted", _l("Weighted amount"), "money", how=_l(
@@ -70,7 +76,7 @@ class Forecast(Report):
             return []
         labels = {
             OVERDUE: _l("Overdue"),
-            **{month.code: month.label for month in _months()},
+            **{month.code: month.label for month in _months(ask)},
             LATER: _l("After these months"),
             NONE: _l("No date"),
         }
@@ -112,18 +118,27 @@ def _short(value: Any) -> str:
     return short_money(Decimal(value))
 
 
-def _months() -> list[Period]:
-    """The months with a line of their own, from this one on."""
-    this = month_of(today())
+def _months(ask: Ask) -> list[Period]:
+    """The months with a line of their own: from this one on, or from the one after a period that is over."""
+    this = month_of(ask.span.until if ask.span.is_over(today()) else today())
     return [month_of(this.first + relativedelta(months=n)) for n in range(MONTHS)]
 
 
 def _open(ask: Ask) -> sa.Subquery:
     """The reader's open opportunities with the key of their line and what they weigh."""
-    wanted = [ask.opportunities, OPEN]
+    wanted, source = [ask.opportunities], sa.inspect(Opportunity).local_table
+    weight = [Opportunity.expected_amount, Opportunity.probability, Opportunity.expected_close_on]
+    if ask.span.is_over(today()):
+        changed, weight = values_then(weight, ask.span.end)
+        source = sa.outerjoin(Opportunity, changed, changed.c.id == Opportunity.id)
+        ended = Opportunity.closed_at
+        wanted += [Opportunity.created_at < ask.span.end, sa.or_(ended.is_(None), ended >= ask.span.end)]
+    else:
+        wanted.append(OPEN)
     if ask.values["manager"]:
         wanted.append(Opportunity.assignee_id == int(ask.values["manager"]))
-    months, closes = _months(), Opportunity.expected_close_on
+    amount, probability, closes = weight
+    months = _months(ask)
     line = sa.case(
         (closes.is_(None), NONE),
         (closes < months[0].first, OVERDUE),
@@ -137,20 +152,21 @@ def _open(ask: Ask) -> sa.Subquery:
             sa.cast(Opportunity.id, sa.String).label("number"),
             (Opportunity.customer_name + " · " + Opportunity.title).label("name"),
             Opportunity.assignee_id.label("owner_id"),
-            closes,
-            sa.func.coalesce(Opportunity.expected_amount, sa.literal(0, Money())).label("expected"),
-            sa.func.coalesce(_weighted(), sa.literal(0, Money())).label("weighted"),
+            closes.label("expected_close_on"),
+            sa.func.coalesce(amount, sa.literal(0, Money())).label("expected"),
+            sa.func.coalesce(_weighted(amount, probability), sa.literal(0, Money())).label("weighted"),
         )
+        .select_from(source)
         .where(*wanted)
         .subquery()
     )
 
 
-def _weighted() -> sa.ColumnElement[Any]:
+def _weighted(amount: Any, probability: Any) -> sa.ColumnElement[Any]:
     """Expected amount x probability, half a cent up, exact on both databases: SQLite keeps whole cents."""
     if on_postgresql():
-        amount: Any = sa.type_coerce(Opportunity.expected_amount, sa.Numeric())
-        return sa.func.round(amount * Opportunity.probability / 100, 2, type_=Money())
-    cents: Any = sa.type_coerce(Opportunity.expected_amount, sa.BigInteger())
+        yuan: Any = sa.type_coerce(amount, sa.Numeric())
+        return sa.func.round(yuan * probability / 100, 2, type_=Money())
+    cents: Any = sa.type_coerce(amount, sa.BigInteger())
     half = sa.case((cents < 0, -50), else_=50)  # SQLite cuts off towards zero
-    return sa.type_coerce((cents * Opportunity.probability + half) // 100, Money())
+    return sa.type_coerce((cents * probability + half) // 100, Money())

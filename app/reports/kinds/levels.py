@@ -176,7 +176,7 @@ def _facts(ask: Ask, periods: Sequence[Period], *columns: Any, told: bool = Fals
 def _past(periods: Sequence[Period]) -> Any:
     """A CTE of the customers of whom the history tells that something was different: `id`, and at each bound of the
     periods `at_0` ... (their level, to be read with `value_at`) and `lost_0` ... (1 or 0)."""
-    bounds, nothing = [periods[0].start, *(period.end for period in periods)], sa.literal_column("0")
+    bounds, nothing = [periods[0].start, *(period.end for period in periods)], sa.literal_column("0", sa.Integer())
     changed, lost = values_at(Customer.level_id, bounds, {item.id for item in _levels()}), _lost(periods)
     levels, flags = ([f"{name}_{n}" for n in range(len(bounds))] for name in ("at", "lost"))
     # Added up, not joined: SQLite would look at all of the one for every row of the other.
