@@ -220,7 +220,7 @@ def test_a_closed_month_of_the_funnel_stays_and_what_came_later_stands_beside_it
     assert "Opportunities 3 " in rows
     assert "This month is closed: 2 was reported on" in rows
     file = browser.post("/reports/funnel/export", {"format": "csv", **MAY}).data.decode("utf-8-sig").splitlines()
-    assert file[0].startswith("Stage,Opportunities (reported),Expected amount (reported),")
+    assert file[0].startswith("Group,Opportunities (reported),Expected amount (reported),")
     won_of = dict(zip(file[0].split(","), file[4].split(","), strict=True))
     assert (won_of["Opportunities (reported)"], won_of["Opportunities (now)"]) == ("2", "3")
 
