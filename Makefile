@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help vendor dev bench drill cluster nightly scan test lint fmt types ci translations migration demo
+.PHONY: help vendor dev bench drill cluster nightly scan test lint fmt types ci translations migration demo lock audit sbom
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -34,6 +34,7 @@ nightly: ## What takes too long for every change: three hours on two cores (docs
 	python -m bench.load --folder var/load
 	python -m bench.load --folder var/load --requests 50000
 	python -m tests.outside.browser
+	$(MAKE) audit
 
 scan: ## Let outside scanners loose on a demo company, on the loopback (docs/security.md)
 	test -x .venv-scan/bin/wapiti || (python -m venv .venv-scan && .venv-scan/bin/pip install -q -r tests/outside/requirements.txt)
@@ -50,6 +51,18 @@ fmt: ## Repair style and form
 
 ci: ## Run what a change must pass, in an environment of its own
 	.ci/run
+
+lock: ## Write the lock files, with hashes, after requirements were changed
+	for name in requirements requirements-dev; do \
+	  uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header $$name.txt -o $$name.lock; done
+
+audit: ## Ask for known weaknesses of what is installed; fails when nobody can be asked (docs/security.md)
+	python tools/audit.py
+
+sbom: ## Write var/sbom.json: what the product is made of, with licences (CycloneDX), from a fresh environment
+	rm -rf .venv-sbom && python -m venv --without-pip .venv-sbom
+	python -m pip --python .venv-sbom install -q --require-hashes -r requirements.lock
+	mkdir -p var && cyclonedx-py environment .venv-sbom --output-reproducible --of JSON -o var/sbom.json
 
 translations: ## Read the sentences from the source into the catalogues of config.LANGUAGES and compile them
 	pybabel -q extract -F babel.cfg -k _l -k lazy_gettext --no-location --sort-output --project Liuke -o translations/messages.pot .

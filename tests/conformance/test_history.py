@@ -18,6 +18,7 @@ from sqlalchemy.orm import RelationshipProperty
 from app.churn.models import ChurnCase
 from app.core.changes import SECRET, as_text, is_told, moving, told_columns, told_models
 from app.core.choices import ChoiceType
+from app.core.errors import StepRefused
 from app.core.history import field_label, views_by_table
 from app.core.models import AuditEntry, FieldChange
 from app.core.types import Money, UtcDateTime
@@ -182,10 +183,12 @@ def test_accounts_and_roles_are_told_as_one_record(db, wang, sysadmin):
     assert told >= {("ab_user", wang.id, "phone", None, "010-1"), ("ab_role", role.id, "label_zh", "高管", "总经理")}
 
 
-@pytest.mark.once
-@pytest.mark.parametrize("arrow", arrows(), ids=str)
-def test_every_step_there_is_writes_its_row_in_the_same_transaction(db, arrow, li, wang):
-    """Whatever its work does: here it does nothing, and nobody forbids it."""
+def in_state(model, status, *, li, wang):
+    """A record of this model in this state."""
+
+    def holder(status):
+        return None if status.value in ("unassigned", "created") else wang
+
     states = {
         Customer: lambda status: builders.customer(owner=wang, status=status),
         Opportunity: lambda status: builders.opportunity(by=li, given_to=holder(status), status=status),
@@ -194,25 +197,64 @@ def test_every_step_there_is_writes_its_row_in_the_same_transaction(db, arrow, l
         Feedback: lambda status: builders.feedback(status=status),
         Complaint: lambda status: builders.complaint(status=status, remedy="已换货"),
     }
+    return states[model](status)
 
-    def holder(status):
-        return None if status.value in ("unassigned", "created") else wang
+
+def without_its_work(step, meanwhile=None):
+    """The step as the framework takes it: nobody forbids it, and all it does is what happens meanwhile."""
 
     def work(record, *, actor, at):
-        """Nothing."""
+        if meanwhile is not None:
+            meanwhile()
 
-    work.__name__ = arrow.step.name
-    free = replace(arrow.step, work=work, target=None, lock=None, whose=None, guard=None, note=None, after=None)
+    work.__name__ = step.name
+    return replace(step, work=work, target=None, lock=None, whose=None, guard=None, note=None, after=None)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("arrow", arrows(), ids=str)
+def test_every_step_there_is_writes_its_row_in_the_same_transaction(db, arrow, li, wang):
+    """Whatever its work does: here it does nothing, and nobody forbids it."""
     for status in arrow.step.sources:
-        record = states[arrow.model](status)
+        record = in_state(arrow.model, status, li=li, wang=wang)
         db.session.commit()
         before = len(rows(AuditEntry))
-        free(record, actor=li)
+        without_its_work(arrow.step)(record, actor=li)
         (entry,) = rows(AuditEntry)[before:]
         told = (entry.record_type, entry.record_id, entry.action, entry.actor_id, entry.from_status)
         assert told == (record.__tablename__, record.id, arrow.step.name, li.id, status.value)
         db.session.rollback()
         assert len(rows(AuditEntry)) == before
+
+
+@pytest.mark.parametrize("arrow", arrows(), ids=str)
+def test_whoever_is_slower_takes_no_step_there_is(db, world, arrow, li, wang):
+    """Somebody else saves the record between its reading and the step; on PostgreSQL in the middle of the step, too.
+
+    On SQLite nobody comes in between there: a step holds the only write lock.
+    """
+    for status in arrow.step.sources:
+        for in_the_middle in (False, True) if world.database == "postgresql" else (False,):
+            record = in_state(arrow.model, status, li=li, wang=wang)
+            db.session.commit()
+            table, key = type(record).__table__, record.id
+            before, version = len(rows(AuditEntry)), record.version
+            db.session.commit()
+
+            def somebody_else(table=table, key=key):
+                with db.engine.begin() as other:
+                    other.execute(sa.update(table).where(table.c.id == key).values(version=table.c.version + 1))
+
+            if not in_the_middle:
+                somebody_else()
+            slower = without_its_work(arrow.step, somebody_else if in_the_middle else None)
+            with pytest.raises(StepRefused, match="Somebody else was faster"):
+                slower(record, actor=li)
+            db.session.rollback()
+
+            now = db.session.execute(sa.select(table.c.version, table.c.status).where(table.c.id == key)).one()
+            assert tuple(now) == (version + 1, status.value)
+            assert len(rows(AuditEntry)) == before
 
 
 # -- append-only ------------------------------------------------------------------------------------------------

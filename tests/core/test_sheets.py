@@ -48,6 +48,7 @@ def test_two_thousand_texts_in_files_are_texts():
     assert read[0][0] == BOM + "a"
     assert len(read) == len(texts) + 1
     assert [row for row in read[1:] if is_formula(row[0]) or row[1] != "-1.50"] == []
+    assert [row[0] for row in read[1:]] == [harmless(text) for text in texts]
     out = io.BytesIO()
     xlsx_into(
         out, title="=1", facts=["=2"], head=["=3", "b"], kinds=["text", "count"], rows=[(text, -1) for text in texts]
@@ -60,3 +61,4 @@ def test_two_thousand_texts_in_files_are_texts():
     out.seek(0)
     rows = CalamineWorkbook.from_filelike(out).get_sheet_by_index(0).to_python()
     assert [row[1] for row in rows[-len(texts) :]] == [-1.0] * len(texts)
+    assert [row[0] for row in rows[-len(texts) :]] == texts

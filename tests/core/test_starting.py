@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import sys
 import pytest
 
 from app.core.starting import is_weak, why_not
+from tests.world import ROOT
 
 pytestmark = pytest.mark.once
 
@@ -76,3 +78,43 @@ def test_the_process_ends_before_anything_is_opened(tmp_path):
     assert "SECRET_KEY is too weak or a sample" in done.stderr
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+SECRETS = {
+    "a private key": r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY",
+    "a key of a service": r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bgh[pousr]_\w{30,}|\bgithub_pat_\w{30,}|\bglpat-[\w-]{20}"
+    r"|\bxox[abprs]-[\w-]{10,}|\b[rs]k_live_\w{20,}|\bAIza[\w-]{35}|\bpypi-AgE[\w-]{40,}|\bnpm_\w{36}",
+    "a signed token": r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}",
+    "a key of ours": r"(?im)^[^#\n]*\bSECRET_KEY\s*[=:]\s*[\"']?[\w+/=-]{32,}",
+}
+NOT_OURS = {"node_modules", "var", "vendor", "__pycache__"}
+
+
+def findings(text):
+    return [name for name, pattern in SECRETS.items() if re.search(pattern, text)]
+
+
+def test_no_secret_lies_among_the_files():
+    """What is written by hand only: neither git's own files, nor environments, nor the libraries of browsers."""
+    found, read = [], 0
+    for folder, folders, names in os.walk(ROOT):
+        folders[:] = [name for name in folders if name not in NOT_OURS and (not name.startswith(".") or name == ".ci")]
+        for name in names:
+            try:
+                text = (ROOT / folder / name).read_text()
+            except UnicodeDecodeError:
+                continue  # a picture, a font, a compiled catalogue
+            read += 1
+            found += [f"{folder}/{name}: {what}" for what in findings(text)]
+    assert found == []
+    assert read > 500
+
+
+def test_what_a_secret_looks_like_is_known():
+    name = "SECRET" + "_KEY"  # so that these lines are none themselves
+    samples = (
+        "-----BEGIN RSA " + "PRIVATE KEY-----", "AKIA" + "A1B2C3D4E5F6G7H8", "ghp_" + "a1" * 18,
+        "eyJ" + "hbGciOiJIUzI1NiJ9" + ".eyJ" + "zdWIiOiIxMjM0In0" + ".c2lnbmF0dXJl", f"{name}={secrets.token_hex(16)}",
+    )  # fmt: skip
+    assert [text for text in samples if len(findings(text)) != 1] == []
+    assert findings(f"{name} = os.environ['{name}']") == []

@@ -48,9 +48,9 @@ class Forecast(Report):
         return [
             Column("opportunities", _l("Opportunities"), "count", how=_l(
                 "Unassigned opportunities and those in development, by the month of their expected close date; months "
-                "before this one are overdue. The total is the figure of the dashboard. Of a period that is over, those "
-                "open when it ended, with the date, amount and probability of then, by the account manager of today; "
-                "overdue are the months up to its end.")),
+                "before this one are overdue. The total is the figure of the dashboard. Of a period that is over, "
+                "those open when it ended, with the date, amount and probability of then, by the account manager of "
+                "today; overdue are the months up to its end.")),
             Column("expected", _l("Expected amount"), "money", how=_l(
                 "Sum of these opportunities' expected amounts; those without one count nothing.")),
             Column("weighted", _l("Weighted amount"), "money", how=_l(
