@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
@@ -181,6 +181,13 @@ def _closed_in(ask: Ask) -> int:
         first = ask.period.last.first if ask.report.at_end else ask.period.first
         until = ask.period.until.replace(day=1)  # whole months only
         closed = closed.where(ReportClose.month >= first, ReportClose.month < until)
+    return int(db.session.execute(closed).scalar_one())
+
+
+def closed_since(first: Mapping[str, date]) -> int:
+    """How many months are closed of reports (id -> a day: the month it lies in, and those after it)."""
+    which = [sa.and_(ReportClose.report == id, ReportClose.month >= day.replace(day=1)) for id, day in first.items()]
+    closed = sa.select(sa.func.count(ReportClose.month.distinct())).where(sa.or_(sa.false(), *which))
     return int(db.session.execute(closed).scalar_one())
 
 

@@ -144,6 +144,29 @@ def test_the_total_of_the_funnel_is_its_first_stage(cohort, chen):
         assert BY_ID["funnel"].note(ask, table).startswith("4 of these opportunities are still open")
 
 
+def test_the_funnel_by_status_tells_where_they_stand_now(cohort, db, chen, sign_in):
+    opportunity(entered=(2024, 1, 2, 9), status=WON, expected_amount="1.00")
+    keys = ("opportunities", "expected", "share")
+    may = {
+        "unassigned": (2, Decimal("100.01"), Decimal("25.0")), "assigned": (2, Decimal("1000.10"), Decimal("25.0")),
+        "won": (2, Decimal("3200.32"), Decimal("25.0")), "lost": (2, Decimal("2000.20"), Decimal("25.0")),
+    }  # fmt: skip
+    assert figures("funnel", chen, *keys, by="status", **MAY) == may
+    with asked("funnel", chen, by="status", period="all") as (ask, table):
+        assert [(line.key, line.values["opportunities"]) for line in table.lines] == [
+            ("unassigned", 2), ("assigned", 2), ("won", 3), ("lost", 2),
+        ]  # fmt: skip
+        assert sum(line.values["share"] for line in table.lines) == 100
+        assert (table.total.values["opportunities"], table.total.values["expected"]) == (9, Decimal("6301.63"))
+        assert check_rows(ask, table) == 2 * 4 + 2
+        assert BY_ID["funnel"].note(ask, table).startswith("4 of these opportunities are still open")
+    page = sign_in(chen).get("/reports/funnel/?by=status&period=all").get_data(as_text=True)
+    assert page.count("lk-chart hbar") == 2
+    assert "Opportunities 3 " in text_of(sign_in(chen).get(
+        "/reports/funnel/rows?by=status&period=all&line=won&column=opportunities"
+    ))  # fmt: skip
+
+
 def test_the_funnel_stands_beside_that_of_the_month_before(cohort, chen):
     opportunity(entered=(2026, 4, 30, 23, 59), given_to=chen, expected_amount="5")
     opportunity(entered=(2026, 4, 1, 0, 0))
@@ -197,7 +220,7 @@ def test_a_closed_month_of_the_funnel_stays_and_what_came_later_stands_beside_it
     assert "Opportunities 3 " in rows
     assert "This month is closed: 2 was reported on" in rows
     file = browser.post("/reports/funnel/export", {"format": "csv", **MAY}).data.decode("utf-8-sig").splitlines()
-    assert file[0].startswith("Stage,Opportunities (reported),Expected amount (reported),")
+    assert file[0].startswith("Group,Opportunities (reported),Expected amount (reported),")
     won_of = dict(zip(file[0].split(","), file[4].split(","), strict=True))
     assert (won_of["Opportunities (reported)"], won_of["Opportunities (now)"]) == ("2", "3")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,11 +19,12 @@ from app.reports import charts, groups
 from app.reports.counted import CHURN_MOMENTS, FIRST_MEASURE
 from app.reports.drawing import Drawing, alone
 from app.reports.figures import HIDDEN
-from app.reports.period import Period
+from app.reports.period import Period, parse_days
 from app.reports.report import TOTAL, Ask, Column, Filter, Line, Report, Table
 
 KINDS = ("warned", "deferred", "recovered", "retained", "lost", "won_back")
 DRAWN = ("warned", "recovered", "lost")
+YEAR = 366  # days
 MOST = 12  # groups that a chart shows side by side
 Whose = aliased(Customer)  # the case's customer: ask.cases asks for customers of its own
 
@@ -41,10 +42,16 @@ class Churn(Report):
         Filter(
             "by", _l("Group by"),
             lambda: [("owner", _l("Account manager")), ("reason", _l("Reason type")), ("month", _l("Month")),
-                     ("level", _l("Customer level"))],
+                     ("week", _l("Week")), ("level", _l("Customer level"))],
             default="owner",
         ),
     )  # fmt: skip
+
+    def _period(self, given: Mapping[str, str]) -> Period | None:
+        """Also the days of at most a year, as the dashboard's weeks are."""
+        days = parse_days(given.get("period", ""))
+        short = days is not None and (days.until - days.first).days <= YEAR
+        return days if short else super()._period(given)
 
     def columns(self, ask: Ask) -> list[Column]:
         return [
@@ -81,6 +88,8 @@ class Churn(Report):
             wanted, none = groups.items(DictionaryType.churn_reason, found), _l("No reason given")
         elif by == "level":
             wanted = groups.items(DictionaryType.level, found)
+        elif by == "week":
+            wanted = groups.weeks(ask.span)
         else:
             wanted, begun = groups.months(ask.span), [m for m in ask.span.each_month() if m.first <= today()]
             for n, number in enumerate(customers_at(ask, begun), start=1):
@@ -128,7 +137,7 @@ class Churn(Report):
 
     def charts(self, ask: Ask, table: Table, rows_url: Callable[[str, str], str | None]) -> list[Drawing]:
         lines = table.lines
-        if ask.values["by"] != "month":
+        if ask.values["by"] not in ("month", "week"):
             lines = [line for line in lines if any(line.values[key] for key in DRAWN)]
             lines = sorted(lines, key=lambda line: -sum(line.values[key] for key in DRAWN))[:MOST]
         if not any(line.values[key] for line in lines for key in DRAWN):
@@ -207,7 +216,8 @@ def _cases(ask: Ask, kind: str, *columns: Any, named: bool = False) -> Any:
 
 def _line(ask: Ask, kind: str) -> Any:
     by = ask.values["by"]
-    if by == "month":
-        return groups.month_of(ask.span, CHURN_MOMENTS[kind]).label("line")
+    if by in ("month", "week"):
+        parts = ask.span.each_month() if by == "month" else ask.span.each_week()
+        return groups.part_of(parts, CHURN_MOMENTS[kind]).label("line")
     column = {"owner": ChurnCase.owner_id, "reason": ChurnCase.reason_type_id, "level": Whose.level_id}[by]
     return groups.key_of(column).label("line")
