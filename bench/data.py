@@ -244,7 +244,7 @@ def _rest(cursor: Any, customers: int, people: list[int]) -> None:
 
 
 def more(place: Place, say: Any) -> None:
-    """What only reports read: tickets, opportunities with plans, the end of churn cases, the history of both and of levels.
+    """What only reports read: tickets, opportunities with plans, ends of churn cases, the history of levels and plans.
 
     A table that has rows is left as it is, so a folder of an earlier comparison gets what it lacks. After the first
     churn scan, whose cases get measures; none of the added cases is open, so the scans after it find the same work.
