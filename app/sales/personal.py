@@ -57,9 +57,11 @@ def around(contact: Contact) -> list[Opportunity]:
 
 def same(person: Opportunity) -> list[Opportunity]:
     """The opportunity and the others that name the same person: at the same prospect, or with the same number."""
-    there = [Opportunity.customer_name == person.customer_name]
+    there = [sa.false()]
     if person.contact_phone:
         there.append(Opportunity.contact_phone == person.contact_phone)
+    if person.contact_name:
+        there.append(Opportunity.customer_name == person.customer_name)
     its = sa.and_(Opportunity.contact_name == person.contact_name, sa.or_(*there))
     return _found(sa.or_(Opportunity.id == person.id, its))
 

@@ -236,6 +236,7 @@ def test_who_stands_in_no_contact_is_found_taken_along_and_erased(sign_in, offic
         record = builders.opportunity(by=li, title=f"{name}要货", **known)
         builders.plan_step(builders.opportunity(given_to=wang, **known), todo=f"给{name}打电话")
         stranger = builders.opportunity(by=li, contact_name=name, contact_phone="1", title="同名的人")
+        builders.opportunity(by=li, customer_name="海风", title="没有联系人")
         with unit_of_work(), moving("opportunity", "edit", actor=li):
             record.contact_phone = "13500006666"
         found_by, there = ("乔一", "13500006666"), {"opportunity.contact_name"}
@@ -260,7 +261,9 @@ def test_who_stands_in_no_contact_is_found_taken_along_and_erased(sign_in, offic
     assert getattr(stranger, next(iter(there)).partition(".")[2]) == name
     done = rows(AuditEntry, AuditEntry.action.in_(("erase", "export_personal")))
     assert [(e.record_type, e.record_id, e.actor_id) for e in done] == [(kind, record.id, officer.id)] * 2
-    assert browser.get(f"/personal/show/{page}").status_code == 200
+    again = text_of(browser.get(f"/personal/show/{page}"))
+    for word in ("没有联系人", "同名的人"):
+        assert word not in again
     assert browser.post(f"/personal/erase/{page}").status_code == 302
     assert standing(("同名的人",))
 
