@@ -57,7 +57,7 @@ def around(contact: Contact) -> list[Opportunity]:
 
 def same(person: Opportunity) -> list[Opportunity]:
     """The opportunity and the others that name the same person: at the same prospect, or with the same number."""
-    there = [sa.false()]
+    there: list[sa.ColumnElement[bool]] = [sa.false()]
     if person.contact_phone:
         there.append(Opportunity.contact_phone == person.contact_phone)
     if person.contact_name:
