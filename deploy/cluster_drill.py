@@ -156,7 +156,7 @@ class Cluster:
         for example, port in zip(("10.0.0.11:8000", "10.0.0.12:8000"), self.ports, strict=True):
             upstream = upstream.replace(example, f"{HOST}:{port}")
         server = server.replace("listen 443 ssl;", f"listen {HOST}:{self.port};").replace("/opt/liuke", str(ROOT))
-        server = re.sub(r"\n +(http2|ssl_\w+|server_name|allow|deny) [^\n]*", "", server)
+        server = re.sub(r"\n +(http2|ssl_\w+|server_name|access_log|error_log|allow|deny) [^\n]*", "", server)
         temp = "".join(
             f"{kind}_temp_path {self.folder}/nginx-{kind}; "
             for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
