@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,6 +39,8 @@ KNOWN = {
     "change-me",
 }
 SHORTEST = 32  # characters of a key
+SCRYPT = {2**15: 3, 2**16: 2, 2**17: 1}
+"""OWASP's strengths of a password hash: how often at least (p) with so much memory (N) and blocks of eight (r)."""
 
 
 def check(app: Flask) -> None:
@@ -68,7 +71,7 @@ def why_not(settings: Mapping[str, Any], *, debug: bool) -> list[str]:
     for name, url in (("DATABASE_URL", settings["SQLALCHEMY_DATABASE_URI"]), ("REDIS_URL", settings["REDIS_URL"])):
         if _has_known_password(url):
             reasons.append(f"The password in {name} is one that everybody tries first: give the server another one.")
-    if not str(settings["FAB_PASSWORD_HASH_METHOD"]).startswith("scrypt:"):
+    if not is_dear(str(settings["FAB_PASSWORD_HASH_METHOD"])):
         reasons.append("LIUKE_PASSWORD_HASH is too cheap to guess against: unset it.")
     return reasons
 
@@ -77,6 +80,15 @@ def is_weak(key: str) -> bool:
     """Whether a key is short, of few different characters, or made of words that samples are made of."""
     words = sum(len(word) * key.lower().count(word) for word in SAMPLES)
     return len(key) < SHORTEST or len(set(key)) < 8 or words * 2 > len(key)
+
+
+def is_dear(method: str) -> bool:
+    """Whether a password hash is scrypt (scrypt:N:r:p) of OWASP's strength or more."""
+    found = re.fullmatch(r"scrypt:(\d+):(\d+):(\d+)", method)
+    if found is None:
+        return False
+    memory, block, times = map(int, found.groups())
+    return block >= 8 and any(memory >= least and times >= often for least, often in SCRYPT.items())
 
 
 def _has_known_password(url: str) -> bool:

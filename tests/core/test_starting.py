@@ -59,6 +59,19 @@ def test_a_key_that_can_be_guessed_is_weak_everywhere(key):
     assert refusals(SECRET_KEY=key, LIUKE_HTTPS=False, LIUKE_HOSTS=[]) != []
 
 
+@pytest.mark.parametrize(
+    ("method", "dear"),
+    [
+        ("scrypt:32768:8:3", True), ("scrypt:65536:8:2", True), ("scrypt:131072:8:1", True), ("scrypt:65536:16:3", True),
+        ("scrypt:2:1:1", False), ("scrypt:1024:8:1", False), ("scrypt:32768:8:1", False), ("scrypt:32768:8:2", False),
+        ("scrypt:65536:8:1", False), ("scrypt:32768:1:24", False), ("scrypt:16384:8:3", False), ("scrypt", False),
+        ("scrypt:32768:8", False), ("scrypt:a:b:c", False), ("scrypt:32768:8:3:", False), ("", False),
+    ],
+)  # fmt: skip
+def test_a_hash_is_dear_from_owasps_strength_on(method, dear):
+    assert (refusals(FAB_PASSWORD_HASH_METHOD=method) == []) is dear
+
+
 def test_keys_that_we_make_are_strong():
     for _n in range(200):
         assert not is_weak(secrets.token_urlsafe(48))
