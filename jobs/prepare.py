@@ -23,10 +23,10 @@ from flask_migrate import upgrade
 from app import create_app
 from app.core.clock import utcnow
 from app.core.errors import BusinessError
+from app.core.starting import is_loopback
 from app.core.unit import unit_of_work
 from app.desk.demo_loading import begin_again
 from app.extensions import db
-from app.runs.demo import is_loopback
 from app.runs.operations import install
 from app.runs.queries import is_demo
 from config import ROOT, Config

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -53,8 +54,8 @@ def check(app: Flask) -> None:
 def why_not(settings: Mapping[str, Any], *, debug: bool) -> list[str]:
     """Why an installation with these settings must not start, one sentence each; none if it may.
 
-    A weak key is refused everywhere. The rest is refused in production: where it is served over https or under names
-    (LIUKE_HTTPS, LIUKE_HOSTS).
+    A weak key is refused everywhere. The rest is refused in production: where it is served over https, under names,
+    behind a proxy or to other machines (LIUKE_HTTPS, LIUKE_HOSTS, LIUKE_PROXIES, LIUKE_HOST).
     """
     reasons = []
     if is_weak(str(settings["SECRET_KEY"] or "")):
@@ -62,8 +63,18 @@ def why_not(settings: Mapping[str, Any], *, debug: bool) -> list[str]:
             f"SECRET_KEY is too weak or a sample: at least {SHORTEST} random characters, as "
             'python3 -c "import secrets; print(secrets.token_urlsafe(48))" prints them; or unset it.'
         )
-    if not (settings["LIUKE_HTTPS"] or settings["LIUKE_HOSTS"]):
+    if not (
+        settings["LIUKE_HTTPS"]
+        or settings["LIUKE_HOSTS"]
+        or settings["LIUKE_PROXIES"] > 0
+        or not is_loopback(settings["LIUKE_HOST"])
+    ):
         return reasons
+    if not settings["LIUKE_HOSTS"]:
+        reasons.append(
+            "Where others are served, the product answers to its own names only: set LIUKE_HOSTS to the names or "
+            "addresses that people open it by, crm.example.com say."
+        )
     if debug:
         reasons.append("Debugging shows the inside of the program: unset FLASK_DEBUG where others are served.")
     if settings["LIUKE_DEMO"]:
@@ -89,6 +100,21 @@ def is_dear(method: str) -> bool:
         return False
     memory, block, times = map(int, found.groups())
     return block >= 8 and any(memory >= least and times >= often for least, often in SCRYPT.items())
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address means this machine only: localhost, 127.x.x.x, ::1. A port is ignored."""
+    name = host.strip().lower()
+    if name.startswith("["):
+        name = name[1:].split("]", 1)[0]
+    elif name.count(":") == 1:
+        name = name.split(":", 1)[0]
+    if name in ("localhost", "localhost."):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def _has_known_password(url: str) -> bool:
