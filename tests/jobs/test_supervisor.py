@@ -21,7 +21,7 @@ import pytest
 
 import config
 from app.core.starting import is_loopback
-from jobs import prepare, supervisor
+from jobs import supervisor
 from jobs.supervisor import CannotStart, alone, check_address, redis_binary, socket_folder
 from tests.world import ROOT
 
@@ -300,6 +300,31 @@ def test_a_taken_port_is_one_sentence(terminal, fresh):
     assert f"The address 127.0.0.1:{fresh['LIUKE_PORT']} is already in use." in one.text
     assert f"LIUKE_PORT={int(fresh['LIUKE_PORT']) + 1}" in one.text
     assert len(one.text.splitlines()) == 1
+
+
+def test_a_database_that_is_away_is_one_sentence(terminal, fresh):
+    """Without the password, and without a traceback."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    one = terminal(
+        [sys.executable, "run.py"], {**fresh, "DATABASE_URL": f"postgresql://liuke:geheim@127.0.0.1:{port}/liuke"}
+    )
+
+    assert one.end(60) == 2
+    assert f"The database at 127.0.0.1:{port} does not answer: start it, or check DATABASE_URL." in one.text
+    assert "Traceback" not in one.text
+    assert "geheim" not in one.text
+    assert len(one.text.splitlines()) <= 3
+
+
+def test_a_database_file_that_cannot_be_opened_is_one_sentence(terminal, fresh, tmp_path):
+    (tmp_path / "folder.db").mkdir()
+    one = terminal([sys.executable, "run.py"], {**fresh, "DATABASE_URL": f"sqlite:///{tmp_path / 'folder.db'}"})
+
+    assert one.end(60) == 2
+    assert f"The database file {tmp_path / 'folder.db'} cannot be opened" in one.text
+    assert "Traceback" not in one.text
 
 
 # -- the pieces ---------------------------------------------------------------------------------------------------
