@@ -93,7 +93,7 @@ def does_not_answer(url: str) -> str:
     """The sentence for a database nobody can speak to: which one, without its password."""
     place = sa.make_url(url)
     if place.get_backend_name() == "sqlite":
-        return f"The database file {place.database} cannot be opened: check its folder and who else uses it, or DATABASE_URL."
+        return f"The database file {place.database} cannot be opened: check its folder, who uses it, or DATABASE_URL."
     host = place.host or place.query.get("host") or "localhost"
     return f"The database at {host}:{place.port or 5432} does not answer: start it, or check DATABASE_URL."
 
