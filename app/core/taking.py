@@ -51,6 +51,7 @@ class TakesSteps:
     frame: Any
     show_url: Any
     extra_criteria: Any
+    get_method_permission: Any
     _count: Any
 
     def open_steps(self, record: Any) -> builtins.list[Step]:
