@@ -244,7 +244,7 @@ def _rest(cursor: Any, customers: int, people: list[int]) -> None:
 
 
 def more(place: Place, say: Any) -> None:
-    """What only reports read: tickets, opportunities with plans, the end of churn cases, changes of levels.
+    """What only reports read: tickets, opportunities with plans, ends of churn cases, the history of levels and plans.
 
     A table that has rows is left as it is, so a folder of an earlier comparison gets what it lacks. After the first
     churn scan, whose cases get measures; none of the added cases is open, so the scans after it find the same work.
@@ -371,11 +371,20 @@ MORE = {
         UPDATE churn_case SET status = 'deferred'
         WHERE status = 'warning' AND EXISTS (SELECT 1 FROM retention_measure r WHERE r.case_id = churn_case.id)
     """,
-    "audit_entry WHERE record_type = 'customer' AND action = 'edit'": f"""
-        INSERT INTO audit_entry (at, actor_id, record_type, record_id, action, outcome, changes)
-        SELECT {NOW} - {_unit("id", 61)} * interval '500 days', owner_id, 'customer', id, 'edit', 'done',
-               json_build_object('level_id', json_build_array({_one_of("level", "id", 62)}, level_id))
-        FROM customer c, {_lists("level")} WHERE id % 40 = 0
+    "field_change WHERE record_type = 'customer' AND field = 'level_id'": f"""
+        INSERT INTO field_change (at, actor_id, record_type, record_id, field, before, after, move, erased)
+        SELECT {NOW} - {_unit("id", 61)} * interval '500 days' AS at, owner_id, 'customer', id, 'level_id',
+               {_one_of("level", "id", 62)}::text, level_id::text, 'customer.edit', false
+        FROM customer c, {_lists("level")} WHERE id % 40 = 0 ORDER BY at
+    """,
+    "field_change WHERE record_type = 'opportunity'": f"""
+        INSERT INTO field_change (at, actor_id, record_type, record_id, field, before, after, move, erased)
+        SELECT created_at + {_unit("id", 63)} * (coalesce(closed_at, {NOW}) - created_at) AS at, assignee_id,
+               'opportunity', id, field, CASE field WHEN 'probability' THEN '10' WHEN 'expected_amount' THEN '5000.00'
+               ELSE (created_at::date + 90)::text END, CASE field WHEN 'probability' THEN probability::text
+               WHEN 'expected_amount' THEN expected_amount::text ELSE expected_close_on::text END,
+               'opportunity.edit', false
+        FROM opportunity, unnest(ARRAY['probability', 'expected_amount', 'expected_close_on']) field ORDER BY at
     """,
 }
 

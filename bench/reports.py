@@ -68,11 +68,9 @@ SQL: dict[str, list[str]] = {
     "levels": [
         f"""
         WITH changed AS (
-            SELECT record_id AS id, (array_agg((changes -> 'level_id' ->> 0)::int ORDER BY at, id))[1] AS was,
-                   (array_agg((changes -> 'level_id' ->> 0)::int ORDER BY at, id) FILTER (WHERE at >= %(end)s))[1] AS is
-            FROM audit_entry
-            WHERE record_type = 'customer' AND outcome = 'done' AND at >= %(start)s
-                AND changes::text LIKE '%%"level_id"%%'
+            SELECT record_id AS id, (array_agg(before::int ORDER BY at, id))[1] AS was,
+                   (array_agg(before::int ORDER BY at, id) FILTER (WHERE at >= %(end)s))[1] AS is
+            FROM field_change WHERE record_type = 'customer' AND field = 'level_id' AND at >= %(start)s
             GROUP BY record_id
         ), was_lost AS ({_lost("start")}), is_lost AS ({_lost("end")})
         SELECT CASE WHEN registered_on >= %(first)s THEN 'new' WHEN w THEN 'back' ELSE start::text END,

@@ -83,8 +83,7 @@ def sync(
             rejects.close()
             _finish(run_id, SyncStatus.done, checksum=feed.checksum, **_counts(report, rejects))
             if report.sum("created") + report.sum("updated") > MANY:
-                with unit_of_work():
-                    count_again()
+                _look_again()
     except BaseException as failure:
         rejects.close()
         _fail(run_id, _why(failure))
@@ -92,6 +91,15 @@ def sync(
             raise
     pulse.tick(1)
     return db.session.get_one(SyncRun, run_id, populate_existing=True)
+
+
+def _look_again() -> None:
+    """Let the database know how much there is now. The sync is done: if that fails, statements are slow, no more."""
+    try:
+        with unit_of_work():
+            count_again()
+    except SQLAlchemyError:
+        log.exception("The database did not look at its tables after the sync.")
 
 
 def _why(failure: BaseException) -> str:

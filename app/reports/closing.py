@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
@@ -164,9 +164,10 @@ def table_of(ask: Ask, *, first: int = 0, most: int | None = LINES) -> Table:
         table = _as_reported(ask, kept, first, most)
     if not table.total.before or ask.period is None or (earlier := kept_of(ask.at(ask.period.before))) is None:
         return table
+    same = ask.report.same_lines(ask, ask.at(ask.period.before))
     return replace(
         table,
-        lines=[_compared(line, earlier) for line in table.lines],
+        lines=[_compared(line, earlier) for line in table.lines] if same else table.lines,
         total=replace(table.total, before=earlier.total.values),
     )
 
@@ -180,6 +181,13 @@ def _closed_in(ask: Ask) -> int:
         first = ask.period.last.first if ask.report.at_end else ask.period.first
         until = ask.period.until.replace(day=1)  # whole months only
         closed = closed.where(ReportClose.month >= first, ReportClose.month < until)
+    return int(db.session.execute(closed).scalar_one())
+
+
+def closed_since(first: Mapping[str, date]) -> int:
+    """How many months are closed of reports (id -> a day: the month it lies in, and those after it)."""
+    which = [sa.and_(ReportClose.report == id, ReportClose.month >= day.replace(day=1)) for id, day in first.items()]
+    closed = sa.select(sa.func.count(ReportClose.month.distinct())).where(sa.or_(sa.false(), *which))
     return int(db.session.execute(closed).scalar_one())
 
 
@@ -262,8 +270,14 @@ def _beside(columns: Sequence[Column], kept: Line, today: Line | None) -> Line:
 
 
 def _nothing(columns: Sequence[Column]) -> dict[str, Any]:
-    empty = {"share": Decimal("0.0")}
-    return {c.key: zero(columns, c.key) if c.adds_up else empty.get(c.kind) for c in columns}
+    def of(column: Column) -> Any:
+        if column.adds_up:
+            return zero(columns, column.key)
+        if column.of is None or column.of[0] != column.of[1]:
+            return None
+        return Decimal("0.0") if column.kind == "share" else Decimal("0.00")  # its share of a whole
+
+    return {column.key: of(column) for column in columns}
 
 
 def _compared(line: Line, earlier: Kept) -> Line:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from flask import url_for
@@ -20,12 +20,13 @@ from app.masterdata.models import DictionaryType
 from app.reports import access, charts, queries
 from app.reports.access import Scopes
 from app.reports.catalogue import BY_ID
+from app.reports.closing import closed_since
 from app.reports.drawing import drawn
 from app.reports.figures import money_parts, shares, short_money
 from app.reports.kinds.funnel import STAGES
-from app.reports.period import twelve_months, year_of
+from app.reports.period import Period, twelve_months, year_of
 from app.reports.queries import Chances, Contribution, Figure, Group, Happened, Service
-from app.reports.span import Span
+from app.reports.span import RECENT, Span, months_on
 from app.reports.tiles import BY_KEY, Tile
 from app.sales.models import OpportunityStatus
 
@@ -148,6 +149,34 @@ def tiles(
     }
     made = {tile.key: replace(makers[tile.key](), url=report_url(tile, span, team)) for tile in shown}
     return ([made[tile.key] for tile in shown if not tile.chart], [made[tile.key] for tile in shown if tile.chart])
+
+
+def closed_months(shown: Sequence[Tile], span: Span) -> str:
+    """The sentence that says how many of the months these tiles count are closed; '' if none is. One statement."""
+    months = -24 - max(RECENT - 1, span.period.months)  # two years before the earliest rate
+    since = {
+        "retention": months_on(span.today.replace(day=1), months),
+        "churn-trend": span.months(queries.TREND)[0],
+        "weekly": span.weeks(queries.WEEKS)[0],
+        "answers": span.months(queries.ANSWERED)[0],
+        "funnel": span.period.first,
+        "best": year_of(span.today).first,
+    }
+    first: dict[str, date] = {}
+    for tile in shown:
+        if tile.key not in ("composition", "states"):  # as of now
+            day = since.get(tile.key, min(span.recent[0], span.period.before.first))
+            first[tile.report] = min(day, first.get(tile.report, day))
+    number = closed_since(first)
+    if not number:
+        return ""
+    return ngettext(
+        "%(num)d month counted here is closed: what the company reported then stands in the reports of that month. "
+        "Here everything is counted as of today, comparisons too.",
+        "%(num)d months counted here are closed: what the company reported then stands in the reports of those months. "
+        "Here everything is counted as of today, comparisons too.",
+        number,
+    )
 
 
 class _Asked:
@@ -406,13 +435,30 @@ def service_card(found: Service, span: Span) -> Card:
 
 
 def report_url(tile: Tile, span: Span, team: int | None) -> str | None:
-    """Where the report of a tile is, about the same team and period; None if there is none the reader may open."""
+    """Where the figures of a tile stand in a report, about the same team; None if the reader may not open it."""
     report = BY_ID.get(tile.report)
     if report is None or not may("can_show", report.right):
         return None
-    year = {"retention": twelve_months, "best": year_of}.get(tile.key)  # figures of a year, whatever the span
-    about = year(span.today) if year is not None else span.period
-    return url_for(f"{report.right}View.show", period=about.code if report.timed else None, team=team)
+    given: dict[str, Any] = {"period": span.period.code if report.timed else None}
+    given |= {  # what does not go by the span
+        "retention": lambda: {"period": twelve_months(span.today).code},
+        "best": lambda: {"period": year_of(span.today).code},
+        "churn-trend": lambda: {"by": "month", "period": _trend(span).code},
+        "weekly": lambda: {"by": "week", "period": _weeks(span).code},
+        "states": lambda: {"by": "status", "period": "all"},
+    }.get(tile.key, dict)()
+    return url_for(f"{report.right}View.show", **given, team=team)
+
+
+def _trend(span: Span) -> Period:
+    """The twelve months of the churn trend."""
+    return twelve_months(months_on(span.today, 1))
+
+
+def _weeks(span: Span) -> Period:
+    """The twelve weeks of the churn cases."""
+    weeks = span.weeks(queries.WEEKS)
+    return Period(weeks[0], weeks[-1] + timedelta(weeks=1))
 
 
 def short_day(day: date) -> str:

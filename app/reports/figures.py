@@ -49,7 +49,7 @@ def shares(parts: Sequence[int]) -> list[Decimal]:
     lost = sorted(range(len(parts)), key=lambda i: (-(parts[i] * 1000 % whole), i))
     for i in lost[: 1000 - sum(tenths)]:
         tenths[i] += 1
-    return [Decimal(t) / 10 for t in tenths]
+    return [(Decimal(t) / 10).quantize(TENTH) for t in tenths]
 
 
 def ratio(what: Any, whole: Any, times: int, *, least: int = 0) -> Decimal | None:

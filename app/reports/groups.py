@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,16 +24,21 @@ def key_of(column: Any) -> sa.ColumnElement[str]:
     return sa.func.coalesce(sa.cast(column, sa.String), NONE)
 
 
-def month_of(period: Period, moment: Any) -> sa.ColumnElement[str]:
-    """The key of the month of `period` that an instant lies in: its place, from "1" on, so that it has the same key as
-    that of the period before. The bounds are the company's."""
-    ends = [month.end for month in period.each_month()]
+def part_of(parts: Sequence[Period], moment: Any) -> sa.ColumnElement[str]:
+    """The key of the month or week of a period that an instant lies in: its place, from "1" on, so that it has the
+    same key as that of the period before. The bounds are the company's."""
+    ends = [part.end for part in parts]
     return sa.case(*((moment < end, sa.literal_column(f"'{n}'", sa.String())) for n, end in enumerate(ends, start=1)))
 
 
 def months(period: Period) -> Groups:
     """Every month of the period."""
     return [(str(n), month.label) for n, month in enumerate(period.each_month(), start=1)]
+
+
+def weeks(period: Period) -> Groups:
+    """Every week of the period, named by its first day."""
+    return [(str(n), f"{week.first}") for n, week in enumerate(period.each_week(), start=1)]
 
 
 def items(kind: DictionaryType, used: Collection[str]) -> Groups:

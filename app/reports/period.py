@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 
 from flask_babel import gettext as _
 
@@ -98,9 +99,18 @@ class Period:
         return today >= self.until
 
     def each_month(self) -> list[Period]:
-        """Its months, in order."""
-        firsts = [_months_on(self.first, n) for n in range(self.months)]
-        return [Period(first, _months_on(first, 1)) for first in firsts]
+        """Its months, in order; where it begins or ends within one, what it has of that."""
+        number = (self.last_day.year - self.first.year) * 12 + self.last_day.month - self.first.month
+        return self._cut([_months_on(self.first.replace(day=1), n + 1) for n in range(number)])
+
+    def each_week(self) -> list[Period]:
+        """Its weeks from Monday to Sunday, in order; where it begins or ends within one, what it has of that."""
+        monday = self.first + timedelta(days=7 - self.first.weekday())
+        return self._cut([monday + timedelta(days=n) for n in range(0, (self.until - monday).days, 7)])
+
+    def _cut(self, days: list[date]) -> list[Period]:
+        """Its parts, each but the first of which begins with one of these days."""
+        return [Period(first, until) for first, until in pairwise((self.first, *days, self.until))]
 
 
 def parse(code: str) -> Period | None:

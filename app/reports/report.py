@@ -338,6 +338,10 @@ class Report:
         """One sentence over the table, if there is something to say."""
         return ""
 
+    def same_lines(self, ask: Ask, earlier: Ask) -> bool:
+        """Whether a line says the same of the period and of the one before, so that both may stand side by side."""
+        return True
+
     # -- the answer -------------------------------------------------------------------------------------------
 
     def table(self, ask: Ask, *, first: int = 0, most: int | None = LINES, compare: bool = True) -> Table:
@@ -356,7 +360,7 @@ class Report:
             lines = self.lines(ask)
         total = self.total(ask, lines)
         if earlier is not None:
-            by_key = {line.key: line.values for line in past}
+            by_key = {line.key: line.values for line in past} if self.same_lines(ask, earlier) else {}
             lines = [replace(line, before=by_key.get(line.key, {})) for line in lines]
             before = self.total_before(earlier, past)
         else:

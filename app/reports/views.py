@@ -66,6 +66,7 @@ class DashboardView(BaseView):
             fresh=freshness(now),
             kpis=kpis,
             cards=cards,
+            closed=dashboard.closed_months(shown, span),
             how=[(tile.label, dashboard.HOW[tile.key]) for tile in shown],
         )
 

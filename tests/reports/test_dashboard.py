@@ -13,7 +13,7 @@ from app.churn.models import ChurnStatus
 from app.core.clock import local, utcnow
 from app.customers.models import Customer, CustomerStatus
 from app.mirror.operations import refresh_totals
-from app.reports import dashboard, queries, views
+from app.reports import closing, dashboard, period, queries, views
 from app.reports.catalogue import BY_ID
 from app.reports.figures import money_parts, ratio
 from app.reports.kinds import forecast
@@ -163,7 +163,7 @@ def test_a_manager_sees_his_own_figures(company, wang, sign_in):
     }  # fmt: skip
     assert table_on(answer, "best") == [["1", "恒锐精密", "¥268,630.50"]]
     assert table_on(answer, "funnel")[0] == ["New opportunities", "1", "100%"]
-    assert ["Regular", "2", "100%"] in table_on(answer, "composition")
+    assert ["Regular", "2", "100.0%"] in table_on(answer, "composition")
     assert table_on(answer, "churn-trend")[-1] == ["2026-05", "1", "1", "0"]
     assert table_on(answer, "answers")[-1] == ["2026-05", "1", "0", "0", "0"]
     assert "秦岭航空" not in answer.get_data(as_text=True)
@@ -251,7 +251,7 @@ def test_a_team_goes_with_its_figures_into_every_report(teams, li, sign_in):
     browser = sign_in(li)
     html = page_of(browser, f"?team={south.id}").get_data(as_text=True)
     links = set(re.findall(r'href="(/reports/[^"]*\?[^"]*)"', html))
-    assert len(links) == 9  # six figures and seven charts, some of the same report
+    assert len(links) == 12  # six figures and seven charts, one of them as a figure does
     assert all(re.search(rf"[?;]team={south.id}$", link) for link in links)
     page = browser.get(next(link for link in links if "contribution" in link).replace("&amp;", "&"))
     assert "华南组" in text_of(page)
@@ -283,6 +283,12 @@ STANDS = {
     ),
     "Open opportunities": lambda table: str(table.total.values["opportunities"]),
 }
+
+
+def cases(line, *keys):
+    return [str(line.values[key]) for key in keys]
+
+
 # Of each chart: the rows of its table in the report it opens.
 DRAWN = {
     "best": lambda table: [
@@ -293,8 +299,16 @@ DRAWN = {
         [str(line.label), str(line.values["opportunities"]), f"{line.values['of_all']:.0f}%"] for line in table.lines
     ],
     "composition": lambda table: [
-        [str(line.label), str(line.values["customers"]), f"{line.values['share']:g}%"] for line in table.lines
+        [str(line.label), str(line.values["customers"]), f"{line.values['share']}%"] for line in table.lines
     ],
+    "states": lambda table: [
+        [str(line.label), str(line.values["opportunities"]), f"{line.values['share']:g}%"] for line in table.lines
+    ],
+    "churn-trend": lambda table: [
+        [f"{datetime.strptime(line.label, '%b %Y'):%Y-%m}", *cases(line, "warned", "deferred", "lost")]  # noqa: DTZ007
+        for line in table.lines
+    ],
+    "weekly": lambda table: [[line.label, *cases(line, "warned", "recovered", "lost")] for line in table.lines],
 }  # fmt: skip
 
 
@@ -307,6 +321,14 @@ def test_every_tile_is_a_figure_of_the_report_it_opens(app, db, teams, request, 
     won = {"status": OpportunityStatus.won, "customer": mine, "created_at": NOW - timedelta(days=50)}
     builders.plan_step(builders.opportunity(given_to=wang, **won), result="已联系")
     builders.order(other, amount="30000", at=NOW - timedelta(days=100))
+    for days, status, given in (
+        (84, ChurnStatus.warning, {}), (78, ChurnStatus.warning, {}),
+        (80, ChurnStatus.recovered, {"resolved_at": NOW - timedelta(hours=1)}),
+        (360, ChurnStatus.lost, {"lost_at": NOW - timedelta(days=20)}),
+    ):  # fmt: skip
+        gone = CustomerStatus.lost if status is ChurnStatus.lost else CustomerStatus.active
+        customer = builders.customer(owner=wang, registered_on=date(2025, 3, 1), status=gone)
+        builders.churn_case(customer, status=status, opened_at=NOW - timedelta(days=days), **given)
     refresh_totals()
     db.session.commit()
     person = request.getfixturevalue(name)
@@ -328,7 +350,38 @@ def test_every_tile_is_a_figure_of_the_report_it_opens(app, db, teams, request, 
                 else:
                     shown = table_on(answer, label)
                     assert shown[: len(table.lines)] == DRAWN[label](table), (query, label)
+                    assert table.lines
         assert links.keys() == {*STANDS, *DRAWN}
+
+
+@pytest.mark.parametrize(
+    ("month", "tile", "told"),
+    [
+        ("2026-04", None, True), ("2026-04", "amount", True), ("2026-04", "warnings", True),
+        ("2026-04", "weekly", True), ("2025-06", None, True), ("2025-06", "churn-trend", True),
+        ("2025-06", "weekly", False), ("2025-06", "amount", False), ("2024-04", "amount", False),
+        ("2026-04", "retention", True),
+        ("2026-04", "funnel", False), ("2026-04", "open", True), ("2026-04", "states", False),
+        ("2026-04", "composition", False),
+    ],
+)  # fmt: skip
+def test_closed_months_among_its_figures_are_said_to_be_counted_anew(company, li, sign_in, month, tile, told):
+    closing.close(period.parse(month))
+    if tile is not None:
+        builders.dashboard_tile(user=li, key=tile)
+    text = text_of(page_of(sign_in(li)))
+    assert ("1 month counted here is closed: what the company reported then stands in the reports" in text) is told
+
+
+def test_a_longer_span_counts_more_closed_months_and_without_any_nothing_is_said(company, li, sign_in):
+    builders.dashboard_tile(user=li, key="funnel")
+    browser = sign_in(li)
+    assert "closed" not in text_of(page_of(browser, "?span=year"))
+    for month in ("2025-12", "2026-01", "2026-04"):
+        closing.close(period.parse(month))
+    assert "closed" not in text_of(page_of(browser))
+    assert "1 month counted here is closed" in text_of(page_of(browser, "?span=quarter"))
+    assert "2 months counted here are closed" in text_of(page_of(browser, "?span=year"))
 
 
 @pytest.mark.parametrize("name", ["li", "wang"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -105,7 +106,7 @@ def test_a_planted_effect_comes_back_exactly(app, db, li, sign_in):
         "20.0 per cent." in text_of(page)
     )
     html = page.get_data(as_text=True)
-    assert html.count('class="lk-chart hbar"') == 2
+    assert html.count('class="lk-chart hbar"') == html.count('class="lk-chart columns"') == 2
     assert "(n=250)" in html
     assert ">40.0%</text>" in html
 
@@ -365,6 +366,32 @@ def test_the_rows_of_a_figure_have_a_page_and_the_total_is_without_the_compariso
         found[line] = [name for name in ("电话客户", "没人管") if name in page.get_data(as_text=True)]
     assert found == {"total": ["电话客户"], NOBODY: ["没人管"]}
     assert browser.get("/reports/measures/rows?period=2025&line=99999&column=deferred").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("which", "name", "numbers"), [("first", "Cases", ("2", "1")), ("every", "Measures", ("3", "1"))]
+)
+def test_the_counts_are_drawn_however_few(db, li, sign_in, which, name, numbers):
+    case = deferred()
+    builders.order(case.customer, at=AT + DAY)
+    builders.measure(deferred(), at=AT + 9 * DAY, type=kind("call"))
+    builders.churn_case(opened_at=OPENED)
+    page = sign_in(li).speak("en").get(f"/reports/measures/?period=2025&measures={which}")
+    html = page.get_data(as_text=True)
+    assert "lk-chart hbar" not in html  # the rates are of fewer than ten
+    picture = re.search(r'(?s)<svg[^>]*class="lk-chart columns".*?</svg>', html)[0].replace("&amp;", "&")
+    marks = re.findall(r'(?s)<a href="([^"]*)".*?<desc class="value">(\d+)</desc>', picture)
+    call = {re.search(r"column=(\w+)", url)[1]: (url, n) for url, n in marks if f"line={kind('call').id}&" in url}
+    assert {key: n for key, (_url, n) in call.items()} == dict(zip(("deferred", "ordered_180"), numbers, strict=True))
+    assert [n for url, n in marks if f"line={NOBODY}&" in url] == ["1", "0"]
+    assert re.findall(r'<i class="k[12]"></i>([^<]*)<', html)[:2] == [name, "Within 180 days"]
+    assert case.customer.name in text_of(sign_in(li).get(call["ordered_180"][0]))
+
+
+def test_warnings_nobody_acted_on_are_drawn_alone(db, li, sign_in):
+    builders.churn_case(opened_at=OPENED)
+    html = sign_in(li).get("/reports/measures/?period=2025").get_data(as_text=True)
+    assert html.count('class="lk-chart columns"') == 2
 
 
 def test_without_a_case_there_are_zeros_no_rates_and_no_picture(app, db, li, sign_in):

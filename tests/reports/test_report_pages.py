@@ -6,7 +6,7 @@ import csv
 import io
 import random
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
@@ -236,6 +236,15 @@ def test_whatever_an_address_says_a_report_answers(db, sign_in, chen, report):
         assert answer.status_code in (200, 404)
 
 
+def test_the_printed_page_says_what_stands_beside_its_figures(db, sign_in, chen):
+    builders.customer(registered_on=date(2020, 1, 1))
+    browser = sign_in(chen)
+    for report, words in (("composition", "As of now. Small figures: the change from the end of 2"),
+                          ("levels", "is not over yet; beside it stands all of 2")):  # fmt: skip
+        for page in ("", "print"):
+            assert words in text_of(browser.get(f"/reports/{report}/{page}")), (report, page)
+
+
 def test_every_figure_says_how_it_is_counted(app):
     with app.test_request_context():
         for report in REPORTS:
@@ -250,5 +259,6 @@ def test_the_shares_of_a_composition_add_up_to_exactly_100(db, sign_in, chen):
         builders.customer(credit=credit)
     lines = csv_rows(file_of(sign_in(chen), "composition", "csv", by="credit"))
     assert sum(Decimal(line[2]) for line in lines[1:-1]) == 100
+    assert {len(line[2].partition(".")[2]) for line in lines[1:]} == {1}  # 50.0, not 50
     assert lines[-1][:3] == ["Total", "6", "100.0"]
     assert BY_ID["composition"].filter("by").read("nonsense") == "level"

@@ -144,6 +144,29 @@ def test_the_total_of_the_funnel_is_its_first_stage(cohort, chen):
         assert BY_ID["funnel"].note(ask, table).startswith("4 of these opportunities are still open")
 
 
+def test_the_funnel_by_status_tells_where_they_stand_now(cohort, db, chen, sign_in):
+    opportunity(entered=(2024, 1, 2, 9), status=WON, expected_amount="1.00")
+    keys = ("opportunities", "expected", "share")
+    may = {
+        "unassigned": (2, Decimal("100.01"), Decimal("25.0")), "assigned": (2, Decimal("1000.10"), Decimal("25.0")),
+        "won": (2, Decimal("3200.32"), Decimal("25.0")), "lost": (2, Decimal("2000.20"), Decimal("25.0")),
+    }  # fmt: skip
+    assert figures("funnel", chen, *keys, by="status", **MAY) == may
+    with asked("funnel", chen, by="status", period="all") as (ask, table):
+        assert [(line.key, line.values["opportunities"]) for line in table.lines] == [
+            ("unassigned", 2), ("assigned", 2), ("won", 3), ("lost", 2),
+        ]  # fmt: skip
+        assert sum(line.values["share"] for line in table.lines) == 100
+        assert (table.total.values["opportunities"], table.total.values["expected"]) == (9, Decimal("6301.63"))
+        assert check_rows(ask, table) == 2 * 4 + 2
+        assert BY_ID["funnel"].note(ask, table).startswith("4 of these opportunities are still open")
+    page = sign_in(chen).get("/reports/funnel/?by=status&period=all").get_data(as_text=True)
+    assert page.count("lk-chart hbar") == 2
+    assert "Opportunities 3 " in text_of(sign_in(chen).get(
+        "/reports/funnel/rows?by=status&period=all&line=won&column=opportunities"
+    ))  # fmt: skip
+
+
 def test_the_funnel_stands_beside_that_of_the_month_before(cohort, chen):
     opportunity(entered=(2026, 4, 30, 23, 59), given_to=chen, expected_amount="5")
     opportunity(entered=(2026, 4, 1, 0, 0))
@@ -197,7 +220,7 @@ def test_a_closed_month_of_the_funnel_stays_and_what_came_later_stands_beside_it
     assert "Opportunities 3 " in rows
     assert "This month is closed: 2 was reported on" in rows
     file = browser.post("/reports/funnel/export", {"format": "csv", **MAY}).data.decode("utf-8-sig").splitlines()
-    assert file[0].startswith("Stage,Opportunities (reported),Expected amount (reported),")
+    assert file[0].startswith("Group,Opportunities (reported),Expected amount (reported),")
     won_of = dict(zip(file[0].split(","), file[4].split(","), strict=True))
     assert (won_of["Opportunities (reported)"], won_of["Opportunities (now)"]) == ("2", "3")
 
@@ -383,6 +406,20 @@ def test_the_forecast_of_a_month_that_is_over_says_what_was_expected_when_it_end
         assert tuple(line.values[key] for key in FORECAST) == (2, Decimal("1401.40"), Decimal("770.77"))
         assert tuple(line.before[key] for key in FORECAST) == nothing
         assert (table.total.values["opportunities"], table.total.before["opportunities"]) == (4, 4)
+
+
+def test_lines_of_the_forecast_are_compared_only_with_the_same_months(db, chen, wang):
+    opportunity(entered=entered(-4), expected_amount="100", expected_close_on=month(-1), given_to=wang)
+    opportunity(entered=entered(-4), expected_amount="40", expected_close_on=month(11))
+    with asked("forecast", chen) as (ask, table):  # as of now beside the end of last month: the same months
+        assert sum(line.before["expected"] for line in table.lines) == table.total.before["expected"] == Decimal("140")
+    for code in (f"{month(-1):%Y-%m}", f"{month(-12).year}"):
+        with asked("forecast", chen, period=code) as (ask, table):
+            assert {bool(line.before) for line in table.lines} <= {False}
+            closing.close(period.month_of(month(-2)))
+            assert {bool(line.before) for line in closing.table_of(ask).lines} <= {False}
+    with asked("forecast", chen, period=f"{month(-1):%Y-%m}") as (ask, _table):
+        assert closing.table_of(ask).total.before["expected"] == Decimal("140.00")
 
 
 def test_the_forecast_of_a_closed_month_stays_as_it_was_reported(db, chen, sign_in):

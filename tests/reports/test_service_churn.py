@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from datetime import date
 from decimal import Decimal
@@ -172,6 +173,15 @@ def test_churn_by_the_manager_at_the_time(db, li, zhao, cases):
     assert table.total.before["warned"] == 5
 
 
+def test_the_customers_a_churn_rate_is_of_lead_to_them(db, li, sign_in, cases):
+    page = sign_in(li).get("/reports/churn-analysis/?period=2025").get_data(as_text=True)
+
+    (total,) = re.findall(r'n = <a href="([^"]*)"><span class="num">12</span>', page)
+    assert text_of(sign_in(li).get(total.replace("&amp;", "&"))).count("KH") == 12
+    assert page.count("n = ") == 1  # no manager has customers of his own to begin with
+    assert "points" in re.search(r"(?s)n = <a .*?</td>", page)[0]  # and the rate of the year before stands beside it
+
+
 def test_churn_by_reason_and_level(db, li, cases):
     by_reason = walk(asked(CHURN, li, period="2025", by="reason"))
     by_level = walk(asked(CHURN, li, period="2025", by="level"))
@@ -316,7 +326,41 @@ def test_the_rows_of_a_slice(sign_in, li, tickets):
     assert page.count("FW000000") == 1
 
 
-@pytest.mark.parametrize("by", ["owner", "reason", "month", "level"])
+@pytest.mark.parametrize(
+    ("days", "by", "begin"),
+    [
+        ("2024-12-30..2025-01-12", "week", ["2024-12-30", "2025-01-06"]),
+        ("2025-03-01..2025-03-10", "week", ["2025-03-01", "2025-03-03", "2025-03-10"]),  # a Saturday to a Monday
+        ("2025-03-02..2025-03-02", "week", ["2025-03-02"]),
+        ("2025-03-01..2025-03-31", "week", ["2025-03-01", *(f"2025-03-{n:02}" for n in (3, 10, 17, 24, 31))]),
+        ("2025-02-27..2025-03-31", "month", ["2025-02-27 to 2025-02-28", "Mar 2025"]),
+        ("2025-03-05..2025-03-06", "month", ["2025-03-05 to 2025-03-06"]),
+    ],
+)
+def test_churn_by_the_weeks_and_months_of_any_days(db, li, cases, days, by, begin):
+    table = walk(asked(CHURN, li, period=days, by=by))
+    assert [line.label for line in table.lines] == begin
+
+
+def test_churn_by_week_finds_each_case_in_its_week(db, li, cases):
+    table = walk(asked(CHURN, li, period="2025", by="week"))
+    found = {line.label: line.values for line in table.lines}
+    assert len(found) == 53  # 2025 begins and ends on a Wednesday
+    assert [label for label, values in found.items() if values["warned"]] == [
+        "2025-01-01", "2025-02-24", "2025-07-28", "2025-12-29",
+    ]  # fmt: skip
+    assert (found["2025-01-27"]["lost"], found["2025-09-01"]["lost"], found["2025-05-26"]["won_back"]) == (1, 1, 1)
+    assert (found["2025-12-29"]["recovered"], found["2025-03-31"]["deferred"]) == (2, 1)
+    yearly = CHURN.table(asked(CHURN, li, period="2025"))
+    assert table.total.values == yearly.total.values
+
+
+@pytest.mark.parametrize(("days", "asks"), [("2024-01-01..2024-12-31", True), ("2024-01-01..2025-01-01", False)])
+def test_churn_is_asked_of_the_days_of_a_year_at_most(db, li, days, asks):
+    assert (asked(CHURN, li, period=f"{days}").period.first.year == 2024) is asks
+
+
+@pytest.mark.parametrize("by", ["owner", "reason", "month", "week", "level"])
 def test_the_page_of_churn(sign_in, chen, cases, by):
     answer = sign_in(chen).get(f"/reports/churn-analysis/?period=2025&by={by}")
 

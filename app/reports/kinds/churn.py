@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,11 +19,12 @@ from app.reports import charts, groups
 from app.reports.counted import CHURN_MOMENTS, FIRST_MEASURE
 from app.reports.drawing import Drawing, alone
 from app.reports.figures import HIDDEN
-from app.reports.period import Period
-from app.reports.report import Ask, Column, Filter, Line, Report, Table
+from app.reports.period import Period, parse_days
+from app.reports.report import TOTAL, Ask, Column, Filter, Line, Report, Table
 
 KINDS = ("warned", "deferred", "recovered", "retained", "lost", "won_back")
 DRAWN = ("warned", "recovered", "lost")
+YEAR = 366  # days
 MOST = 12  # groups that a chart shows side by side
 Whose = aliased(Customer)  # the case's customer: ask.cases asks for customers of its own
 
@@ -41,10 +42,16 @@ class Churn(Report):
         Filter(
             "by", _l("Group by"),
             lambda: [("owner", _l("Account manager")), ("reason", _l("Reason type")), ("month", _l("Month")),
-                     ("level", _l("Customer level"))],
+                     ("week", _l("Week")), ("level", _l("Customer level"))],
             default="owner",
         ),
     )  # fmt: skip
+
+    def _period(self, given: Mapping[str, str]) -> Period | None:
+        """Also the days of at most a year, as the dashboard's weeks are."""
+        days = parse_days(given.get("period", ""))
+        short = days is not None and (days.until - days.first).days <= YEAR
+        return days if short else super()._period(given)
 
     def columns(self, ask: Ask) -> list[Column]:
         return [
@@ -60,6 +67,7 @@ class Churn(Report):
                 "Cases confirmed lost in the period, also when the customer was won back later.")),
             Column("won_back", _l("Won back"), "count", good=True, how=_l(
                 "Lost customers who ordered again in the period.")),
+            Column("at_start", _l("Customers at the beginning"), "count", hidden=True),
             Column("rate", _l("Churn rate"), "rate", of=("lost", "at_start"), least=HIDDEN, good=False, how=_l(
                 "Cases confirmed lost, of the customers registered before the first day and not lost then. Only for "
                 "months and the whole; not shown of fewer than ten.")),
@@ -80,11 +88,13 @@ class Churn(Report):
             wanted, none = groups.items(DictionaryType.churn_reason, found), _l("No reason given")
         elif by == "level":
             wanted = groups.items(DictionaryType.level, found)
+        elif by == "week":
+            wanted = groups.weeks(ask.span)
         else:
             wanted, begun = groups.months(ask.span), [m for m in ask.span.each_month() if m.first <= today()]
             for n, number in enumerate(customers_at(ask, begun), start=1):
                 found.setdefault(str(n), {})["at_start"] = number
-        return groups.filled(wanted, found, dict.fromkeys(KINDS, 0), none=none)
+        return groups.filled(wanted, found, {**dict.fromkeys(KINDS, 0), "at_start": None}, none=none)
 
     def total(self, ask: Ask, lines: Sequence[Line]) -> dict[str, Any]:
         """Their sum, and the customers there were at the beginning of the whole period."""
@@ -103,6 +113,11 @@ class Churn(Report):
         )
 
     def rows(self, ask: Ask, column: Column) -> Any:
+        if column.key == "at_start":
+            # Only months have customers of their own to begin with.
+            months = enumerate(ask.span.each_month(), start=1) if ask.values["by"] == "month" else ()
+            begun = [_customers_at(ask, m, str(n)) for n, m in months if m.first <= today()]
+            return sa.union_all(*begun) if begun else _customers_at(ask, ask.span, TOTAL).where(sa.false())
         day = CHURN_MOMENTS[column.key]
         return _cases(
             ask,
@@ -116,9 +131,13 @@ class Churn(Report):
             named=True,
         ).order_by(day.desc(), ChurnCase.id.desc())
 
+    def of_total(self, ask: Ask, column: Column, rows: Any) -> Any:
+        """Customers there were: those of the first day, not of each month."""
+        return _customers_at(ask, ask.span, TOTAL) if column.key == "at_start" else rows
+
     def charts(self, ask: Ask, table: Table, rows_url: Callable[[str, str], str | None]) -> list[Drawing]:
         lines = table.lines
-        if ask.values["by"] != "month":
+        if ask.values["by"] not in ("month", "week"):
             lines = [line for line in lines if any(line.values[key] for key in DRAWN)]
             lines = sorted(lines, key=lambda line: -sum(line.values[key] for key in DRAWN))[:MOST]
         if not any(line.values[key] for line in lines for key in DRAWN):
@@ -157,6 +176,19 @@ def customers_at(ask: Ask, periods: Sequence[Period]) -> list[int]:
     return [int(there or 0) - int(gone or 0) for there, gone in zip(registered, lost, strict=True)]
 
 
+def _customers_at(ask: Ask, period: Period, line: str) -> Any:
+    """The customers that `customers_at` counts at the beginning of a period."""
+    lost = sa.select(ChurnCase.customer_id).where(ask.cases, lost_at(period))
+    return sa.select(
+        sa.literal(line).label("line"),
+        Customer.number.label("number"),
+        Customer.name.label("name"),
+        Customer.owner_id.label("owner_id"),
+        Customer.registered_on.label("day"),
+        sa.literal(1).label("amount"),
+    ).where(ask.customers, Customer.registered_on < period.first, Customer.id.not_in(lost))
+
+
 def lost_at(period: Period, *, end: bool = False) -> sa.ColumnElement[bool]:
     """WHERE a case's customer was lost, and not won back yet, when the period began (or with `end`, ended)."""
     when = period.end if end else period.start
@@ -184,7 +216,8 @@ def _cases(ask: Ask, kind: str, *columns: Any, named: bool = False) -> Any:
 
 def _line(ask: Ask, kind: str) -> Any:
     by = ask.values["by"]
-    if by == "month":
-        return groups.month_of(ask.span, CHURN_MOMENTS[kind]).label("line")
+    if by in ("month", "week"):
+        parts = ask.span.each_month() if by == "month" else ask.span.each_week()
+        return groups.part_of(parts, CHURN_MOMENTS[kind]).label("line")
     column = {"owner": ChurnCase.owner_id, "reason": ChurnCase.reason_type_id, "level": Whose.level_id}[by]
     return groups.key_of(column).label("line")

@@ -83,6 +83,10 @@ class Forecast(Report):
         nothing = {"opportunities": 0, "expected": Decimal("0.00"), "weighted": Decimal("0.00")}
         return [Line(key, label, found.get(key, dict(nothing))) for key, label in labels.items()]
 
+    def same_lines(self, ask: Ask, earlier: Ask) -> bool:
+        """The months go on from the end of the period: those of now and of the end of last month are the same."""
+        return _months(ask) == _months(earlier)
+
     def rows(self, ask: Ask, column: Column) -> Any:
         c = _open(ask).c
         amount = {"expected": c.expected, "weighted": c.weighted}.get(column.key, sa.literal(1))

@@ -19,7 +19,7 @@ from app.reports import charts
 from app.reports.counted import OPEN, stage
 from app.reports.drawing import Drawing, alone
 from app.reports.report import Ask, Column, Filter, Line, Report, Table, manager_filter
-from app.sales.models import Opportunity, PlanStep
+from app.sales.models import Opportunity, OpportunityStatus, PlanStep
 
 NOTHING = Decimal("0.00")
 NONE = "none"  # the source of the opportunities of which it is not known
@@ -34,15 +34,17 @@ STAGES = {
 
 class Funnel(Report):
     """A cohort: whoever enters late in the period has had less time to come far. A closed month keeps how far it had
-    come then, beside which stands how far it has come since."""
+    come then, beside which stands how far it has come since. By status it tells where each of them stands now."""
 
     id = "funnel"
     right = "FunnelReport"
     icon = "filter"
     title = _l("Sales funnel")
     about = _l("How far the opportunities entered in a time have come.")
-    line_label = _l("Stage")
+    line_label = _l("Group")
+    whole = True
     filters = (
+        Filter("by", _l("Group by"), lambda: [("stage", _l("Stage")), ("status", _l("Status"))], default="stage"),
         manager_filter(right),
         Filter(
             "source",
@@ -54,6 +56,15 @@ class Funnel(Report):
     )
 
     def columns(self, ask: Ask) -> list[Column]:
+        if _by_status(ask):
+            return [
+                Column("opportunities", _l("Opportunities"), "count", how=_l(
+                    "Opportunities entered in the period, by where they stand now.")),
+                Column("expected", _l("Expected amount"), "money", how=_l(
+                    "Sum of these opportunities' expected amounts; those without one count nothing.")),
+                Column("share", _l("Share"), "share", of=("opportunities", "opportunities"), how=_l(
+                    "These opportunities of all that were entered in the period.")),
+            ]  # fmt: skip
         return [
             Column("opportunities", _l("Opportunities"), "count", good=True, how=_l(
                 "Opportunities entered in the period that have reached this stage by now: all of them, those assigned "
@@ -77,10 +88,13 @@ class Funnel(Report):
         self, ask: Ask, *, keys: Sequence[str] | None = None, first: int = 0, most: int | None = None
     ) -> list[Line]:
         c = _entered(ask).c
+        kind = c.status if _by_status(ask) else c.far
         sums = (sa.func.sum(what).label(what.key) for what in (c.expected, c.open, c.days_1, c.days_2, c.days_3))
-        found = db.session.execute(sa.select(c.far, sa.func.count().label("number"), *sums).group_by(c.far)).all()
+        found = db.session.execute(sa.select(kind, sa.func.count().label("number"), *sums).group_by(kind)).all()
         if not found:
             return []
+        if _by_status(ask):
+            return [_standing(status, [r for r in found if r.status == status]) for status in OpportunityStatus]
         everything = sum(r.number for r in found)
         lines: list[Line] = []
         for n, (key, label) in enumerate(STAGES.items()):
@@ -97,31 +111,39 @@ class Funnel(Report):
         return lines
 
     def total(self, ask: Ask, lines: Sequence[Line]) -> dict[str, Any]:
-        """Every opportunity is in the first stage."""
+        """Every opportunity is in the first stage, but has one status only."""
+        if _by_status(ask):
+            return {**super().total(ask, lines), "open": sum(line.values["open"] for line in lines)}
         if lines:
             return dict(lines[0].values)
         return {"opportunities": 0, "expected": NOTHING, "all": 0, "open": 0}
 
     def label_of(self, ask: Ask, key: str) -> Any:
-        return STAGES.get(key)
+        return (
+            {status.value: status.label for status in OpportunityStatus}.get(key)
+            if _by_status(ask)
+            else STAGES.get(key)
+        )
 
     def rows(self, ask: Ask, column: Column) -> Any:
+        if _by_status(ask):
+            c = _entered(ask).c
+            amount: Any = c.expected if column.key == "expected" else sa.literal(1)
+            return sa.select(sa.cast(c.status, sa.String).label("line"), *_row(c), amount.label("amount")).order_by(
+                c.created_at.desc(), c.id.desc()
+            )
         ahead = {"all": len(STAGES), "from_before": 1}.get(column.key, 0)  # once more for so many stages to come
         c, stage = _entered(ask).c, _stages()
         days = sa.case(*((stage.c.n == n, c[f"days_{n}"]) for n in range(1, len(STAGES))))
         amount = {"expected": c.expected, "days": days}.get(column.key, sa.literal(1))
         return (
-            sa.select(
-                stage.c.line, sa.cast(c.id, sa.String).label("number"),
-                (c.customer_name + " · " + c.title).label("name"), c.assignee_id.label("owner_id"),
-                c.created_at.label("day"), amount.label("amount"),
-            )
+            sa.select(stage.c.line, *_row(c), amount.label("amount"))
             .join(stage, stage.c.n <= c.far + ahead)
             .order_by(c.created_at.desc(), c.id.desc())
-        )  # fmt: skip
+        )
 
     def of_total(self, ask: Ask, column: Column, rows: Any) -> Any:
-        return self.of_line(ask, column, rows, "created")
+        return rows if _by_status(ask) else self.of_line(ask, column, rows, "created")
 
     def note(self, ask: Ask, table: Table) -> str:
         number = table.total.values["open"]
@@ -142,12 +164,45 @@ class Funnel(Report):
     def charts(self, ask: Ask, table: Table, rows_url: Callable[[str, str], str | None]) -> list[Drawing]:
         if not table.lines:
             return []
+        if _by_status(ask):
+            title = _l("Opportunities by status")
+            bars = alone(
+                charts.hbar, tuple(str(line.label) for line in table.lines),
+                tuple(line.values["opportunities"] for line in table.lines),
+                label=str(title), hrefs=tuple(rows_url(line.key, "opportunities") for line in table.lines),
+            )  # fmt: skip
+            return [Drawing(title, *bars)]
         picture = alone(
             charts.funnel, tuple((str(line.label), line.values["opportunities"]) for line in table.lines),
             label=str(self.title), hrefs=tuple(rows_url(line.key, "opportunities") for line in table.lines), tall=220,
         )  # fmt: skip
         legend = [f"{line.label} {line.values['opportunities']:,} ({line.values['of_all']}%)" for line in table.lines]
         return [Drawing(self.title, *picture, legend)]
+
+
+def _by_status(ask: Ask) -> bool:
+    return ask.values["by"] == "status"
+
+
+def _standing(status: OpportunityStatus, found: Sequence[Any]) -> Line:
+    """The line of the opportunities of one status."""
+    return Line(
+        status.value,
+        status.label,
+        {
+            "opportunities": sum(r.number for r in found),
+            "expected": sum((r.expected for r in found), start=NOTHING),
+            "open": sum(int(r.open) for r in found),
+        },
+    )
+
+
+def _row(c: Any) -> tuple[Any, ...]:
+    """What the page of rows says of an opportunity."""
+    return (
+        sa.cast(c.id, sa.String).label("number"), (c.customer_name + " · " + c.title).label("name"),
+        c.assignee_id.label("owner_id"), c.created_at.label("day"),
+    )  # fmt: skip
 
 
 def _wanted(ask: Ask) -> list[Any]:
@@ -171,7 +226,7 @@ def _entered(ask: Ask) -> sa.Subquery:
     reached = (o.assigned_at, sa.func.coalesce(begun, o.closed_at), o.closed_at)
     return (
         sa.select(
-            o.id, o.customer_name, o.title, o.assignee_id, o.created_at,
+            o.id, o.customer_name, o.title, o.assignee_id, o.created_at, o.status,
             sa.func.coalesce(o.expected_amount, sa.literal(0, Money())).label("expected"),
             sa.case((OPEN, 1), else_=0).label("open"),
             stage(begun.is_not(None)).label("far"),

@@ -20,7 +20,7 @@ from app.masterdata.models import DictionaryItem, DictionaryType
 from app.mirror.models import COUNTED, Order
 from app.reports import charts
 from app.reports.counted import is_first
-from app.reports.drawing import Drawing, alone
+from app.reports.drawing import Drawing, alone, both
 from app.reports.figures import HIDDEN
 from app.reports.report import Ask, Column, Filter, Line, Report, Table, people
 
@@ -142,22 +142,44 @@ class Retention(Report):
         )
 
     def charts(self, ask: Ask, table: Table, rows_url: Callable[[str, str], str | None]) -> list[Drawing]:
-        rate = f"rate_{SHOWN}"
-        known = [line for line in table.lines if line.values.get(rate) is not None]
-        acted = [line for line in known if line.key != NOBODY][:BARS]
-        shown = acted + [line for line in known if line.key == NOBODY]
-        if not acted:
+        rate, counted = f"rate_{SHOWN}", ("deferred", f"ordered_{LONGEST}")
+        some = _first([line for line in table.lines if line.values["deferred"]])
+        if not some:
             return []
+        known = _first([line for line in table.lines if line.values.get(rate) is not None])
+        rated = any(line.key != NOBODY for line in known)
+        title, names = (
+            _l("Ordered within %(n)s days, in numbers", n=LONGEST),
+            [ask.columns[key].label for key in counted],
+        )
+        columns = (both if rated else alone)(
+            charts.columns,
+            tuple(str(line.label) for line in some),
+            tuple(
+                (str(name), tuple(line.values[key] for line in some)) for name, key in zip(names, counted, strict=True)
+            ),
+            label=str(title),
+            tall=240,
+            hrefs=tuple(tuple(rows_url(line.key, key) for line in some) for key in counted),
+        )
+        numbers = Drawing(title, *columns, [str(name) for name in names])
+        if not rated:
+            return [numbers]
         title = _l("Ordered within %(n)s days, per cent of n cases", n=SHOWN)
-        bars = alone(
+        bars = both(
             charts.hbar,
-            tuple(f"{line.label} (n={line.values[f'known_{SHOWN}']})" for line in shown),
-            tuple(line.values[rate] for line in shown),
+            tuple(f"{line.label} (n={line.values[f'known_{SHOWN}']})" for line in known),
+            tuple(line.values[rate] for line in known),
             label=str(title),
             formatter=_percentage,
-            hrefs=tuple(rows_url(line.key, f"ordered_{SHOWN}") for line in shown),
+            hrefs=tuple(rows_url(line.key, f"ordered_{SHOWN}") for line in known),
         )
-        return [Drawing(title, *bars)]
+        return [numbers, Drawing(title, *bars)]
+
+
+def _first(lines: Sequence[Line]) -> list[Line]:
+    """The first lines with a measure, and that without one."""
+    return [line for line in lines if line.key != NOBODY][:BARS] + [line for line in lines if line.key == NOBODY]
 
 
 def _percentage(value: Any) -> str:

@@ -157,7 +157,7 @@ def _wanted(ask: Ask, ended: bool) -> list[Any]:
 def _line(ask: Ask, ended: bool) -> Any:
     by = ask.values["by"]
     if by == "month":
-        return groups.month_of(ask.span, _moment(ended)).label("line")
+        return groups.part_of(ask.span.each_month(), _moment(ended)).label("line")
     column = {"type": Ticket.type_id, "satisfaction": FINAL, "assignee": Ticket.assignee_id}[by]
     return groups.key_of(column).label("line")
 

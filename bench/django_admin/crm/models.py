@@ -353,6 +353,20 @@ class AuditEntry(models.Model):
         db_table = "audit_entry"
 
 
+class FieldChange(models.Model):
+    """字段变更."""
+
+    at = models.DateTimeField()
+    record_type = models.CharField(max_length=40)
+    record_id = models.IntegerField()
+    field = models.CharField(max_length=160, null=True)
+    before = models.TextField(null=True)
+
+    class Meta:
+        managed = False
+        db_table = "field_change"
+
+
 class Counter(models.Model):
     """The last number of a day."""
 

@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from django.db.models import Avg, Case, Count, Exists, F, Min, OuterRef, Q, Subquery, Sum, TextField, When
-from django.db.models.functions import Cast, Coalesce, Round, TruncDate, TruncMonth
+from django.db.models import Avg, Case, Count, Exists, F, Min, OuterRef, Q, Subquery, Sum, When
+from django.db.models.functions import Coalesce, Round, TruncDate, TruncMonth
 from django.utils import timezone
 
 from .models import (
-    AuditEntry,
     ChurnCase,
     Customer,
     DictionaryItem,
+    FieldChange,
     Opportunity,
     Order,
     Person,
@@ -99,11 +99,9 @@ def levels() -> Table:
     """From which level to which: everybody by the level of today, then those moved whose history says otherwise."""
     start, end = this_year()
     first: dict[int, int] = {}
-    history = AuditEntry.objects.annotate(text=Cast("changes", TextField())).filter(
-        record_type="customer", outcome="done", at__gte=start, text__contains='"level_id"'
-    )
-    for pk, changes in history.order_by("at", "id").values_list("record_id", "changes"):
-        first.setdefault(pk, changes["level_id"][0])
+    history = FieldChange.objects.filter(record_type="customer", field="level_id", at__gte=start)
+    for pk, before in history.order_by("at", "id").values_list("record_id", "before"):
+        first.setdefault(pk, int(before))
     customers = (
         Customer.objects.exclude(status="deleted")
         .annotate(
