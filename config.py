@@ -8,6 +8,8 @@ from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 
+from limits import parse_many
+
 ROOT = Path(__file__).resolve().parent
 
 
@@ -24,6 +26,24 @@ def number(name: str, default: int) -> int:
         return int(value) if value else default
     except ValueError:
         raise SystemExit(f"{name} must be a whole number, not {value!r}.") from None
+
+
+def one_of(name: str, default: str, *others: str) -> str:
+    """A setting that has few values: its default, where it is not set, or one of the others."""
+    value = os.environ.get(name, "").strip() or default
+    if value not in (default, *others):
+        raise SystemExit(f"{name} must be {' or '.join((default, *others))}, not {value!r}.")
+    return value
+
+
+def limit(name: str, default: str) -> str:
+    """How often something may be tried; several limits stand with a semicolon between them."""
+    value = os.environ.get(name, "").strip() or default
+    try:
+        parse_many(value)
+    except ValueError:
+        raise SystemExit(f"{name} reads like {default} (second, minute, hour or day), not {value!r}.") from None
+    return value
 
 
 def database_url(url: str) -> str:
@@ -121,22 +141,22 @@ class Config:
     LIUKE_SYNC_STATUS = status_codes(os.environ.get("LIUKE_SYNC_STATUS", ""))  # beside the codes it knows
     LIUKE_WORK_HOURS = work_hours(os.environ.get("LIUKE_WORK_HOURS") or "09:00-18:00")  # of a working day
     LIUKE_ESCALATE_HOURS = number("LIUKE_ESCALATE_HOURS", 4)  # working hours from a reminder to the leads
-    LIUKE_CUSTOMERS_SHARED = os.environ.get("LIUKE_CUSTOMERS_SHARED", "all")  # all | team | own
-    LIUKE_SECOND_LOGIN = os.environ.get("LIUKE_SECOND_LOGIN", "replace")  # replace | refuse
+    LIUKE_CUSTOMERS_SHARED = one_of("LIUKE_CUSTOMERS_SHARED", "all", "team", "own")
+    LIUKE_SECOND_LOGIN = one_of("LIUKE_SECOND_LOGIN", "replace", "refuse")
     LIUKE_IDLE_MINUTES = number("LIUKE_IDLE_MINUTES", 30)
     LIUKE_SESSION_HOURS = number("LIUKE_SESSION_HOURS", 12)
     # accounts, rights and handovers ask for a password typed longer ago than this again
     LIUKE_REAUTH_MINUTES = max(1, number("LIUKE_REAUTH_MINUTES", 15))
     LIUKE_REMEMBER_IDLE_DAYS = number("LIUKE_REMEMBER_IDLE_DAYS", 7)
     LIUKE_REMEMBER_DAYS = number("LIUKE_REMEMBER_DAYS", 14)
-    LIUKE_LOG = os.environ.get("LIUKE_LOG", "text")  # text | json: one object per line, with every request
+    LIUKE_LOG = one_of("LIUKE_LOG", "text", "json")  # json: one object per line, with every request
     LIUKE_PROXIES = number("LIUKE_PROXIES", 0)  # reverse proxies in front of the web process
     LIUKE_HTTPS = flag("LIUKE_HTTPS", False)  # cookies only over https
     LIUKE_HOSTS = [h.strip() for h in os.environ.get("LIUKE_HOSTS", "").split(",") if h.strip()]
-    LIUKE_LOGIN_LIMIT = os.environ.get("LIUKE_LOGIN_LIMIT", "10 per 5 minutes")  # bad logins, per address and account
-    LIUKE_LOGIN_LIMIT_PER_ADDRESS = os.environ.get("LIUKE_LOGIN_LIMIT_PER_ADDRESS", "100 per 5 minutes")
-    LIUKE_CODE_LIMIT = os.environ.get("LIUKE_CODE_LIMIT", "50 per day")  # wrong codes of the second step, per account
-    LIUKE_LINK_LIMIT = os.environ.get("LIUKE_LINK_LIMIT", "5 per hour")  # links asked for, per address and account
+    LIUKE_LOGIN_LIMIT = limit("LIUKE_LOGIN_LIMIT", "10 per 5 minutes")  # bad logins, per address and account
+    LIUKE_LOGIN_LIMIT_PER_ADDRESS = limit("LIUKE_LOGIN_LIMIT_PER_ADDRESS", "100 per 5 minutes")
+    LIUKE_CODE_LIMIT = limit("LIUKE_CODE_LIMIT", "50 per day")  # wrong codes of the second step, per account
+    LIUKE_LINK_LIMIT = limit("LIUKE_LINK_LIMIT", "5 per hour")  # links asked for, per address and account
     LIUKE_LINK_MINUTES = max(1, number("LIUKE_LINK_MINUTES", 30))  # how long a mailed link for a new password is good
     LIUKE_URL = os.environ.get("LIUKE_URL", "")  # https://crm.example.com, for links in mails
     LIUKE_MAIL_URL = mail_url(os.environ.get("LIUKE_MAIL_URL", ""))  # none: mails are written into var/outbox

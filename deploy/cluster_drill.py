@@ -111,7 +111,7 @@ class Cluster:
         self.ports = [free_port(), free_port()]
         common = {
             **os.environ,
-            "DATABASE_URL": self.postgres.get_uri(),
+            "DATABASE_URL": self.postgres.get_uri().replace(":@", "@"),  # an empty password is refused
             "REDIS_URL": f"redis://{HOST}:{redis}/0",
             "SECRET_KEY": secrets.token_urlsafe(48),
             "LIUKE_UPLOADS": str(folder / "uploads"),
@@ -120,7 +120,7 @@ class Cluster:
             "LIUKE_DEMO": "0",
             "LIUKE_LANGUAGE": "en",
             "LIUKE_PROXIES": "1",
-            "LIUKE_PASSWORD_HASH": "pbkdf2:sha256:1000",  # the drill signs in all the time
+            "LIUKE_HOSTS": HOST,
             "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1",
         }
@@ -156,7 +156,7 @@ class Cluster:
         for example, port in zip(("10.0.0.11:8000", "10.0.0.12:8000"), self.ports, strict=True):
             upstream = upstream.replace(example, f"{HOST}:{port}")
         server = server.replace("listen 443 ssl;", f"listen {HOST}:{self.port};").replace("/opt/liuke", str(ROOT))
-        server = re.sub(r"\n +(http2|ssl_\w+|server_name|allow|deny) [^\n]*", "", server)
+        server = re.sub(r"\n +(http2|ssl_\w+|server_name|access_log|error_log|allow|deny) [^\n]*", "", server)
         temp = "".join(
             f"{kind}_temp_path {self.folder}/nginx-{kind}; "
             for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -403,8 +403,9 @@ def people() -> None:
     from app.extensions import db
     from app.mirror.models import SyncRun, SyncStatus
     from app.security.models import RoleProfile, UserProfile
+    from config import Config
 
-    hashed = generate_password_hash(PASSWORD, method=os.environ["LIUKE_PASSWORD_HASH"])
+    hashed = generate_password_hash(PASSWORD, method=Config.FAB_PASSWORD_HASH_METHOD)
     accounts = {f"drill.{n}": "sales_lead" for n in range(PEOPLE)}
     accounts |= {"drill.guest": "sales_lead", "drill.admin": "system_admin"}
     with unit_of_work():

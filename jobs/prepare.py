@@ -19,14 +19,15 @@ import sqlalchemy as sa
 from flask import Flask
 from flask_appbuilder.security.sqla.models import User
 from flask_migrate import upgrade
+from sqlalchemy.exc import OperationalError
 
 from app import create_app
 from app.core.clock import utcnow
 from app.core.errors import BusinessError
+from app.core.starting import is_loopback
 from app.core.unit import unit_of_work
 from app.desk.demo_loading import begin_again
 from app.extensions import db
-from app.runs.demo import is_loopback
 from app.runs.operations import install
 from app.runs.queries import is_demo
 from config import ROOT, Config
@@ -54,7 +55,12 @@ def say(text: str) -> None:
 
 def main(fd: int) -> int:
     """Prepare the configured database and report. Returns the exit code."""
-    told = prepare(Config.SQLALCHEMY_DATABASE_URI)
+    try:
+        told = prepare(Config.SQLALCHEMY_DATABASE_URI)
+    except OperationalError as error:
+        if not is_away(error):
+            raise
+        told = Told(refused=does_not_answer(Config.SQLALCHEMY_DATABASE_URI))
     with os.fdopen(fd, "w") as parent:
         json.dump(asdict(told), parent)
     return 0
@@ -76,6 +82,20 @@ def prepare(url: str) -> Told:
     else:
         new.replace(final)
     return told
+
+
+def is_away(error: OperationalError) -> bool:
+    """Whether nobody could speak to the database, or no longer; not, that it did not like what it was told."""
+    return error.statement is None or error.connection_invalidated
+
+
+def does_not_answer(url: str) -> str:
+    """The sentence for a database nobody can speak to: which one, without its password."""
+    place = sa.make_url(url)
+    if place.get_backend_name() == "sqlite":
+        return f"The database file {place.database} cannot be opened: check its folder, who uses it, or DATABASE_URL."
+    host = place.host or place.query.get("host") or "localhost"
+    return f"The database at {host}:{place.port or 5432} does not answer: start it, or check DATABASE_URL."
 
 
 def remove(file: Path) -> None:

@@ -17,6 +17,7 @@ from app.core import recycle
 from app.core.changes import as_text, moving
 from app.core.lifecycle import note_move
 from app.core.models import AuditEntry, FieldChange
+from app.core.scope import row_id
 from app.extensions import db
 
 GONE = "***"
@@ -73,6 +74,13 @@ def copies(kind: str, forget: Callable[[Any, list[str]], None]) -> None:
     """Say where copies of such a person's name are kept beside what is his: `forget` takes the person, still named,
     and all his names, the longest first, and takes them out."""
     COPIES.setdefault(kind, []).append(forget)
+
+
+def person(key: str) -> Any:
+    """The person an address names, contact-12 say; None for whatever is none."""
+    kind, _dash, number = key.partition("-")
+    pk = row_id(number)
+    return db.session.get(KINDS[kind].model, pk) if kind in KINDS and pk else None
 
 
 def rows_about(kind: str, person: Any) -> Iterator[tuple[Holding, Any]]:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from flask import current_app, flash, g, redirect, render_template, request, url_for
 from sqlalchemy.exc import OperationalError
 
-from app.core import bulk
+from app.core import bulk, personal
 from app.core.changes import in_bulk
 from app.core.errors import BusinessError, NotYours
 from app.core.forms import CrmForm
@@ -51,6 +51,7 @@ class TakesSteps:
     frame: Any
     show_url: Any
     extra_criteria: Any
+    get_method_permission: Any
     _count: Any
 
     def open_steps(self, record: Any) -> builtins.list[Step]:
@@ -284,24 +285,36 @@ def _number_given(name: str) -> int:
 def note_denied(why: str) -> None:
     """Write down that somebody was turned away before a rule was asked: no right (403), or not his row (404).
 
-    Only POSTs of people who are signed in count, and of rows only those there are. Commits.
+    Only POSTs of people who are signed in count, and of rows only those there are. Where there are no records (a
+    report, somebody's personal data, the jobs), a missing right counts. Commits.
     """
     endpoint, _dot, method = (request.endpoint or "").partition(".")
     views = current_app.appbuilder.baseviews  # type: ignore[attr-defined]
-    view: Any = next((v for v in views if v.endpoint == endpoint and isinstance(v, TakesSteps)), None)
-    user, given = g.get("user"), (request.view_args or {}).get("pk")
+    view: Any = next((v for v in views if v.endpoint == endpoint), None)
+    user, given = g.get("user"), request.view_args or {}
     if request.method != "POST" or view is None or user is None or not user.is_authenticated:
         return
-    actor_id, model, record = user.id, view.scope.rows, None
+    actor_id = user.id
     db.session.rollback()  # whatever was begun is not done
-    if given is not None:
-        short = given.isdecimal() and len(given) < 10
-        record = db.session.get(model, int(given)) if short else None
-        if record is None:
+    if isinstance(view, TakesSteps):
+        table, action = view.scope.rows.__tablename__, view.get_method_permission(method)
+        record = db.session.get(view.scope.rows, row_id(given["pk"]) or 0) if "pk" in given else None
+        if record is None and "pk" in given:
             return
-    action = view.get_method_permission(method)
+    else:
+        right = getattr(getattr(view, method, None), "_permission_name", None)
+        if right is None or may(f"can_{right}", view.class_permission_name):
+            return
+        if "person" in given:
+            record = personal.person(given["person"])
+            if record is None:
+                return
+            table, action = record.__tablename__, "export_personal" if right == "export" else right
+        else:
+            record, (table, action, what) = None, view.denied(method)
+            why = _("%(what)s: %(why)s", what=what, why=why)
     note_refusal(
-        model.__tablename__,
+        table,
         record.id if record is not None else None,
         "create" if action == "add" else action,
         actor_id=actor_id,

@@ -41,6 +41,6 @@ def register(appbuilder: Any) -> None:
     attachable("customer")
     attachable("interaction")
     tell("contact", "erase", _l("erased the personal data"), "trash", attempt=_l("Erase personal data"))
-    tell("contact", "export_personal", _l("exported the personal data"), "download")
+    tell("contact", "export_personal", _l("exported the personal data"), "download", attempt=_l("Export"))
     tell("customer", "sync", _l("took it from the sales system"), "refresh")
     tell("customer", "assign", _l("assigned the owner"), "user-share")

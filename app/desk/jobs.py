@@ -38,6 +38,7 @@ PATIENCE = 2.0  # seconds a click waits for Redis
 
 tell("job_run", "run", _l("ran it by hand"), "player-play", attempt=_l("Run by hand"))
 tell("job_run", "retry", _l("ran it again"), "refresh", attempt=_l("Run again"))
+tell("job_run", "preview", _l("Preview"), "player-play")
 
 
 class PreviewForm(CrmForm):
@@ -72,6 +73,10 @@ class JobsView(BaseView):
     @permission_name("list")
     def index(self) -> Any:
         return self.page(PreviewForm(as_of=utcnow()))
+
+    def denied(self, method: str) -> tuple[str, str, Any]:
+        """What the history calls a POST that was turned away: kind of record, action, what it was about."""
+        return "job_run", method, _l("Background jobs")
 
     @expose("/run", methods=["POST"])
     @has_access

@@ -20,7 +20,8 @@ def register(appbuilder: Any) -> None:
     COMPOSERS[MAIL] = compose
     personal.copies("user", forget_manager)
     history.KINDS["report"] = _l("Report")
-    history.tell("report", "export", _l("exported it"), "download")
+    history.tell("report", "export", _l("exported it"), "download", attempt=_l("Export"))
+    history.tell("report", "arrange", _l("Arrange the dashboard"), "layout-dashboard")
     for view, report in zip(VIEWS, REPORTS, strict=True):
         nav.add(appbuilder, view, group="reports", icon=report.icon, label=report.title, href=f"/reports/{report.id}/")
 

@@ -11,6 +11,7 @@ from flask import abort, flash, g, redirect, render_template, request, send_file
 from flask_appbuilder import BaseView, expose
 from flask_appbuilder.security.decorators import has_access, permission_name
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
 
 from app.core.choosing import room_for
 from app.core.clock import today, utcnow
@@ -68,6 +69,10 @@ class DashboardView(BaseView):
             closed=dashboard.closed_months(shown, span),
             how=[(tile.label, dashboard.HOW[tile.key]) for tile in shown],
         )
+
+    def denied(self, method: str) -> tuple[str, str, Any]:
+        """What the history calls a POST that was turned away: kind of record, action, what it was about."""
+        return "report", method, _l("Dashboard")
 
     @expose("/arrange", methods=["GET", "POST"])
     @has_access
@@ -203,6 +208,10 @@ class ReportView(BaseView):
             where=where,
             **self.frame(),
         )
+
+    def denied(self, _method: str) -> tuple[str, str, Any]:
+        """What the history calls a POST that was turned away: kind of record, action, what it was about."""
+        return "report", "export", self.report.title  # mails are files, too
 
     @expose("/export", methods=["POST"])
     @has_access

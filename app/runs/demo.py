@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import re
 import time
@@ -13,6 +12,7 @@ from flask_babel import gettext as _
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.core.errorpages import page
+from app.core.starting import is_loopback
 from app.extensions import db
 from app.runs.queries import is_demo
 
@@ -43,21 +43,6 @@ class DemoFlag:
     def forget(self) -> None:
         """Ask the database again (a demo was just loaded)."""
         self.known, self.until = False, 0.0
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address means this machine only: localhost, 127.x.x.x, ::1. A port is ignored."""
-    name = host.strip().lower()
-    if name.startswith("["):
-        name = name[1:].split("]", 1)[0]
-    elif name.count(":") == 1:
-        name = name.split(":", 1)[0]
-    if name in ("localhost", "localhost."):
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 def passed_on_from_elsewhere() -> bool:

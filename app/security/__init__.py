@@ -30,5 +30,5 @@ def register(appbuilder: Any) -> None:
     history.ACTIONS["undo_bulk"] = (_l("undid the bulk change"), "arrow-back-up")
     tell("bulk_change", "undo", _l("undid it"), "arrow-back-up", attempt=_l("Undo"))
     tell("ab_user", "erase", _l("erased the personal data"), "trash", attempt=_l("Erase personal data"))
-    tell("ab_user", "export_personal", _l("exported the personal data"), "download")
+    tell("ab_user", "export_personal", _l("exported the personal data"), "download", attempt=_l("Export"))
     register_admin_views(appbuilder)

@@ -8,10 +8,14 @@ import re
 import pytest
 from flask_babel import force_locale
 
+from app.core.models import AuditEntry, Outcome
+from app.core.taking import TakesSteps
 from app.security.labels import right_label
 from app.security.roles import ROLES, SUPER_ADMIN, grants_of
 from app.security.seed import rights_of_screens
+from tests.conformance import probes
 from tests.conformance.house import arrows, declared_steps, is_public, routes, source
+from tests.support import rows
 
 GRANTED = {grant for role in ROLES if role.code != SUPER_ADMIN for grant in grants_of(role)}
 
@@ -96,3 +100,42 @@ def test_a_post_without_a_token_changes_nothing_anywhere(app, sign_in, admin):
             if answer.status_code != 400:
                 accepted.append(f"{route.url} {answer.status_code}")
     assert accepted == []
+
+
+def test_whoever_is_turned_away_from_a_post_stands_in_the_history(app, db, sign_in, li, wang, zhao, chen):
+    """Every address that takes a POST and asks for a right, sent by somebody without any, about a row that is there."""
+    ids = probes.fill(lead=li, manager=wang, other=zhao)
+    browser = sign_in(chen)
+    chen.roles = []
+    db.session.commit()
+    asks = {route.url: route for route in routes(app) if "POST" in route.methods and route.right}
+    unseen, told, before = [], {}, len(rows(AuditEntry))
+    for probe in probes.probes(app, ids):
+        if probe.method != "POST" or probe.rule not in asks or probe.row not in ("own", "-"):
+            continue
+        if isinstance(asks[probe.rule].view, TakesSteps) and str(probes.MISSING) in probe.url:
+            continue  # there is no such row in this company
+        assert browser.post(probe.url).status_code == 403, probe.url
+        entries = rows(AuditEntry)[before:]
+        before += len(entries)
+        if [(entry.outcome, entry.actor_id) for entry in entries] != [(Outcome.refused, chen.id)]:
+            unseen.append(probe.url)
+            continue
+        (told[probe.rule],) = ((entry.record_type, entry.record_id, entry.action, entry.words) for entry in entries)
+    assert unseen == []
+    assert len(told) > 120
+    assert asks.keys() - told.keys() == {"/bulk-changes/undo/<pk>"}
+    why = "Your roles do not include this. Ask a system admin if you need it."
+    assert told["/reports/contribution/export"] == ("report", None, "export", f"Customer contribution: {why}")
+    assert told["/reports/contribution/mail"] == ("report", None, "export", f"Customer contribution: {why}")
+    assert told["/personal/erase/<person>"] == ("contact", 1, "erase", why)
+    assert told["/personal/export/<person>"] == ("contact", 1, "export_personal", why)
+    assert told["/jobs/run"] == ("job_run", None, "run", f"Background jobs: {why}")
+
+
+def test_nobody_there_and_nobody_signed_in_are_not_in_the_history(app, db, client, sign_in, chen):
+    before = len(rows(AuditEntry))
+    assert sign_in(chen).post("/personal/erase/contact-999999").status_code == 403
+    assert sign_in(chen).post("/personal/erase/nobody").status_code == 403
+    client.post("/reports/contribution/export")
+    assert len(rows(AuditEntry)) == before

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 
 import pytest
 import sqlalchemy as sa
@@ -13,6 +14,7 @@ from flask import Flask
 from app.core import logs
 from app.customers.views import CustomerView
 from tests.support import text_of
+from tests.world import ROOT
 
 pytestmark = pytest.mark.once
 
@@ -76,6 +78,28 @@ def test_no_line_holds_what_a_statement_was_given_or_a_mailed_link(lines, app, c
     with pytest.raises(sa.exc.OperationalError) as wrong:
         db.session.execute(sa.text("SELECT 1 FROM nowhere WHERE x = :x"), {"x": "13800138000"})
     assert "13800138000" not in str(wrong.value)
+
+
+def test_what_stands_before_the_product_logs_no_secret_either(app):
+    """gunicorn and nginx write whole addresses, and where a reader came from, unless they are told not to."""
+    for file in (ROOT / "deploy").iterdir():
+        assert "access-logfile" not in file.read_text()
+        assert "accesslog" not in file.read_text()
+    nginx = (ROOT / "deploy" / "nginx.conf.example").read_text()
+    plain, served = (nginx[found.start() :] for found in re.finditer(r"^server \{", nginx, re.MULTILINE))
+    assert "access_log off;" in plain.removesuffix(served)
+    (kept,) = re.findall(r"log_format liuke (.+);", nginx)
+    assert re.findall(r"\$(?:request|request_uri|args|query_string|http_referer|http_cookie|arg_\w+)\b", kept) == []
+    assert re.findall(r"(?<=\n    )access_log [^;]+ (\w+);", served) == ["liuke"]
+    assert re.findall(r"error_log \S+ (\w+);", served) == ["crit"]  # an error's line has the whole request
+    unlogged = [
+        re.compile(address)
+        for address, inside in re.findall(r"location ~ (\S+) \{([^}]+)\}", served)
+        if "access_log off;" in inside
+    ]
+    secret = [rule.rule for rule in app.url_map.iter_rules() if set(logs.SECRET_ARGUMENTS) & rule.arguments]
+    assert len(secret) == 2
+    assert [rule for rule in secret if not any(found.match(rule) for found in unlogged)] == []
 
 
 def test_without_the_setting_nothing_is_written_for_a_request(sign_in, li, caplog):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import secrets
 import subprocess
 import sys
 
 import pytest
+from limits import parse_many
 
 from app.core.starting import is_weak, why_not
 from tests.world import ROOT
@@ -17,16 +19,20 @@ pytestmark = pytest.mark.once
 
 GOOD = {
     "SECRET_KEY": secrets.token_urlsafe(48), "LIUKE_HTTPS": True, "LIUKE_HOSTS": ["crm.example.com"],
-    "LIUKE_DEMO": False,
+    "LIUKE_HOST": "127.0.0.1", "LIUKE_PROXIES": 1, "LIUKE_DEMO": False,
     "SQLALCHEMY_DATABASE_URI": "postgresql+psycopg2://liuke:9v-HqT2kLw@db/liuke",
     "REDIS_URL": "redis://:9v-HqT2kLw@redis:6379/0", "FAB_PASSWORD_HASH_METHOD": "scrypt:32768:8:3",
 }  # fmt: skip
+
+ALONE = {"LIUKE_HTTPS": False, "LIUKE_HOSTS": [], "LIUKE_PROXIES": 0, "LIUKE_HOST": "127.0.0.1"}
+"""What only one's own machine reaches."""
 
 REFUSED = {
     "a short key": ({"SECRET_KEY": "k3Jd9"}, "SECRET_KEY"),
     "a key of one character": ({"SECRET_KEY": "x" * 64}, "SECRET_KEY"),
     "a sample key": ({"SECRET_KEY": "change-me-change-me-your-secret-key"}, "SECRET_KEY"),
     "debugging": ({"debug": True}, "FLASK_DEBUG"),
+    "any name": ({"LIUKE_HOSTS": []}, "LIUKE_HOSTS"),
     "the demo company": ({"LIUKE_DEMO": True}, "LIUKE_DEMO=0"),
     "the example's password": ({"SQLALCHEMY_DATABASE_URI": "postgresql://liuke:password@db/liuke"}, "DATABASE_URL"),
     "its password of Redis": ({"REDIS_URL": "redis://:password@redis:6379/0"}, "REDIS_URL"),
@@ -39,8 +45,8 @@ def refusals(**change):
     return why_not({**GOOD, **change}, debug=debug)
 
 
-def test_eight_of_eight_are_refused_each_with_its_sentence():
-    assert len(REFUSED) == 8
+def test_nine_of_nine_are_refused_each_with_its_sentence():
+    assert len(REFUSED) == 9
     assert refusals() == []
     for change, named in REFUSED.values():
         (sentence,) = refusals(**change)
@@ -50,13 +56,44 @@ def test_eight_of_eight_are_refused_each_with_its_sentence():
 @pytest.mark.parametrize("name", [name for name in REFUSED if "key" not in name])
 def test_on_ones_own_machine_only_the_key_counts(name):
     change, _named = REFUSED[name]
-    assert refusals(**change, LIUKE_HTTPS=False, LIUKE_HOSTS=[]) == []
+    assert refusals(**{**ALONE, **change}) == []
+
+
+@pytest.mark.parametrize("name", [name for name in REFUSED if name not in ("any name",)])
+@pytest.mark.parametrize(
+    "others",
+    [
+        {"LIUKE_HTTPS": True}, {"LIUKE_PROXIES": 1}, {"LIUKE_HOST": "0.0.0.0"}, {"LIUKE_HOST": ""},
+        {"LIUKE_HOST": "::"}, {"LIUKE_HOST": "crm.example.com"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_whoever_others_can_reach_is_in_production(others, name):
+    """A name is asked for, beside what the name itself would have been asked."""
+    change, named = REFUSED[name]
+    assert refusals(**{**ALONE, "LIUKE_HOST": "localhost"}) == []
+    asked, sentence = sorted(refusals(**{**ALONE, **others, **change}), key=lambda text: "LIUKE_HOSTS" not in text)
+    assert "LIUKE_HOSTS" in asked
+    assert named in sentence
 
 
 @pytest.mark.parametrize("key", ["", "x" * 31, "secret" * 8, "0123456789abcdef", "dev-" * 10, "ab" * 30])
 def test_a_key_that_can_be_guessed_is_weak_everywhere(key):
     assert is_weak(key)
-    assert refusals(SECRET_KEY=key, LIUKE_HTTPS=False, LIUKE_HOSTS=[]) != []
+    assert refusals(**ALONE, SECRET_KEY=key) != []
+
+
+@pytest.mark.parametrize(
+    ("method", "dear"),
+    [
+        ("scrypt:32768:8:3", True), ("scrypt:65536:8:2", True), ("scrypt:131072:8:1", True), ("scrypt:65536:9:3", True),
+        ("scrypt:2:1:1", False), ("scrypt:1024:8:1", False), ("scrypt:32768:8:1", False), ("scrypt:32768:8:2", False),
+        ("scrypt:65536:8:1", False), ("scrypt:32768:1:24", False), ("scrypt:16384:8:3", False), ("scrypt", False),
+        ("scrypt:32768:8", False), ("scrypt:a:b:c", False), ("scrypt:32768:8:3:", False), ("", False),
+    ],
+)  # fmt: skip
+def test_a_hash_is_dear_from_owasps_strength_on(method, dear):
+    assert (refusals(FAB_PASSWORD_HASH_METHOD=method) == []) is dear
 
 
 def test_keys_that_we_make_are_strong():
@@ -78,6 +115,37 @@ def test_the_process_ends_before_anything_is_opened(tmp_path):
     assert "SECRET_KEY is too weak or a sample" in done.stderr
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+MISTYPED = {
+    "LIUKE_LOGIN_LIMIT": ("ten per 5 minutes", "10 per 5 minuts", "10", "10 per"),
+    "LIUKE_LOGIN_LIMIT_PER_ADDRESS": ("100 in 5 minutes",),
+    "LIUKE_CODE_LIMIT": ("50 per dya", "50 per day; many"),
+    "LIUKE_LINK_LIMIT": ("five per hour",),
+    "LIUKE_SECOND_LOGIN": ("Refuse", "deny"),
+    "LIUKE_CUSTOMERS_SHARED": ("none", "Team"),
+    "LIUKE_LOG": ("JSON", "jsonl"),
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in MISTYPED.items() for value in values])
+def test_a_mistyped_setting_is_a_sentence_and_no_other_setting(name, value, monkeypatch):
+    """None falls back to its default, nor to no limit at all."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as why:
+        runpy.run_path(str(ROOT / "config.py"))
+    assert str(why.value).startswith(f"{name} ")
+    assert repr(value) in str(why.value)
+
+
+@pytest.mark.parametrize(
+    "value", ["", " 3 per minute ", "3/minute", "10 per 5 minutes; 50 per day", "3/minute, 9/hour"]
+)
+def test_a_limit_is_written_as_the_library_reads_it(value, monkeypatch):
+    monkeypatch.setenv("LIUKE_LOGIN_LIMIT", value)
+    settings = runpy.run_path(str(ROOT / "config.py"))["Config"]
+    assert (value.strip() or "10 per 5 minutes") == settings.LIUKE_LOGIN_LIMIT
+    assert len(parse_many(f"{settings.LIUKE_LOGIN_LIMIT};50 per day")) in (2, 3)  # as the second step asks
 
 
 SECRETS = {

@@ -20,8 +20,8 @@ from pathlib import Path
 import pytest
 
 import config
-from app.runs.demo import is_loopback
-from jobs import prepare, supervisor
+from app.core.starting import is_loopback
+from jobs import supervisor
 from jobs.supervisor import CannotStart, alone, check_address, redis_binary, socket_folder
 from tests.world import ROOT
 
@@ -283,8 +283,9 @@ def test_there_is_nothing_to_put_together_elsewhere(tmp_path, url):
 def test_a_demo_is_not_started_for_other_machines(terminal, fresh, tmp_path):
     one = terminal([sys.executable, "run.py"], {**fresh, "LIUKE_DEMO": "1", "LIUKE_HOST": "0.0.0.0"})
 
-    assert one.end(120) == 2
-    assert prepare.NOT_BEYOND in one.text
+    assert one.end(120) == 1
+    assert "set LIUKE_DEMO=0 where others are served" in one.text
+    assert "set LIUKE_HOSTS to the names" in one.text
     assert "Traceback" not in one.text
     assert list((tmp_path / "var").glob("liuke.db*")) == []
 
@@ -299,6 +300,31 @@ def test_a_taken_port_is_one_sentence(terminal, fresh):
     assert f"The address 127.0.0.1:{fresh['LIUKE_PORT']} is already in use." in one.text
     assert f"LIUKE_PORT={int(fresh['LIUKE_PORT']) + 1}" in one.text
     assert len(one.text.splitlines()) == 1
+
+
+def test_a_database_that_is_away_is_one_sentence(terminal, fresh):
+    """Without the password, and without a traceback."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    one = terminal(
+        [sys.executable, "run.py"], {**fresh, "DATABASE_URL": f"postgresql://liuke:geheim@127.0.0.1:{port}/liuke"}
+    )
+
+    assert one.end(60) == 2
+    assert f"The database at 127.0.0.1:{port} does not answer: start it, or check DATABASE_URL." in one.text
+    assert "Traceback" not in one.text
+    assert "geheim" not in one.text
+    assert len(one.text.splitlines()) <= 3
+
+
+def test_a_database_file_that_cannot_be_opened_is_one_sentence(terminal, fresh, tmp_path):
+    (tmp_path / "folder.db").mkdir()
+    one = terminal([sys.executable, "run.py"], {**fresh, "DATABASE_URL": f"sqlite:///{tmp_path / 'folder.db'}"})
+
+    assert one.end(60) == 2
+    assert f"The database file {tmp_path / 'folder.db'} cannot be opened" in one.text
+    assert "Traceback" not in one.text
 
 
 # -- the pieces ---------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import pytest
 from flask import g
 from python_calamine import CalamineWorkbook
 
-from app.core.models import AuditEntry
+from app.core.models import AuditEntry, Outcome
 from app.mirror.models import OrderStatus
 from app.mirror.operations import refresh_totals
 from app.reports import export
@@ -211,7 +211,8 @@ def test_without_the_right_to_export_there_is_no_button_and_no_file(ordered, sig
     assert "XLSX" not in browser.get("/reports/contribution/").text
     assert browser.post("/reports/contribution/export", {"format": "csv"}).status_code == 403
     assert browser.get("/reports/contribution/").status_code == 200
-    assert rows(AuditEntry, AuditEntry.record_type == "report") == []
+    [entry] = rows(AuditEntry, AuditEntry.record_type == "report")
+    assert (entry.action, entry.outcome, entry.actor_id) == ("export", Outcome.refused, chen.id)
 
 
 @pytest.mark.parametrize("report", REPORTS, ids=lambda report: report.id)
