@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 import sqlalchemy as sa
 from flask import g, request_finished
+from flask_appbuilder.security.sqla.models import assoc_user_role
 
 from app.security.models import UserProfile
 from tests import builders
@@ -63,12 +64,12 @@ def test_what_one_test_wrote_the_next_does_not_see(db, wang, _time):
 @pytest.mark.parametrize("_time", [1, 2])
 def test_what_went_with_a_deleted_row_comes_back_with_it(db, chen, _time):
     """On PostgreSQL only the tables that were written are put back; a cascade writes without saying so."""
-    profiles = rows(UserProfile)
-    assert len(profiles) == len(CAST)
-    db.session.execute(sa.text("DELETE FROM ab_user_role WHERE user_id = :id"), {"id": chen.id})
+    held = sa.select(sa.func.count()).select_from(assoc_user_role)
+    assert db.session.execute(held).scalar_one() == len(rows(UserProfile)) == len(CAST)
+    db.session.execute(sa.text("DELETE FROM user_profile WHERE user_id = :id"), {"id": chen.id})
     db.session.execute(sa.text("DELETE FROM ab_user WHERE id = :id"), {"id": chen.id})
     db.session.commit()
-    assert len(rows(UserProfile)) == len(CAST) - 1
+    assert db.session.execute(held).scalar_one() == len(rows(UserProfile)) == len(CAST) - 1
 
 
 @contextmanager
