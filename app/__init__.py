@@ -56,6 +56,7 @@ def create_app(config: Any = "config.Config", **overrides: Any) -> Flask:
         set_writing(request.method not in ("GET", "HEAD", "OPTIONS"))
 
     with app.app_context():
+        from app.core import personal
         from app.core.database import tune
         from app.core.fab import LiukeAppBuilder
 
@@ -63,6 +64,7 @@ def create_app(config: Any = "config.Config", **overrides: Any) -> Flask:
             tune(engine)
         appbuilder = LiukeAppBuilder()
         appbuilder.init_app(app, db.session)
+        personal.begin()
         for domain in DOMAINS:
             import_module(f"app.{domain}").register(appbuilder)
     web.install(app)

@@ -65,6 +65,12 @@ HOLDINGS: dict[str, list[Holding]] = {}
 COPIES: dict[str, list[Callable[[Any, list[str]], None]]] = {}
 
 
+def begin() -> None:
+    """Forget what an earlier application of this process declared: nothing is declared twice."""
+    for declared in (KINDS, HOLDINGS, COPIES):
+        declared.clear()
+
+
 def holds(kind: str, *holdings: Holding) -> None:
     """Say what more is kept about a kind of person."""
     HOLDINGS.setdefault(kind, []).extend(holdings)

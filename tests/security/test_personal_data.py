@@ -11,10 +11,12 @@ import sqlalchemy as sa
 from flask_appbuilder import Model
 from flask_appbuilder.security.sqla.models import User
 
+from app import create_app
 from app.attachments.models import Attachment
 from app.churn import operations as churn
 from app.churn.models import ChurnCase
 from app.churn.operations import scan
+from app.core import personal
 from app.core.changes import moving
 from app.core.clock import local, utcnow
 from app.core.models import AuditEntry, FieldChange, Outcome
@@ -457,3 +459,14 @@ def test_nothing_that_opens_something_is_left_of_an_erased_user(sign_in, admin, 
     shown = text_of(sign_in(admin).get(f"/personal/show/user-{zhao.id}"))
     assert "feishu" not in shown
     assert [e.actor_id for e in rows(AuditEntry, AuditEntry.action == "erase")] == [admin.id]
+
+
+@pytest.mark.once
+def test_a_second_application_declares_nothing_twice(app, world):
+    def declared():
+        return {kind: (len(held), len(personal.COPIES.get(kind, ()))) for kind, held in personal.HOLDINGS.items()}
+
+    first = declared()
+    create_app(TESTING=True, SQLALCHEMY_DATABASE_URI=world.scratch_database())
+    assert declared() == first
+    assert first["user"] > (3, 3)
