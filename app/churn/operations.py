@@ -18,7 +18,7 @@ from flask_babel import lazy_gettext as _l
 
 from app.churn.access import of_a_live_customer
 from app.churn.models import ONE_OPEN_CASE, OPEN, ChurnCase, ChurnStatus, RetentionMeasure
-from app.churn.moves import move_all, open_all
+from app.churn.moves import look_rows_up, move_all, open_all
 from app.churn.rule import Rule, rule_at
 from app.core.clock import utcnow
 from app.core.errors import BusinessError, NotYours
@@ -79,6 +79,7 @@ def scan_range(rule: Rule, ids: Ids, *, run: JobRun | None, at: datetime) -> tup
 
     A customer whom another run warned about meanwhile is no longer due, so what is opened is what was due.
     """
+    look_rows_up()
     recovered = _recover(rule, ChurnCase.customer_id.between(*ids), at=at)
     return _warn(rule, ids, run=run, at=at), recovered
 

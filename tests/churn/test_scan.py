@@ -392,3 +392,14 @@ def test_a_scan_takes_the_same_few_statements_for_ten_customers_and_for_a_thousa
             assert scan(as_of=from_local(WALL)).opened == size
         counts[size] = len(seen)
     assert counts[10] == counts[990] <= 9
+
+
+@pytest.mark.once("postgresql")
+def test_the_first_scan_does_not_read_all_it_has_written_again_for_every_customer(db):
+    for _ in range(30):
+        builders.customer(registered_on=LONG_AGO)
+    db.session.execute(sa.text("ANALYZE churn_case"))  # PostgreSQL knows that there is none, and plans by that
+    read_whole = sa.text("SELECT pg_stat_get_xact_numscans('churn_case'::regclass)")
+    before = db.session.execute(read_whole).scalar_one()
+    assert scan(as_of=from_local(WALL)).opened == 30
+    assert db.session.execute(read_whole).scalar_one() - before < 10
