@@ -236,9 +236,12 @@ class CrmView(TakesSteps, ModelView):
         """Those of the list's columns that the reader may see; a subclass's business."""
         return builtins.list(self.list_columns)
 
-    def tab_columns(self, rows: builtins.list[Any]) -> builtins.list[str]:
-        """Those of these rows on another record's page; a subclass with more of them loads it here, for all at once."""
+    def tab_columns(self) -> builtins.list[str]:
+        """Those of these rows on another record's page; a subclass's business."""
         return self.shown_columns()
+
+    def load_tab(self, rows: builtins.list[Any]) -> None:
+        """Load what rows on another record's page show beside themselves, for all at once; a subclass's business."""
 
     def extra_criteria(self) -> builtins.list[Any]:
         """Further WHEREs of this list (a tab, say); a subclass's business."""
@@ -449,7 +452,8 @@ class CrmView(TakesSteps, ModelView):
         relation = key.removesuffix("_id")
         criteria = [view.scope.criterion(), column == record.id]
         rows, more = view.rows(criteria, *view.base_order, page=0, size=size, without=relation)
-        columns = [view._column(c) for c in view.tab_columns(rows) if c.split(".")[0] != relation]
+        view.load_tab(rows)
+        columns = [view._column(c) for c in view.tab_columns() if c.split(".")[0] != relation]
         return {
             "view": view,
             "rows": rows,
