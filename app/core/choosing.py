@@ -15,6 +15,12 @@ from app.extensions import db
 PAGE = 20
 FEW = 150  # rows that the plain <select>s of one page may hold together; states and other closed lists come on top
 
+CHOICES: dict[str, Any] = {}
+"""What relations may point to, by table name; each domain adds its own when it is registered."""
+
+SEARCH_CHOICES: dict[str, Any] = {}
+"""What filters ask for where that is more than forms offer: those who left, items no longer used."""
+
 
 def take_room(rows: int) -> None:
     """Note that this page shows so many options, whether or not there was room for them."""

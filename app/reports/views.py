@@ -16,9 +16,10 @@ from flask_babel import lazy_gettext as _l
 from app.core.choosing import take_room
 from app.core.clock import today, utcnow
 from app.core.errors import BusinessError
+from app.core.lookups import choices_page
 from app.core.scope import may, row_id
+from app.core.screen import number_arg
 from app.core.unit import unit_of_work
-from app.core.views import choices_page, number_arg
 from app.mirror.queries import freshness
 from app.notices.transport import address_in
 from app.reports import access, closing, dashboard, export, operations, period, queries
