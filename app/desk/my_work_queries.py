@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from flask import g
 from sqlalchemy.orm import aliased, contains_eager, joinedload, load_only
 
-from app.churn.access import absences
-from app.churn.models import ChurnCase, ChurnStatus
+from app.churn.models import ChurnCase
+from app.churn.queries import warned
 from app.core.clock import today
 from app.core.database import KEEPS_PLAN
 from app.core.scope import may, reader_id
@@ -118,13 +118,13 @@ def plan_steps(who: Reader, day: date, until: date) -> list[PlanStep]:
 def warnings(who: Reader) -> list[ChurnCase]:
     """The warnings about which the reader has done nothing yet, the newest first, with customers and levels."""
     newest = (ChurnCase.opened_at.desc(), ChurnCase.id)
-    warned = _warned(who, who.id, absent=may("can_act_for_absent", "ChurnCase"))
-    if not warned:
+    if not who.defers:
         return []
+    branches = warned(who.id, absent=may("can_act_for_absent", "ChurnCase"))
     customer = joinedload(ChurnCase.customer)
     found = (
         sa.select(ChurnCase)
-        .where(ChurnCase.id.in_(_together([part.order_by(*newest).limit(ROWS) for part in warned])))
+        .where(ChurnCase.id.in_(_together([part.order_by(*newest).limit(ROWS) for part in branches])))
         .options(customer.load_only(Customer.name, Customer.registered_on), customer.joinedload(Customer.level))
         .order_by(*newest)
         .limit(ROWS)
@@ -204,21 +204,6 @@ def _worked_on(reader: Any) -> tuple[Any, ...]:
     return Customer.owner_id == reader, Customer.status == CustomerStatus.active
 
 
-def _warned(who: Reader, reader: Any, *, absent: bool) -> list[sa.Select[Any]]:
-    """SELECTs of the ids of the warnings that wait for the reader, of whom `absent` says that he stands in.
-
-    Each kind of customer is one of its own and comes from an index; joined by OR they would all be read.
-    """
-    if not who.defers:
-        return []
-    return [
-        sa.select(ChurnCase.id)
-        .join(Customer, Customer.id == ChurnCase.customer_id)
-        .where(whose, ChurnCase.status == ChurnStatus.warning, Customer.status != CustomerStatus.deleted)
-        for whose in (Customer.owner_id == reader, *(absences() if absent else ()))
-    ]
-
-
 def _own_steps(reader: Any, until: Any) -> tuple[Any, ...]:
     return Opportunity.assignee_id == reader, PlanStep.planned_on <= until, open_steps()
 
@@ -269,7 +254,8 @@ def _counted(holds: tuple[bool, ...], absent: bool) -> sa.Select[Any]:
         others.append(sa.select(Opportunity.id).where(nobodys, Opportunity.deleted_at.is_(None)))
     given = [sa.select(Ticket.id).where(_waiting_tickets(who, me))] if who.works_on_tickets else []
     unread = sa.select(Notification.id).where(Notification.recipient_id == me, Notification.read_at.is_(None))
-    parts = {"others": others, "ChurnCase": _warned(who, me, absent=absent), "Ticket": given, BELL: [unread]}
+    cases = warned(me, absent=absent) if who.defers else []
+    parts = {"others": others, "ChurnCase": cases, "Ticket": given, BELL: [unread]}
     numbers = [_number(selects).label(name) for name, selects in parts.items()]
     return sa.select(*numbers).execution_options(**{KEEPS_PLAN: ("reader", "today")})
 
