@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from flask import g
-from sqlalchemy.orm import aliased, contains_eager, joinedload, load_only
+from sqlalchemy.orm import contains_eager, joinedload, load_only
 
 from app.churn.models import ChurnCase
 from app.churn.queries import warned
@@ -17,7 +17,7 @@ from app.core.clock import today
 from app.core.database import KEEPS_PLAN
 from app.core.scope import may, reader_id
 from app.customers.models import Contact, Customer, CustomerStatus, Interaction
-from app.desk.reminders import birthdays_on, open_steps
+from app.desk.reminders import birthdays_on, newest_talk, open_steps
 from app.extensions import db
 from app.notices.models import Notification
 from app.notices.queries import BELL
@@ -67,16 +67,22 @@ def reader() -> Reader:
 
 
 def follow_ups(who: Reader, day: date, until: date) -> list[Interaction]:
-    """The follow-ups of the reader's customers: overdue on `day`, and from it on; with customer and contact."""
+    """The follow-ups of the reader's customers: overdue on `day`, and from it on; with customer and contact.
+
+    Asked of each of his customers, of whom there are few; all follow-ups there ever were are many.
+    """
     if not who.follows_up:
         return []
     own = (
-        sa.select(Customer.id, _newest(Interaction.next_follow_up_on, Customer.id).label("on"))
+        sa.select(Customer.id, newest_talk(Interaction.next_follow_up_on, Customer.id).label("on"))
         .where(*_worked_on(who.id))
         .cte("own")
     )
     parts = [
-        sa.select(_newest(Interaction.id, own.c.id).label("id")).where(when).order_by(own.c.on, own.c.id).limit(DATED)
+        sa.select(newest_talk(Interaction.id, own.c.id).label("id"))
+        .where(when)
+        .order_by(own.c.on, own.c.id)
+        .limit(DATED)
         for when in (own.c.on < day, own.c.on.between(day, until))
     ]
     found = (
@@ -185,21 +191,6 @@ def _together(parts: list[sa.Select[Any]]) -> sa.CompoundSelect[Any]:
     return sa.union_all(*(sa.select(part.subquery().c.id) for part in parts))
 
 
-def _newest(column: Any, customer_id: Any) -> Any:
-    """A column of the newest interaction with a customer: only that one's follow-up is still to be made.
-
-    Asked of each of the reader's customers, of whom there are few; all follow-ups there ever were are many.
-    """
-    talk = aliased(Interaction)
-    return (
-        sa.select(getattr(talk, column.key))
-        .where(talk.customer_id == customer_id, talk.deleted_at.is_(None))
-        .order_by(talk.occurred_at.desc(), talk.id.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
-
-
 def _worked_on(reader: Any) -> tuple[Any, ...]:
     return Customer.owner_id == reader, Customer.status == CustomerStatus.active
 
@@ -244,7 +235,7 @@ def _counted(holds: tuple[bool, ...], absent: bool) -> sa.Select[Any]:
     me, day = sa.bindparam("reader", type_=sa.Integer()), sa.bindparam("today", type_=sa.Date())
     others: list[Any] = []
     if who.follows_up:
-        newest = _newest(Interaction.next_follow_up_on, Customer.id)
+        newest = newest_talk(Interaction.next_follow_up_on, Customer.id)
         others.append(sa.select(Customer.id).where(*_worked_on(me), newest <= day))
     if who.develops:
         own = sa.select(PlanStep.id).join(Opportunity, Opportunity.id == PlanStep.opportunity_id)
