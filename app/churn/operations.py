@@ -117,7 +117,9 @@ def _preview(rule: Rule) -> ScanResult:
     count = sa.select(sa.func.count())
     recovering = [_recovering(rule), of_a_live_customer()]
     recovered = db.session.execute(count.select_from(ChurnCase).where(*recovering)).scalar_one()
-    due = db.session.execute(count.select_from(Customer).where(*_due(rule, EVERYBODY))).scalar_one()
+    due = db.session.execute(
+        count.select_from(Customer).where(*_due(rule, EVERYBODY, closing=_recovering(rule)))
+    ).scalar_one()
     return ScanResult(due, due, recovered, open_cases(rule.as_of) - recovered + due)
 
 
@@ -130,23 +132,20 @@ def _recovering(rule: Rule) -> sa.ColumnElement[bool]:
     )
 
 
-def _due(rule: Rule, ids: Ids) -> list[Any]:
+def _due(rule: Rule, ids: Ids, *, closing: sa.ColumnElement[bool] | None = None) -> list[Any]:
     """WHERE a customer is due.
 
     A case that this very run closes does not keep its customer from being due: the order that closed it may be old
-    enough itself.
+    enough itself. A scan has closed those before; a preview says with `closing` which they are.
     """
-    waiting = (
-        sa.select(ChurnCase.id)
-        .where(ChurnCase.customer_id == Customer.id, ChurnCase.status.in_(OPEN), ~_recovering(rule))
-        .limit(1)
-        .scalar_subquery()
-    )
+    waiting = sa.select(ChurnCase.id).where(ChurnCase.customer_id == Customer.id, ChurnCase.status.in_(OPEN)).limit(1)
+    if closing is not None:
+        waiting = waiting.where(~closing)
     return [
         Customer.id.between(*ids),
         Customer.status == CustomerStatus.active,
         Customer.registered_on <= rule.today,
-        waiting.is_(None),
+        waiting.scalar_subquery().is_(None),
         sa.func.coalesce(
             _newest_order(rule, Customer.id) < rule.sql_cutoff,
             Customer.registered_on <= rule.sql_last_registration,
