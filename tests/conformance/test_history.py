@@ -164,7 +164,7 @@ def test_nobody_writes_around_the_session():
     """What is executed on a connection is not seen by the session: only these may, none of them changes a record."""
     allowed = {
         "app/core/changes.py": "writes the history itself",
-        "app/desk/demo_loading.py": "empties a database that was never finished",
+        "app/desk/demo/loading.py": "empties a database that was never finished",
         "app/security/sessions.py": "notes when somebody was last seen",
     }
     around = re.compile(r"engine\.begin\(|raw_connection\(|connection\(\)\.execute")
