@@ -26,7 +26,7 @@ from app.core.clock import utcnow
 from app.core.errors import BusinessError
 from app.core.starting import is_loopback
 from app.core.unit import unit_of_work
-from app.desk.demo_loading import begin_again
+from app.desk.demo.loading import begin_again
 from app.extensions import db
 from app.runs.operations import install
 from app.runs.queries import is_demo
@@ -148,7 +148,8 @@ def somebody(config: dict[str, Any]) -> Told:
 
 def demo_company(*, load: bool) -> Told:
     """Load the demo company into an empty database, and name its accounts."""
-    from app.desk import demo
+    from app.desk.demo.company import load_demo
+    from app.desk.demo.people import ACCOUNTS
 
     if load:
         began = time.monotonic()
@@ -157,10 +158,10 @@ def demo_company(*, load: bool) -> Told:
         say(
             "Loading the demo company with invented people into it; this happens once, LIUKE_DEMO=0 leaves it empty ..."
         )
-        demo.load_demo(say)
+        load_demo(say)
         say(f"The demo company is there after {time.monotonic() - began:.0f} s.")
     return Told(
-        accounts=list(demo.ACCOUNTS),
+        accounts=list(ACCOUNTS),
         notes=["This is a demo with invented people. For real work: LIUKE_DEMO=0 and a database of its own."],
     )
 

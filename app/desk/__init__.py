@@ -36,7 +36,7 @@ def register(appbuilder: Any) -> None:
 def demo_accounts() -> tuple[list[tuple[str, str]], str]:
     """Who can sign in to the demo company, with what role, and the password of all: for the login page."""
     from app.core.language import chinese
-    from app.desk.demo import PASSWORD, STAFF
+    from app.desk.demo.people import PASSWORD, STAFF
     from app.security.roles import ROLES
 
     labels = {role.code: role.label_zh if chinese() else role.label_en for role in ROLES}

@@ -110,8 +110,8 @@ def demo() -> None:
     Example:  python -m flask --app run crm demo
     """
     from app.core.errors import BusinessError
-    from app.desk.demo import load_demo
-    from app.desk.demo_loading import begin_again
+    from app.desk.demo.company import load_demo
+    from app.desk.demo.loading import begin_again
 
     try:
         if begin_again():

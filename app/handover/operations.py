@@ -28,6 +28,7 @@ from app.handover.rule import Rule
 from app.notices.operations import notify
 from app.security import operations as accounts
 from app.security import sessions
+from app.security.granting import may_change_account
 from app.security.rights import holders
 from app.tickets.escalation import remind_anew
 from app.tickets.models import TicketStep
@@ -50,7 +51,7 @@ def check_leaver(leaver: User, actor: User) -> None:
     """Raises `NotYours` when it is not the actor's to hand over what this person owns. The right is the route's."""
     if leaver.id == actor.id:
         raise NotYours(_("Nobody hands over what he owns himself. Ask somebody else who may."))
-    if not accounts.may_change_account(actor, leaver):
+    if not may_change_account(actor, leaver):
         raise NotYours(_("Only a super admin may hand over what a super admin owns."))
 
 

@@ -17,8 +17,8 @@ from app.core.models import AuditEntry, FieldChange, Outcome
 from app.core.sentences import gettext as _
 from app.extensions import db
 from app.security import once, second_factor, sessions
+from app.security.granting import may_change_account
 from app.security.models import LoginEntry, Purpose, UserProfile, UserSession
-from app.security.operations import may_change_account
 
 
 def install() -> None:

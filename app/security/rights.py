@@ -10,6 +10,7 @@ from flask import g, has_request_context
 from flask_appbuilder.security.sqla.models import (
     Permission,
     PermissionView,
+    Role,
     User,
     ViewMenu,
     assoc_group_role,
@@ -123,6 +124,19 @@ def people_with_a_role() -> sa.Select[tuple[int]]:
     )
     own = sa.select(assoc_user_role.c.user_id).where(assoc_user_role.c.role_id.not_in(disabled))
     return sa.select(User.id).where(sa.or_(User.id.in_(own), User.id.in_(by_group)))
+
+
+def rights_of_role(role: Role) -> set[tuple[str, str]]:
+    """The (permission, view) rights a role holds, active or not."""
+    rows = db.session.execute(
+        sa.select(Permission.name, ViewMenu.name)
+        .select_from(PermissionView)
+        .join(Permission, Permission.id == PermissionView.permission_id)
+        .join(ViewMenu, ViewMenu.id == PermissionView.view_menu_id)
+        .join(assoc_permissionview_role, assoc_permissionview_role.c.permission_view_id == PermissionView.id)
+        .where(assoc_permissionview_role.c.role_id == role.id)
+    )
+    return {(permission, view) for permission, view in rows}
 
 
 def holders(right: str, view: str) -> sa.Select[tuple[int]]:

@@ -23,13 +23,14 @@ from app.core.sentences import ngettext
 from app.core.stale import beside
 from app.core.submissions import leads_to
 from app.core.views import CrmView
-from app.security import operations, queries
+from app.security import queries, role_operations
 from app.security.access import AllRoles
 from app.security.attempts import STALE, attempt, me, open_on
 from app.security.forms import RoleForm
+from app.security.granting import is_super_admin
 from app.security.labels import COLUMNS, EVERYBODYS, SEE, VIEW_LABELS, right_label, view_label
 from app.security.models import RoleProfile
-from app.security.rights import rights_of
+from app.security.rights import rights_of, rights_of_role
 from app.security.roles import SUPER_ADMIN
 
 
@@ -94,7 +95,7 @@ class RoleView(CrmView):
         return {
             **page,
             "all_rights": queries.rights_table(),
-            "held": operations.rights_of_role(record),
+            "held": rights_of_role(record),
             "roles": queries.all_roles(),
             "people": queries.people_by_role(),
             "log_url": url_for("AuditEntryView.list", record="ab_role") if may("can_list", "AuditEntry") else None,
@@ -109,10 +110,10 @@ class RoleView(CrmView):
                 label_zh=profile.label_zh if profile else record.name,
                 label_en=profile.label_en if profile else record.name,
                 active=profile.active if profile else True,
-                rights=operations.rights_of_role(record),
+                rights=rights_of_role(record),
             )
             if request.method == "GET" and not form.kept:
-                open_on(form, record, operations.stamp_of_role(record))
+                open_on(form, record, role_operations.stamp_of_role(record))
         if self.rights_are_fixed(record):
             del form.rights, form.active
         g.rights_table = queries.rights_table()
@@ -126,7 +127,7 @@ class RoleView(CrmView):
         profile = record.profile
         if profile is not None and profile.code == SUPER_ADMIN:
             return True
-        return operations.holds_role(me(), record) and not operations.is_super_admin(me())
+        return role_operations.holds_role(me(), record) and not is_super_admin(me())
 
     @expose("/add", methods=["GET", "POST"])
     @has_access
@@ -136,7 +137,7 @@ class RoleView(CrmView):
 
         def create() -> None:
             made.append(
-                operations.create_role(
+                role_operations.create_role(
                     actor=me(), label_zh=form.label_zh.data, label_en=form.label_en.data, active=form.active.data,
                     rights=form.rights.data,
                 )
@@ -153,10 +154,10 @@ class RoleView(CrmView):
         return self._form_page(form, self.add_title, None)
 
     def save(self, form: Any, record: Any, action: str) -> bool:
-        if form.stamp.data != operations.stamp_of_role(record):
+        if form.stamp.data != role_operations.stamp_of_role(record):
             form.refuse(str(STALE))
             g.versus = beside(record, self._both(form, record), form.seen.data)
-            open_on(form, record, operations.stamp_of_role(record))
+            open_on(form, record, role_operations.stamp_of_role(record))
             return False
         rights = self.rights_asked_for(form, record)
         active = form.active.data if "active" in form else _is_active(record)
@@ -168,7 +169,7 @@ class RoleView(CrmView):
                 return False
 
         def change() -> None:
-            operations.change_role(
+            role_operations.change_role(
                 record, actor=me(), label_zh=form.label_zh.data, label_en=form.label_en.data, active=active,
                 rights=rights,
             )  # fmt: skip
@@ -182,7 +183,7 @@ class RoleView(CrmView):
             yield name, self.label_columns[name], getattr(profile, name, record.name), form[name].data
         if "active" in form:
             yield "active", self.label_columns["active"], cell(_is_active(record)), cell(form.active.data)
-        held = operations.rights_of_role(record)
+        held = rights_of_role(record)
         asked = self.rights_asked_for(form, record)
         for right in sorted(held ^ (held if asked is None else asked), key=_place):
             field, held_now = " ".join(right), right in held
@@ -197,7 +198,7 @@ class RoleView(CrmView):
         """
         if "rights" not in form:
             return None
-        held: set[tuple[str, str]] = operations.rights_of_role(record)
+        held: set[tuple[str, str]] = rights_of_role(record)
         shown = {(p, s.view) for _g, screens in g.rights_table for s in screens for p in s.permissions}
         asked: set[tuple[str, str]] = form.rights.data
         parts = {(own, view) for own, of_any in map(rights_on, KINDS) for right, view in asked if right == of_any}
@@ -205,7 +206,7 @@ class RoleView(CrmView):
 
     def preview(self, role: Role, rights: set[tuple[str, str]] | None, active: bool) -> dict[str, Any] | None:
         """What a change of a role's rights means, and for whom; None when nothing of that changes."""
-        held, was_active = operations.rights_of_role(role), _is_active(role)
+        held, was_active = rights_of_role(role), _is_active(role)
         wanted = held if rights is None else rights
         if wanted == held and active == was_active:
             return None
@@ -230,7 +231,7 @@ class RoleView(CrmView):
         }
 
     def _form_page(self, form: Any, title: Any, record: Any) -> Any:
-        g.mine = None if operations.is_super_admin(me()) else rights_of(me().id)
+        g.mine = None if is_super_admin(me()) else rights_of(me().id)
         preview = g.get("preview")
         if preview is not None and not form.errors:
             return render_template(
@@ -240,13 +241,13 @@ class RoleView(CrmView):
         return page, 200 if "back" in request.form and not form.errors else status
 
     def may_delete(self, record: Any) -> bool:
-        return operations.why_not_delete_role(record) is None
+        return role_operations.why_not_delete_role(record) is None
 
     def why_not_delete(self, record: Any) -> str:
-        return operations.why_not_delete_role(record) or ""
+        return role_operations.why_not_delete_role(record) or ""
 
     def delete_record(self, record: Any) -> None:
-        operations.delete_role(record)
+        role_operations.delete_role(record)
 
 
 def _is_active(role: Role) -> bool:

@@ -31,6 +31,7 @@ from app.security.account_views import PreferencesView, ProfileSecondFactorView,
 from app.security.attempts import STALE, asked, attempt, me, open_on
 from app.security.bulk_views import BulkChangeView
 from app.security.forms import AccountForm, NewAccountForm, ResetPasswordForm
+from app.security.granting import may_change_account
 from app.security.log_views import (
     AuditEntryView,
     FieldChangeView,
@@ -162,7 +163,7 @@ class UserView(CrmView):
         return found
 
     def may_edit(self, record: Any) -> bool:
-        return operations.may_change_account(me(), record)
+        return may_change_account(me(), record)
 
     def why_not_edit(self, record: Any) -> str:
         return _("Only a super admin may change the account of a super admin.")

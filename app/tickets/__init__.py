@@ -23,7 +23,8 @@ def register(appbuilder: Any) -> None:
     from app.tickets.operations import forget_assignee, note_unassigned, why_files_stay
     from app.tickets.personal import install
     from app.tickets.queries import waiting
-    from app.tickets.views import ComplaintView, FeedbackView, TicketStepView, TicketView, note_of_complaint
+    from app.tickets.record_views import ComplaintView, FeedbackView, note_of_complaint
+    from app.tickets.views import TicketStepView, TicketView
 
     CHOICES["ticket"] = tickets_to_choose
     recycle.KINDS["ticket"] = recycle.Kind(

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import sqlalchemy as sa
 from flask_appbuilder.security.sqla.models import User
 
+from app.churn.models import ChurnCase
+from app.core.changes import TOLD
 from app.core.clock import today, utcnow
 from app.core.lifecycle import note_move
 from app.core.unit import unit_of_work
+from app.customers.models import Contact, Customer, CustomerStats, Interaction
 from app.extensions import db
 from app.masterdata.models import DictionaryItem, DictionaryType
+from app.mirror.models import Order
 from app.security.models import LoginResult, Team, UserProfile
 from app.security.operations import MOST_TEAMS
 from app.security.sessions import note_login
@@ -97,12 +103,41 @@ def lengthen(size: int) -> None:
     db.session.commit()
 
 
+def multiply(times: int) -> None:
+    """`times` customers more, each with a contact, an interaction, two orders, their sums and a warning. Commits.
+
+    They are copies of the first of each, made by the database. What refers to a customer refers to those added.
+    """
+    if db.engine.dialect.name == "postgresql":  # the rows are right: no foreign key is looked up
+        db.session.execute(sa.text("SET LOCAL session_replication_role = replica"))
+    last = db.session.execute(sa.select(sa.func.max(Customer.id))).scalar_one()
+    _copy(Customer, times, lambda n: {"id": last + n, "number": _named(n)})
+    for model in (CustomerStats, Contact, Interaction, ChurnCase):
+        _copy(model, times, lambda n: {"customer_id": last + n})
+    _copy(Order, 2 * times, lambda n: {"customer_id": last + 1 + n % times, "external_id": _named(n)})
+    db.session.execute(sa.text("ANALYZE"))
+    db.session.commit()
+
+
+def _copy(model: Any, times: int, change: Callable[[Any], dict[str, Any]]) -> None:
+    """`times` copies of the first row of `model`; of the n-th, from 1 on, `change` says what is another."""
+    table = model.__table__
+    numbers = sa.select(sa.literal(1).label("n")).cte("numbers", recursive=True)
+    numbers = numbers.union_all(sa.select(numbers.c.n + 1).where(numbers.c.n < times))
+    key = table.primary_key.columns[0]
+    values = {column.name: column for column in table.columns if column.name != "id"} | change(numbers.c.n)
+    first = key == sa.select(sa.func.min(key)).scalar_subquery()
+    rows = sa.select(*(value.label(name) for name, value in values.items())).join_from(table, numbers, first)
+    made = sa.insert(table).from_select(list(values), rows, include_defaults=False)
+    db.session.execute(made.execution_options(**TOLD))  # nobody reads their history
+
+
+def _named(number: Any) -> Any:
+    return sa.literal("N") + sa.cast(number, sa.String)
+
+
 def first_ids(views: Any) -> dict[str, int]:
     """The smallest id of each screen's rows the signed-in reader may see, by the screen's endpoint."""
-    import sqlalchemy as sa
-
-    from app.extensions import db
-
     found = {}
     for view in views:
         key = sa.inspect(view.datamodel.obj).primary_key[0]

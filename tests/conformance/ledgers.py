@@ -62,8 +62,10 @@ def route_ledger(app: Flask) -> dict[str, str]:
     }
 
 
-def list_ledger(app: Flask, browser: Browser, *, query: str = "") -> dict[str, dict[str, int]]:
-    """Of every list: the SQL statements of its first page, and its HTML in full kilobytes.
+def list_ledger(
+    app: Flask, browser: Browser, *, query: str = "", only: tuple[str, ...] = ()
+) -> dict[str, dict[str, int]]:
+    """Of every list, or `only` those: the SQL statements of its first page, and its HTML in full kilobytes.
 
     `query` is added to the address, with the name of the screen for %s.
     """
@@ -72,6 +74,8 @@ def list_ledger(app: Flask, browser: Browser, *, query: str = "") -> dict[str, d
         if "list" in view.exclude_route_methods:
             continue
         url = f"{view.route_base}/list/"
+        if only and url not in only:
+            continue
         asked = url + (query % type(view).__name__ if query else "")
         browser.get(asked)  # whatever is kept in memory is kept now
         with statements(app) as seen:

@@ -164,7 +164,7 @@ def test_nobody_writes_around_the_session():
     """What is executed on a connection is not seen by the session: only these may, none of them changes a record."""
     allowed = {
         "app/core/changes.py": "writes the history itself",
-        "app/desk/demo_loading.py": "empties a database that was never finished",
+        "app/desk/demo/loading.py": "empties a database that was never finished",
         "app/security/sessions.py": "notes when somebody was last seen",
     }
     around = re.compile(r"engine\.begin\(|raw_connection\(|connection\(\)\.execute")
@@ -173,12 +173,12 @@ def test_nobody_writes_around_the_session():
 
 
 def test_accounts_and_roles_are_told_as_one_record(db, wang, sysadmin):
-    from app.security import operations
+    from app.security import operations, role_operations
     from app.security.people import roles_by_code
 
     operations.change_own_phone(wang, "010-1")
     role = roles_by_code(["executive"])[0]
-    operations.change_role(role, actor=sysadmin, label_zh="总经理", label_en="Executive", active=True)
+    role_operations.change_role(role, actor=sysadmin, label_zh="总经理", label_en="Executive", active=True)
     told = {(c.record_type, c.record_id, c.field, c.before, c.after) for c in rows(FieldChange)}
     assert told >= {("ab_user", wang.id, "phone", None, "010-1"), ("ab_role", role.id, "label_zh", "高管", "总经理")}
 

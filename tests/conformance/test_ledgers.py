@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
+import sqlalchemy as sa
 
 from tests.conformance import company, ledgers
 
 MOST_STATEMENTS = 10  # of a list page: who is asking, his rights, ids, rows, count, one per relation shown and filtered
 MOST_OPTIONS = 200  # of a page with forms, all its lists together
 MOST_KILOBYTES = 60  # of its HTML, before compression
+LARGE = ("/churn/list/", "/contacts/list/", "/customers/list/", "/interactions/list/", "/orders/list/")
 
 
 @pytest.fixture
@@ -43,6 +45,16 @@ def test_every_list_costs_what_it_did(cost, writing):
     assert dearer == {}, "see tests/conformance/ledgers.py"
     assert {url: now for url, now in cost.items() if now["statements"] > MOST_STATEMENTS} == {}
     assert {url: now for url, now in cost.items() if now["kilobytes"] > MOST_KILOBYTES} == {}
+
+
+def test_lists_cost_no_more_with_200_000_customers_and_400_000_orders(app, db, li, wang, admin, sign_in):
+    company.fill(lead=li, manager=wang, size=2)
+    company.multiply(200_000)
+    assert db.session.execute(sa.text("SELECT count(*) FROM sales_order")).scalar_one() > 400_000
+    now = ledgers.list_ledger(app, sign_in(admin), only=LARGE)
+    before = ledgers.read(ledgers.LISTS)
+    assert {url: cost["statements"] for url, cost in now.items()} == {url: before[url]["statements"] for url in LARGE}
+    assert {url: cost for url, cost in now.items() if cost["kilobytes"] > MOST_KILOBYTES} == {}
 
 
 @pytest.mark.once

@@ -13,7 +13,7 @@ from app.core.models import AuditEntry, FieldChange, Outcome
 from app.customers.models import Contact, Customer
 from app.sales import operations as sales
 from app.sales.models import Opportunity
-from app.security import operations as security
+from app.security import role_operations
 from app.tickets import operations as tickets
 from app.tickets.models import Ticket, TicketStatus
 from tests import builders
@@ -138,7 +138,7 @@ def test_a_wrong_value_is_said_first_and_the_form_stays_as_old_as_it_is(db, sign
 
 
 def test_what_somebody_may_not_see_stays_masked(db, sign_in, admin, sysadmin, wang):
-    role = security.create_role(
+    role = role_operations.create_role(
         actor=admin, label_zh="录入员", label_en="Typist", active=True,
         rights={("can_list", "Customer"), ("can_show", "Customer"), ("can_edit", "Customer"),
                 ("can_see_all", "Customer"), ("can_edit_any", "Customer")},
@@ -211,7 +211,7 @@ def test_a_record_that_can_no_longer_be_edited_still_shows_what_was_typed(db, si
 def test_what_was_typed_is_given_back_when_its_person_may_no_longer_edit(db, sign_in, li, admin, contact):
     address, browser = f"/contacts/edit/{contact.id}", sign_in(li)
     mine = opened(browser, address, "position")
-    role = security.create_role(
+    role = role_operations.create_role(
         actor=admin, label_zh="读者", label_en="Reader", active=True,
         rights={("can_list", "Contact"), ("can_show", "Contact"), ("can_edit", "Contact"), ("can_see_all", "Customer")},
     )  # fmt: skip

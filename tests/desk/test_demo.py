@@ -23,9 +23,12 @@ from app.core.clock import local, months_before, utcnow
 from app.core.errors import BusinessError
 from app.core.models import AuditEntry
 from app.customers.models import Contact, Customer, CustomerStats, CustomerStatus, Interaction
-from app.desk import demo, demo_loading
-from app.desk.demo_names import Names
-from app.desk.demo_orders import Buyer, plan_orders
+from app.desk.demo.company import DemoCompany, load_demo, mark_as_demo
+from app.desk.demo.loading import begin_again
+from app.desk.demo.names import Names
+from app.desk.demo.orders import Buyer, plan_orders
+from app.desk.demo.people import ACCOUNTS, PASSWORD, STAFF
+from app.desk.demo.scene import WEEKS
 from app.extensions import db as extension
 from app.marketing.models import Activity, Participant
 from app.masterdata.models import DictionaryItem, DictionaryType
@@ -50,7 +53,7 @@ from tests.world import ROOT
 HOLD = """
 import sys
 from app import create_app
-from app.desk.demo_loading import alone
+from app.desk.demo.loading import alone
 with create_app().app_context(), alone():
     print("held", flush=True)
     sys.stdin.readline()
@@ -137,10 +140,10 @@ def count(rows, by):
 
 def test_the_accounts_are_told_with_password_and_role_and_open(company, rows):
     people = {user.username: user for user in rows(User, User.active.is_(True))}
-    assert set(people) == {account.name for account in demo.ACCOUNTS}
-    for account in demo.ACCOUNTS:
+    assert set(people) == {account.name for account in ACCOUNTS}
+    for account in ACCOUNTS:
         assert check_password_hash(people[account.name].password, account.password)
-    assert company.told["accounts"] == [[account.name, account.password, account.who] for account in demo.ACCOUNTS]
+    assert company.told["accounts"] == [[account.name, account.password, account.who] for account in ACCOUNTS]
     assert {profile.code for user in people.values() for role in user.roles for profile in [role.profile]} == {
         "super_admin", "system_admin", "sales_lead", "account_manager", "executive",
     }  # fmt: skip
@@ -149,13 +152,13 @@ def test_the_accounts_are_told_with_password_and_role_and_open(company, rows):
 def test_the_demo_password_follows_the_rule(app, db):
     def refusal(person):
         try:
-            app.appbuilder.sm.check_password_rule(demo.PASSWORD, about=(person.account, person.given, person.family))
+            app.appbuilder.sm.check_password_rule(PASSWORD, about=(person.account, person.given, person.family))
         except BusinessError as why:
             return str(why)
         return None
 
-    assert demo.STAFF
-    assert {person.account: refusal(person) for person in demo.STAFF} == {p.account: None for p in demo.STAFF}
+    assert STAFF
+    assert {person.account: refusal(person) for person in STAFF} == {p.account: None for p in STAFF}
 
 
 def test_two_teams_have_a_lead_and_members(rows):
@@ -437,10 +440,10 @@ def test_loading_it_twice_is_refused_and_changes_nothing(company, app, db, rows)
 
 
 def test_the_command_prints_each_account_with_password_and_role(app, db, monkeypatch):
-    loaded = demo.DemoCompany(accounts=demo.ACCOUNTS, counts={"customers": 200, "orders": 2000})
-    monkeypatch.setattr(demo, "load_demo", lambda _say: loaded)
+    loaded = DemoCompany(accounts=ACCOUNTS, counts={"customers": 200, "orders": 2000})
+    monkeypatch.setattr("app.desk.demo.company.load_demo", lambda _say: loaded)
     printed = app.test_cli_runner().invoke(args=["crm", "demo"]).output
-    for account in demo.ACCOUNTS:
+    for account in ACCOUNTS:
         assert [account.name, account.password, *account.who.split()] in [line.split() for line in printed.splitlines()]
     assert "200 customers, 2,000 orders" in printed
 
@@ -448,14 +451,14 @@ def test_the_command_prints_each_account_with_password_and_role(app, db, monkeyp
 def test_a_database_with_customers_is_refused(db, admin):
     builders.customer()
     with pytest.raises(BusinessError, match="has customers already"):
-        demo.load_demo()
+        load_demo()
     assert db.session.query(Customer).count() == 1
     assert not db.session.query(Installation).one().demo
 
 
 def test_a_database_that_somebody_can_sign_in_to_is_refused(db, admin):
     with pytest.raises(BusinessError, match="already has an account “admin”"):
-        demo.load_demo()
+        load_demo()
     assert db.session.query(Customer).count() == 0
     assert not db.session.query(Installation).one().demo
 
@@ -482,13 +485,13 @@ def test_a_demo_whose_loading_was_killed_is_loaded_again_from_the_beginning(comp
     assert f"This database is empty: {kind}" in company.killed  # which one, before it is filled
     assert "LIUKE_DEMO=0 leaves it empty" in company.killed
     assert company.told["refused"] is None
-    assert whole(company.url) == (200, len(demo.STAFF), demo.WEEKS, (True, False))
+    assert whole(company.url) == (200, len(STAFF), WEEKS, (True, False))
     if world.database == "postgresql":  # with SQLite the half database was never in its place
         assert "broken off here" in company.said
 
     _told, said = Start(company.url).end()
     assert "Loading" not in said
-    assert whole(company.url) == (200, len(demo.STAFF), demo.WEEKS, (True, False))
+    assert whole(company.url) == (200, len(STAFF), WEEKS, (True, False))
 
 
 @pytest.mark.once("postgresql")  # with SQLite the half database was never in its place
@@ -497,7 +500,7 @@ def test_who_broke_the_loading_off_to_begin_without_a_demo_gets_an_empty_company
     first = Start(url)
     first.wait_for("Customers, contacts")  # accounts and teams are there
     first.kill()
-    assert whole(url)[1:] == (len(demo.STAFF), 0, (True, True))
+    assert whole(url)[1:] == (len(STAFF), 0, (True, True))
 
     told, _said = Start(url, LIUKE_DEMO="0").end()
 
@@ -514,12 +517,12 @@ def test_beginning_again_leaves_what_a_first_start_has(world, db, admin):
     db.session.execute(sa.update(Installation).values(loading=True))
     db.session.commit()
 
-    assert demo_loading.begin_again()
+    assert begin_again()
 
     assert rows_of(User) == rows_of(Customer) == rows_of(Order) == rows_of(Installation) == []
     assert len(rows_of(RoleProfile)) == roles
     assert len(rows_of(DictionaryItem)) > 50
-    assert not demo_loading.begin_again()
+    assert not begin_again()
 
 
 def test_a_whole_demo_and_real_work_are_never_emptied(db, admin):
@@ -527,7 +530,7 @@ def test_a_whole_demo_and_real_work_are_never_emptied(db, admin):
     for demo_too in (False, True):
         install(demo=demo_too, now=utcnow())
         db.session.commit()
-        assert not demo_loading.begin_again()
+        assert not begin_again()
     assert len(rows_of(Customer)) == 1
 
 
@@ -546,7 +549,7 @@ def test_while_another_process_loads_nothing_is_emptied_and_that_is_said(db, adm
     try:
         assert other.stdout.readline() == "held\n"
         with pytest.raises(BusinessError, match="is being loaded into this database"):
-            demo_loading.begin_again()
+            begin_again()
         assert prepare.somebody_or_why({"LIUKE_DEMO": True, "LIUKE_HOST": "127.0.0.1"}).refused is not None
     finally:
         other.communicate("\n")
@@ -557,7 +560,7 @@ def test_a_database_that_was_meant_for_real_work_becomes_a_demo(db):
     from app.runs.operations import install
 
     install(demo=False, now=utcnow())
-    demo._mark_as_demo(utcnow())
+    mark_as_demo(utcnow())
     assert db.session.query(Installation).one().demo
 
 

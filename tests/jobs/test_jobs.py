@@ -15,7 +15,7 @@ from app.churn.models import ChurnCase
 from app.core.clock import company_zone, utcnow
 from app.core.redis import QUEUE, JsonJob, JsonQueue, enqueue, job_id
 from app.core.unit import is_writing, unit_of_work
-from app.desk.demo import ACCOUNTS
+from app.desk.demo.people import ACCOUNTS
 from app.runs.models import Heartbeat, Installation, JobRun, RunStatus
 from app.runs.operations import RunLostError, install, whoami
 from app.runs.periodic import CHURN_SCAN, instant, period_of, wall_of

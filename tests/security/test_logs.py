@@ -6,8 +6,9 @@ from app.core.clock import local
 from app.core.lifecycle import note_refusal
 from app.core.models import AuditEntry, FieldChange
 from app.core.unit import unit_of_work
-from app.security import operations
+from app.security import operations, role_operations
 from app.security.models import LoginResult, Team, UserProfile
+from app.security.rights import rights_of_role
 from app.security.sessions import note_login
 from tests import builders
 from tests.support import rows, text_of
@@ -141,8 +142,8 @@ def test_values_read_as_people_know_them(sign_in, admin, sysadmin, li, wang, zha
             chen := builders.user(role_code="executive"), actor=admin, last_name="陈", first_name="立",
             email=chen.email, phone=None, team=None, active=True, roles=[lead],
         )  # fmt: skip
-        rights = operations.rights_of_role(lead) - {("can_list", "Customer")}
-        operations.change_role(lead, actor=admin, label_zh="主管", label_en="Lead", active=True, rights=rights)
+        rights = rights_of_role(lead) - {("can_list", "Customer")}
+        role_operations.change_role(lead, actor=admin, label_zh="主管", label_en="Lead", active=True, rights=rights)
     browser = sign_in(admin)
 
     texts = [text_of(browser.get(f"/audit/show/{entry.id}")) for entry in rows(AuditEntry)]

@@ -9,8 +9,9 @@ from app.core.models import AuditEntry
 from app.core.protected import masked
 from app.customers.models import Contact, Customer
 from app.masterdata.models import DictionaryItem, DictionaryType
-from app.security.operations import change_role, rights_of_role
 from app.security.people import roles_by_code
+from app.security.rights import rights_of_role
+from app.security.role_operations import change_role
 from tests import builders
 from tests.support import rows, text_of
 

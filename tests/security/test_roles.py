@@ -7,12 +7,12 @@ from flask_appbuilder.security.sqla.models import Group, Permission, PermissionV
 from app.core.errors import BusinessError, NotYours
 from app.core.models import AuditEntry, FieldChange
 from app.core.unit import unit_of_work
-from app.security import operations
+from app.security import operations, role_operations
 from app.security.labels import COLUMNS, RIGHT_LABELS, VIEW_LABELS, right_label, view_label
 from app.security.models import GrantOffer, RoleProfile, Team, UserSession
 from app.security.people import roles_by_code
 from app.security.queries import rights_table
-from app.security.rights import holders, holds, rights_of
+from app.security.rights import holders, holds, rights_of, rights_of_role
 from app.security.roles import ROLES, SUPER_ADMIN, grants_of
 from app.security.seed import rights_of_screens, seed_rights, seed_roles
 from tests import builders
@@ -35,7 +35,7 @@ def form_of(browser, role, **changes):
     """What the edit page would send, with these changes; `without` and `beside` are rights."""
     page = browser.get(f"/roles/edit/{role.id}").get_data(as_text=True)
     stamp, seen = (page.split(f'name="{name}"')[1].split('value="')[1].split('"')[0] for name in ("stamp", "seen"))
-    rights = operations.rights_of_role(role) - changes.pop("without", set()) | changes.pop("beside", set())
+    rights = rights_of_role(role) - changes.pop("without", set()) | changes.pop("beside", set())
     sent = {
         "label_zh": role.profile.label_zh, "label_en": role.profile.label_en, "active": "y", "stamp": stamp,
         "rights": [f"{permission}:{view}" for permission, view in sorted(rights)], "seen": seen, "confirmed": "1",
@@ -49,18 +49,18 @@ def form_of(browser, role, **changes):
 
 def test_the_five_roles_hold_what_the_table_says(app, db):
     for seeded in ROLES:
-        held = operations.rights_of_role(role(seeded.code))
+        held = rights_of_role(role(seeded.code))
         known = rights_of_screens()
         expected = known if seeded.code == SUPER_ADMIN else set(grants_of(seeded)) & known
         assert held == expected, seeded.code
 
 
 def test_seeding_again_changes_nothing(app, db):
-    before = {r.name: operations.rights_of_role(r) for r in rows(Role)}
+    before = {r.name: rights_of_role(r) for r in rows(Role)}
 
     assert " 0 newly granted" in init(app)
 
-    assert {r.name: operations.rights_of_role(r) for r in rows(Role)} == before
+    assert {r.name: rights_of_role(r) for r in rows(Role)} == before
 
 
 def test_a_removed_right_stays_removed_and_a_renamed_role_is_not_made_again(app, db, sign_in, admin):
@@ -76,7 +76,7 @@ def test_a_removed_right_stays_removed_and_a_renamed_role_is_not_made_again(app,
     for _run in range(2):
         init(app)
         assert len(rows(Role)) == 5
-        assert removed & operations.rights_of_role(role("account_manager")) == set()
+        assert removed & rights_of_role(role("account_manager")) == set()
         assert role("account_manager").id == manager.id
         assert rows(RoleProfile, RoleProfile.role_id == manager.id)[0].label_zh == "大客户经理"
 
@@ -94,10 +94,10 @@ def test_a_right_that_comes_with_a_new_version_is_offered_once(app, db):
 
     init(app)
 
-    held = operations.rights_of_role(role(SUPER_ADMIN))
+    held = rights_of_role(role(SUPER_ADMIN))
     assert right in held
     assert {view for _permission, view in held} == {"Customer"}  # the others were offered before
-    assert right not in operations.rights_of_role(executive)
+    assert right not in rights_of_role(executive)
 
 
 def test_a_deleted_role_is_not_made_again(app, db, sign_in, admin, chen):
@@ -188,7 +188,7 @@ def test_rights_by_group_count_in_every_check(db, sign_in, li):
     assert "Customers" in text_of(browser.get("/profile/"))
     assert holds(person, "can_be_assigned", "Customer")
     assert person.id in [u for (u,) in db.session.execute(holders("can_be_assigned", "Customer"))]
-    assert operations.users_of_role(role("account_manager").id) == 3
+    assert role_operations.users_of_role(role("account_manager").id) == 3
 
 
 def test_a_disabled_person_holds_nothing(db, wang):
@@ -227,7 +227,7 @@ def test_the_page_of_a_role_shows_its_rights_and_cannot_change_them(sign_in, sys
 
     assert 'name="rights"' not in page
     # One box for every screen that is seen, one for every report that may be exported.
-    seen = {view for permission, view in operations.rights_of_role(role("executive")) if permission != "can_see_all"}
+    seen = {view for permission, view in rights_of_role(role("executive")) if permission != "can_see_all"}
     assert page.count(" checked>") == len(seen) + 11
     assert "Customer contribution" in text_of(answer)
 
@@ -315,7 +315,7 @@ def test_what_was_ticked_stays_ticked_after_a_refusal(sign_in, admin):
 
 def test_nobody_puts_into_a_role_what_he_does_not_hold(sign_in, sysadmin):
     browser, lead = sign_in(sysadmin), role("sales_lead")
-    before = operations.rights_of_role(lead)
+    before = rights_of_role(lead)
     page = browser.get(f"/roles/edit/{lead.id}").get_data(as_text=True)
     assert 'value="can_delete:Customer"' not in page  # there, but not to be ticked
     assert 'value="can_add:Team"' in page  # he holds it himself
@@ -324,11 +324,11 @@ def test_nobody_puts_into_a_role_what_he_does_not_hold(sign_in, sysadmin):
 
     assert answer.status_code == 422
     assert "You do not hold “Customers: Delete” yourself, so you cannot grant it." in text_of(answer)
-    assert operations.rights_of_role(lead) == before
+    assert rights_of_role(lead) == before
 
     wanted = {"without": {("can_assign", "Customer")}, "beside": {("can_add", "Team")}}
     assert browser.post(f"/roles/edit/{lead.id}", form_of(browser, lead, **wanted)).status_code == 302
-    assert operations.rights_of_role(lead) == before - wanted["without"] | wanted["beside"]
+    assert rights_of_role(lead) == before - wanted["without"] | wanted["beside"]
 
 
 def test_nobody_makes_a_role_with_what_he_does_not_hold(sign_in, sysadmin):
@@ -353,16 +353,16 @@ def test_a_role_is_given_and_activated_by_who_holds_its_rights_or_may_give_any(d
     give([lead])  # a system admin gives roles: his job
     with unit_of_work():
         own = role("system_admin")
-        operations.change_role(
+        role_operations.change_role(
             own, actor=admin, label_zh="系统管理员", label_en="System admin", active=True,
-            rights=operations.rights_of_role(own) - {right},
+            rights=rights_of_role(own) - {right},
         )  # fmt: skip
-        operations.change_role(lead, actor=admin, label_zh="销售主管", label_en="Sales lead", active=False)
+        role_operations.change_role(lead, actor=admin, label_zh="销售主管", label_en="Sales lead", active=False)
 
     with pytest.raises(NotYours, match="You do not hold every right of the role “Account manager”"):
         give([lead, role("account_manager")])
     with pytest.raises(NotYours, match="You do not hold every right of the role “Sales lead”"), unit_of_work():
-        operations.change_role(lead, actor=sysadmin, label_zh="销售主管", label_en="Sales lead", active=True)
+        role_operations.change_role(lead, actor=sysadmin, label_zh="销售主管", label_en="Sales lead", active=True)
     give([])  # taking away is no giving
     assert chen.roles == []
 
@@ -376,7 +376,7 @@ def test_before_a_change_is_saved_it_says_what_changes_and_for_whom(db, sign_in,
     zhao.active = False
     kim = builders.user(roles=[manager], last_name="金", first_name="妍")
     db.session.commit()
-    before = operations.rights_of_role(manager)
+    before = rights_of_role(manager)
     sent = form_of(browser, manager, beside={("can_assign", "Customer")}, without={("can_win", "Opportunity")})
     del sent["confirmed"]
 
@@ -390,17 +390,17 @@ def test_before_a_change_is_saved_it_says_what_changes_and_for_whom(db, sign_in,
     assert "王强 wang loses 1 right" in text  # he may assign as a lead anyway
     assert "赵敏" not in text  # she cannot sign in
     assert "Save 2 changes" in text
-    assert operations.rights_of_role(manager) == before
+    assert rights_of_role(manager) == before
     page = answer.get_data(as_text=True)
     assert page.count('name="rights" value="') == len(sent["rights"])
     assert 'name="rights" value="can_assign:Customer"' in page
 
     back = browser.post(f"/roles/edit/{manager.id}", {**sent, "back": "1"})
-    assert (back.status_code, operations.rights_of_role(manager)) == (200, before)
+    assert (back.status_code, rights_of_role(manager)) == (200, before)
     assert 'value="can_assign:Customer" checked' in back.get_data(as_text=True)
 
     assert browser.post(f"/roles/edit/{manager.id}", {**sent, "confirmed": "1"}).status_code == 302
-    assert operations.rights_of_role(manager) == before - {("can_win", "Opportunity")} | {("can_assign", "Customer")}
+    assert rights_of_role(manager) == before - {("can_win", "Opportunity")} | {("can_assign", "Customer")}
 
 
 def test_disabling_a_role_is_looked_at_before_too(sign_in, admin, chen):
@@ -411,7 +411,7 @@ def test_disabling_a_role_is_looked_at_before_too(sign_in, admin, chen):
     text = text_of(browser.post(f"/roles/edit/{executive.id}", sent))
 
     assert "The role is disabled: it grants nothing any more." in text
-    assert f"陈立 chen loses {len(operations.rights_of_role(executive))} rights" in text
+    assert f"陈立 chen loses {len(rights_of_role(executive))} rights" in text
     assert "Save 1 change " in text
     assert rows(RoleProfile, RoleProfile.code == "executive")[0].active
 
@@ -430,12 +430,12 @@ def test_everybodys_numbers_are_chosen_in_place_of_ones_own(sign_in, admin):
 
     browser.post(f"/roles/edit/{manager.id}", form_of(browser, manager, without={own}, beside={of_any}))
 
-    assert {own, of_any} <= operations.rights_of_role(manager)  # one's own are among everybody's
+    assert {own, of_any} <= rights_of_role(manager)  # one's own are among everybody's
 
 
 def test_the_rights_of_super_admin_are_not_to_be_changed(sign_in, admin):
     browser, boss = sign_in(admin), role(SUPER_ADMIN)
-    before = operations.rights_of_role(boss)
+    before = rights_of_role(boss)
     page = browser.get(f"/roles/edit/{boss.id}").get_data(as_text=True)
     assert 'name="rights"' not in page
     assert 'name="active"' not in page
@@ -444,26 +444,26 @@ def test_the_rights_of_super_admin_are_not_to_be_changed(sign_in, admin):
 
     profile = rows(RoleProfile, RoleProfile.role_id == boss.id)[0]
     assert (profile.label_en, profile.active) == ("Owner", True)
-    assert operations.rights_of_role(boss) == before
+    assert rights_of_role(boss) == before
     with pytest.raises(BusinessError, match="always holds every right"):
-        operations.change_role(boss, actor=admin, label_zh="x", label_en="y", active=True, rights=set())
+        role_operations.change_role(boss, actor=admin, label_zh="x", label_en="y", active=True, rights=set())
     with pytest.raises(BusinessError, match="always holds every right"):
-        operations.change_role(boss, actor=admin, label_zh="x", label_en="y", active=False)
+        role_operations.change_role(boss, actor=admin, label_zh="x", label_en="y", active=False)
 
 
 def test_nobody_gives_himself_rights_by_the_role_he_holds(sign_in, sysadmin):
     browser, own = sign_in(sysadmin), role("system_admin")
-    before = operations.rights_of_role(own)
+    before = rights_of_role(own)
 
     browser.post(f"/roles/edit/{own.id}", form_of(browser, own, beside={("can_see_all", "Customer")}))
 
-    assert operations.rights_of_role(own) == before
+    assert rights_of_role(own) == before
     with pytest.raises(NotYours, match="You hold this role yourself"):
-        operations.change_role(
+        role_operations.change_role(
             own, actor=sysadmin, label_zh="a", label_en="b", active=True, rights=before | {("can_list", "Customer")}
         )
     with pytest.raises(NotYours, match="You hold this role yourself"):
-        operations.change_role(own, actor=sysadmin, label_zh="a", label_en="b", active=False)
+        role_operations.change_role(own, actor=sysadmin, label_zh="a", label_en="b", active=False)
 
 
 def test_a_super_admin_changes_the_role_of_the_system_admins(sign_in, admin):
@@ -472,7 +472,7 @@ def test_a_super_admin_changes_the_role_of_the_system_admins(sign_in, admin):
     answer = browser.post(f"/roles/edit/{other.id}", form_of(browser, other, without={("can_edit", "Role")}))
 
     assert answer.status_code == 302
-    assert ("can_edit", "Role") not in operations.rights_of_role(other)
+    assert ("can_edit", "Role") not in rights_of_role(other)
     changes = rows(FieldChange, FieldChange.unit == rows(AuditEntry)[0].unit)
     assert [(c.field, c.before, c.after) for c in changes] == [("can_edit Role", "1", "0")]
 
@@ -481,7 +481,7 @@ def test_a_role_page_opened_before_somebody_elses_change_is_refused(sign_in, adm
     browser, lead = sign_in(sysadmin), role("sales_lead")
     old = form_of(browser, lead)
     with unit_of_work():
-        operations.change_role(
+        role_operations.change_role(
             lead, actor=admin, label_zh="主管", label_en="Lead", active=True, rights={("can_list", "Customer")}
         )
 
@@ -495,7 +495,7 @@ def test_a_role_page_opened_before_somebody_elses_change_is_refused(sign_in, adm
     assert see not in both  # in that both say the same
     without_any = {name: value for name, value in old.items() if name != "rights"}
     assert versus(browser.post(f"/roles/edit/{lead.id}", without_any))[see][1] == "No"
-    assert operations.rights_of_role(lead) == {("can_list", "Customer")}
+    assert rights_of_role(lead) == {("can_list", "Customer")}
 
 
 @pytest.mark.parametrize(
@@ -549,12 +549,12 @@ def test_a_role_made_by_the_frameworks_command_line_can_be_edited(db, sign_in, a
 
 def test_a_company_has_a_hundred_roles_at_most(db, admin):
     there = len(rows(Role))
-    db.session.add_all(Role(name=f"r{n}") for n in range(there, operations.MOST_ROLES - 1))
+    db.session.add_all(Role(name=f"r{n}") for n in range(there, role_operations.MOST_ROLES - 1))
     db.session.commit()
     with unit_of_work():
-        operations.create_role(actor=admin, label_zh="第一百", label_en="Hundredth")
+        role_operations.create_role(actor=admin, label_zh="第一百", label_en="Hundredth")
     with pytest.raises(operations.Mistake, match="There are 100 roles"):
-        operations.create_role(actor=admin, label_zh="多余", label_en="Surplus")
+        role_operations.create_role(actor=admin, label_zh="多余", label_en="Surplus")
 
 
 def test_a_company_has_a_hundred_teams_at_most(db, admin, sign_in):
@@ -573,7 +573,7 @@ def test_a_company_has_a_hundred_teams_at_most(db, admin, sign_in):
 def test_roles_whose_names_read_alike_get_names_of_their_own(db, admin):
     with unit_of_work():
         made = [
-            operations.create_role(actor=admin, label_zh=zh, label_en=en)
+            role_operations.create_role(actor=admin, label_zh=zh, label_en=en)
             for zh, en in (
                 ("一", "Night shift"),
                 ("二", "Night-shift"),
@@ -588,6 +588,8 @@ def test_roles_whose_names_read_alike_get_names_of_their_own(db, admin):
 
 def test_a_role_named_public_is_not_the_public_role(app, db, admin):
     with unit_of_work():
-        made = operations.create_role(actor=admin, label_zh="公众", label_en="Public", rights={("can_list", "User")})
+        made = role_operations.create_role(
+            actor=admin, label_zh="公众", label_en="Public", rights={("can_list", "User")}
+        )
 
     assert made.name != app.config["AUTH_ROLE_PUBLIC"]

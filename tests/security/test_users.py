@@ -9,7 +9,7 @@ from app.core.changes import moving
 from app.core.errors import BusinessError, NotYours
 from app.core.models import AuditEntry, FieldChange
 from app.core.unit import unit_of_work
-from app.security import operations, people, sessions
+from app.security import granting, operations, people, sessions
 from app.security.models import UserProfile, UserSession
 from app.security.passwords import generate_password
 from app.security.people import roles_by_code
@@ -341,7 +341,7 @@ def test_a_system_admin_cannot_give_super_admin_to_anybody(sign_in, sysadmin, wa
 def test_a_super_admin_makes_another_one_who_may_then_be_disabled(sign_in, admin, wang):
     browser = sign_in(admin)
     browser.post(f"/users/edit/{wang.id}", form_of(browser, wang, roles=[str(role("super_admin").id)]))
-    assert operations.is_super_admin(wang)
+    assert granting.is_super_admin(wang)
 
     with unit_of_work():
         operations.disable(admin, actor=wang)
@@ -363,7 +363,7 @@ def test_the_last_active_super_admin_stays(app, db, admin, way):
     with pytest.raises(BusinessError, match="last active super admin"), unit_of_work():
         take()
 
-    assert operations.is_super_admin(rows(User, User.id == admin.id)[0])
+    assert granting.is_super_admin(rows(User, User.id == admin.id)[0])
 
 
 def test_of_two_admins_who_disable_each_other_at_once_one_stays(app, db, admin):
@@ -399,8 +399,8 @@ def test_a_super_admin_by_group_counts_as_one(db, admin, wang):
     db.session.add(Group(name="owners", users=[wang], roles=[role("super_admin")]))
     db.session.commit()
 
-    assert operations.is_super_admin(wang)
-    assert not operations.may_change_account(builders.user(role_code="system_admin"), wang)
+    assert granting.is_super_admin(wang)
+    assert not granting.may_change_account(builders.user(role_code="system_admin"), wang)
     with unit_of_work():
         operations.disable(admin, actor=wang)
     assert rows(User, User.id == admin.id)[0].active is False
@@ -529,7 +529,7 @@ def test_the_first_administrator_of_an_empty_database_gets_a_password_to_be_read
         account, password = people.create_admin("boss")
 
     assert Browser(app).login_page(account, password).status_code == 302
-    assert operations.is_super_admin(people.find_user("boss"))
+    assert granting.is_super_admin(people.find_user("boss"))
     with pytest.raises(BusinessError, match="already an account"), unit_of_work():
         people.create_admin("boss")
 
@@ -573,7 +573,7 @@ def test_what_changes_nothing_is_not_written_down(db, wang, admin):
         operations.disable(wang, actor=admin)
 
     assert entries() == [("edit", "done")]
-    assert not operations.is_super_admin(None)
+    assert not granting.is_super_admin(None)
 
 
 def test_two_administrators_who_make_the_same_account_at_once_make_one(sign_in, sysadmin, wang, monkeypatch):

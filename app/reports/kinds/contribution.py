@@ -26,7 +26,8 @@ from app.reports.drawing import Drawing, both
 from app.reports.figures import short_money
 from app.reports.report import Ask, Column, Filter, Line, Report, Table
 
-A_CLASS, B_CLASS = 80, 95  # per cent of the whole that the customers of class A, and of A and B, bring
+CLASSES = {"A": 80, "B": 95}  # per cent of the whole that the customers of a class and of those before it bring
+REST = "C"
 STEPS = 20  # points of the curve
 CENT = Decimal("0.01")
 DOWN, CLASS = "down", "in_class"  # columns of whose rows the cumulative share and the class consist
@@ -112,7 +113,7 @@ class Contribution(Report):
         number, amount = sum(size.customers for size in sizes), _sum(size.amount for size in sizes)
         steps = [-(-number * n // STEPS) for n in range(1, STEPS + 1)]
         best = _Best(sizes, lambda wanted: _amounts(ordered, wanted), steps, amount)
-        counts = {"A": best.within(A_CLASS), "B": best.within(B_CLASS), "C": number}
+        counts = {letter: best.within(percent) for letter, percent in CLASSES.items()} | {REST: number}
         classes, before = {}, (0, Decimal("0.00"))
         for letter, count in counts.items():
             brought = best.bring(count)
@@ -138,7 +139,7 @@ class Contribution(Report):
         lines = []
         for line in table.lines:
             running = line.values[DOWN]
-            values = dict(line.values, share=Decimal("0.00"), cumulative=None, **{"class": "C"})
+            values = dict(line.values, share=Decimal("0.00"), cumulative=None, **{"class": REST})
             if running is not None and whole > 0:
                 earlier = running - values["amount"]
                 values["cumulative"] = _percent(running, whole)
@@ -197,7 +198,7 @@ class Contribution(Report):
         if by_class:
             nothing = sa.literal(Decimal(0), Money()).label("amount")
             without = Customer.id.not_in(sa.select(ranked.c.customer_id))
-            found = found.union_all(sa.select(sa.literal("C"), *who, nothing).where(*_wanted(ask), without))
+            found = found.union_all(sa.select(sa.literal(REST), *who, nothing).where(*_wanted(ask), without))
         every = found.subquery()
         return sa.select(every).order_by(every.c.amount.desc(), every.c.id)
 
@@ -210,7 +211,7 @@ class Contribution(Report):
         if column.key == CLASS:
             ranked = _ranked(ask)
             its = sa.select(ranked.c.letter).where(ranked.c.customer_id == pk).scalar_subquery()
-            wanted = found.c.line == sa.func.coalesce(its, "C")
+            wanted = found.c.line == sa.func.coalesce(its, REST)
         else:
             ordered = _ordered(ask)
             its = sa.select(ordered.c.amount).where(ordered.c.customer_id == pk).scalar_subquery()
@@ -248,9 +249,15 @@ def _percentage(value: Any) -> str:
     return f"{float(value):g}%"
 
 
+def _short_of(percent: int, whole: Any, brought: Any) -> Any:
+    """Whether this is less than so many per cent of the whole, of numbers or in SQL. While it is so of those before a
+    customer, the customer belongs to the class."""
+    return brought * 100 < percent * whole
+
+
 def _class(earlier: Decimal, whole: Decimal) -> str:
     """The class of a customer before whom others brought `earlier` of the whole."""
-    return next((c for c, bound in (("A", A_CLASS), ("B", B_CLASS)) if earlier * 100 < bound * whole), "C")
+    return next((letter for letter, percent in CLASSES.items() if _short_of(percent, whole, earlier)), REST)
 
 
 class Size(NamedTuple):
@@ -310,7 +317,7 @@ class _Best:
         self.counts = [0, *accumulate(size.customers for size in sizes)]  # how many come before each size
         self.sums = list(accumulate((size.amount for size in sizes), initial=Decimal("0.00")))
         inside = {bisect_right(self.counts, step) - 1 for step in steps if step not in self.counts}
-        inside |= {n for n in (self._reaching(percent) for percent in (A_CLASS, B_CLASS)) if n is not None}
+        inside |= {n for n in (self._reaching(percent) for percent in CLASSES.values()) if n is not None}
         wanted = [sizes[n] for n in sorted(inside)]
         single = sorted(amounts(wanted), reverse=True) if wanted else []
         self.single: dict[int, list[Decimal]] = {}
@@ -319,16 +326,15 @@ class _Best:
 
     def _reaching(self, percent: int) -> int | None:
         """The size with which so much of the whole is reached."""
-        bound = percent * self.whole
-        return next((n for n in range(len(self.sizes)) if self.sums[n + 1] * 100 >= bound), None)
+        return next((n for n, by in enumerate(self.sums[1:]) if not _short_of(percent, self.whole, by)), None)
 
     def within(self, percent: int) -> int:
         """How many customers bring this part of the whole: the last of them is the one who reaches it."""
         n = self._reaching(percent)
         if n is None:
             return self.counts[-1]
-        bound, before = percent * self.whole, list(accumulate(self.single[n], initial=self.sums[n]))[:-1]
-        return self.counts[n] + sum(1 for one in before if one * 100 < bound)
+        before = list(accumulate(self.single[n], initial=self.sums[n]))[:-1]
+        return self.counts[n] + sum(1 for one in before if _short_of(percent, self.whole, one))
 
     def bring(self, customers: int) -> Decimal:
         """What the first so many customers bring: one of the steps, or of what `within` says."""
@@ -373,8 +379,8 @@ def _ranked(ask: Ask) -> sa.Subquery:
         sa.func.count().over().label("number"),
     ).subquery()
     r = each.c
-    before = (r.running - r.amount) * 100
-    letter = sa.case((before < A_CLASS * r.whole, "A"), (before < B_CLASS * r.whole, "B"), else_="C")
+    whens = [(_short_of(percent, r.whole, r.running - r.amount), letter) for letter, percent in CLASSES.items()]
+    letter = sa.case(*whens, else_=REST)
     return sa.select(r.customer_id, r.orders, r.amount, r.rank, r.number, letter.label("letter")).subquery()
 
 

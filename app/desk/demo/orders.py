@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 
 from app.core.clock import from_local, local
-from app.desk.demo_names import PRODUCTS, WAREHOUSES
+from app.desk.demo.names import PRODUCTS, WAREHOUSES
 
 ORDERS = 2_000
 WINDOW = 728  # days of orders
