@@ -13,7 +13,8 @@ from app.core.scope import may
 
 
 class HomeView(IndexView):
-    """Home is the dashboard for whoever sees the whole company there, else the first screen the reader may open."""
+    """Home is the dashboard for whoever sees the whole company there, for an administrator the accounts, else the first
+    screen the reader may open."""
 
     @expose("/")
     def index(self) -> Any:
@@ -21,6 +22,8 @@ class HomeView(IndexView):
             return redirect(url_for("CrmAuthView.login"))
         if may("can_show", "Dashboard") and may("can_see_all", "Dashboard"):
             return redirect(url_for("DashboardView.show"))
+        if may("can_list", "User") and not may("can_show", "MyWork"):
+            return redirect(url_for("UserView.list"))  # who looks after the accounts, not after customers
         from app.core.web import Page
 
         for group in Page().menu():

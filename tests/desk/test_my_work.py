@@ -172,6 +172,10 @@ def test_it_is_the_first_page_of_managers_and_open_to_leads(db, sign_in, wang, l
     assert sign_in(sysadmin).get("/my-work/").status_code == 403
 
 
+def test_the_first_page_of_a_system_admin_is_the_accounts(db, sign_in, sysadmin):
+    assert sign_in(sysadmin).get("/").location == "/users/list/"
+
+
 def test_the_menu_says_how_much_waits(db, sign_in, wang):
     customer = builders.customer(owner=wang)
     talk(customer, days=-1)
