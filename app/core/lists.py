@@ -38,6 +38,7 @@ class ShowsLists(Screen):
     """The part of a screen that shows its rows."""
 
     base_order: ClassVar[tuple[str, str]]
+    never_found: ClassVar[dict[str, frozenset[Any]]] = {}  # column -> choices no row of this list can have
     order_by: ClassVar[dict[str, Any]] = {}  # further columns to order by that are none of the model -> expression
     then_by: ClassVar[tuple[str, ...]] = ()  # columns that order rows alike in the ordered one, before the id
     page_size = 25

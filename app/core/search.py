@@ -92,7 +92,8 @@ class Search:
             return
         kind = attribute.type
         if isinstance(kind, ChoiceType):
-            self._choice(name, attribute, label, [(c.value, c.label) for c in kind.choices])
+            never = self.view.never_found.get(name, ())
+            self._choice(name, attribute, label, [(c.value, c.label) for c in kind.choices if c not in never])
         elif isinstance(kind, sa.Boolean):
             self._choice(name, attribute, label, [("1", _("Yes")), ("0", _("No"))])
         elif isinstance(kind, (sa.Date, UtcDateTime)):

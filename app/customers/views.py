@@ -100,6 +100,7 @@ class CustomerView(CarriesFiles, CrmView):
         "local_tax_no", "national_tax_no", "memo",
     ]  # fmt: skip
     search_columns = ["name", "number", "region", "owner", "level", "status"]
+    never_found = {"status": frozenset({CustomerStatus.deleted})}
     order_columns = ["name", "number", "registered_on"]
     order_by = {ESTIMATE: likeliest(Customer.id)}
     base_order = ("registered_on", "desc")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from app.core.clock import utcnow
@@ -177,3 +179,10 @@ def test_contacts_to_choose_are_told_apart_by_their_customer_in_one_statement(db
     assert [one["text"] for one in found] == [f"刘洋 · 恒锐{number}" for number in range(6)]
     assert sum(1 for statement in seen if "FROM contact" in statement) == 1
     assert not any(statement.startswith("SELECT customer.") for statement in seen)
+
+
+def test_the_list_offers_no_status_that_it_never_shows(db, sign_in, li, wang):
+    builders.customer(owner=wang)
+    options = re.findall(r'<option value="(\w+)"', sign_in(li).get("/customers/list/").get_data(as_text=True))
+    assert {"active", "lost"} <= set(options)
+    assert "deleted" not in options
