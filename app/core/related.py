@@ -10,6 +10,8 @@ from flask import url_for
 from app.core.screen import Screen
 from app.extensions import db
 
+MOST = 1000  # rows of a related list that are counted
+
 
 class ShowsRelated(Screen):
     """The part of a screen that shows other screens' rows on its records' pages, and its own on theirs."""
@@ -60,6 +62,6 @@ class ShowsRelated(Screen):
         counts = []
         for view, key in views:
             model = view.datamodel.obj
-            some = sa.select(model.id).where(view.scope.criterion(), getattr(model, key) == record.id).limit(1000)
+            some = sa.select(model.id).where(view.scope.criterion(), getattr(model, key) == record.id).limit(MOST)
             counts.append(sa.select(sa.func.count()).select_from(some.subquery()).scalar_subquery())
         return [int(n) for n in db.session.execute(sa.select(*counts)).one()]

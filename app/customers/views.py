@@ -17,6 +17,7 @@ from app.core.clock import local, today, utcnow
 from app.core.errors import NotYours
 from app.core.format import chance, day_of, money
 from app.core.history import history_of
+from app.core.related import MOST
 from app.core.scope import may, reader_id
 from app.core.sentences import gettext as _
 from app.core.views import CrmView
@@ -167,11 +168,13 @@ class CustomerView(CarriesFiles, CrmView):
         chosen = request.args.get("tab", "")
         current = next(((v, key) for v, key in views if v.endpoint == chosen), None)
         overview = [(v, key) for v, key in views if v.endpoint in ("ContactView", "InteractionView", "OrderView")]
+        tabs = [
+            (v.endpoint, v.list_title, n)
+            for (v, _key), n in zip(views, self.related_counts(record, views), strict=True)
+        ]
         page.update(
-            tabs=[
-                (v.endpoint, v.list_title, n)
-                for (v, _key), n in zip(views, self.related_counts(record, views), strict=True)
-            ],
+            tabs=tabs,
+            uncounted=self.uncounted_orders(record, views, tabs),
             tab=chosen if current else "",
             related_lists=[self.related_list(record, *current)]
             if current
@@ -186,6 +189,14 @@ class CustomerView(CarriesFiles, CrmView):
             told=None if current else page["told"],
         )
         return page
+
+    @staticmethod
+    def uncounted_orders(record: Customer, views: Any, tabs: Any) -> int:
+        """How many orders the tab lists that the totals leave out; asked only where the two numbers differ."""
+        listed = next((n for endpoint, _title, n in tabs if endpoint == "OrderView"), 0)
+        if listed <= (record.stats.order_count if record.stats else 0) and listed < MOST:
+            return 0
+        return next((int(v.uncounted(record)) for v, _key in views if v.endpoint == "OrderView"), 0)
 
     def estimated(self, record: Customer) -> list[tuple[Any, Any]]:
         """The estimate among the facts, for readers of churn warnings, with its day and what it does not do."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import sqlalchemy as sa
 from flask import g, url_for
 from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_babel import gettext as _
@@ -17,8 +18,9 @@ from app.core.format import NOTHING, amount, money, yes_no
 from app.core.scope import may
 from app.core.views import ReadOnlyView
 from app.customers.models import Customer
+from app.extensions import db
 from app.mirror.access import AllProducts, AllStock, AllSyncRuns, VisibleOrderLines, VisibleOrders
-from app.mirror.models import Order, OrderLine, Product, Stock, SyncRun
+from app.mirror.models import COUNTED, Order, OrderLine, Product, Stock, SyncRun
 from app.mirror.queries import FirstLines, first_lines, freshness, line_totals, rejected_rows
 
 SHOWN = 100  # rejected rows on a sync's page; the file has them all
@@ -90,6 +92,11 @@ class OrderView(_Mirrored):
     tab_of = {"CustomerView": "customer_id"}
     card_columns = frozenset({"lines", "amount"})
     empty_text = _l("Orders come from the sales system, with every feed of it that is read.")
+
+    def uncounted(self, customer: Customer) -> int:
+        """How many orders of a customer are listed but in none of its totals: the cancelled ones."""
+        cancelled = sa.and_(Order.customer_id == customer.id, ~COUNTED, VisibleOrders.criterion())
+        return db.session.execute(sa.select(sa.func.count()).where(cancelled)).scalar_one()
 
     def tab_columns(self) -> list[str]:
         """On a customer's page the orders tell their first lines, for readers of order lines."""

@@ -11,6 +11,7 @@ from app.core import clock
 from app.core.clock import utcnow
 from app.mirror import queries
 from app.mirror.models import Order, OrderStatus, SyncStatus
+from app.mirror.operations import refresh_totals
 from app.mirror.views import freshness_note
 from tests import builders
 from tests.mirror.conftest import SMALL
@@ -277,3 +278,22 @@ def test_a_customers_orders_say_how_old_they_are(filled, sign_in, wang, sysadmin
         text = text_of(browser.get(address))
         assert text.count("the feed “nightly” with orders up to 2026-04-02") == 1, address
     assert "the feed “nightly”" not in text_of(browser.get(f"{page}?tab=ContactView"))
+
+
+@pytest.mark.parametrize(
+    ("cancelled", "told"),
+    [
+        (0, None),
+        (1, "1 cancelled order is listed, but not counted"),
+        (2, "2 cancelled orders are listed, but not counted"),
+    ],
+)
+def test_a_customers_page_says_which_of_its_orders_are_not_counted(db, sign_in, wang, cancelled, told):
+    customer = builders.customer(owner=wang)
+    for status in [OrderStatus.shipped, *[OrderStatus.cancelled] * cancelled]:
+        builders.order(customer, status=status)
+    builders.order(status=OrderStatus.cancelled)  # somebody else's
+    refresh_totals()
+    text = text_of(sign_in(wang).get(f"/customers/show/{customer.id}"))
+    assert ("listed, but not counted" in text) == bool(told)
+    assert (told or "Number of orders") in text
