@@ -24,8 +24,8 @@ def churn(as_of: str | None, preview: bool, as_json: bool) -> None:
     """Warn about customers who stopped ordering, and close the cases of those who ordered again.
 
     Without --as-of it scans as of now, and refuses (exit code 1) when the last successful sync of the sales system is
-    too long ago. With --as-of it sees what existed then; the time may also carry an offset. Running it again adds
-    nothing. Every run that writes is listed under the job runs.
+    too long ago. With --as-of it sees what existed then; the time may also carry an offset, and one to come is only
+    previewed. Running it again adds nothing. Every run that writes is listed under the job runs.
 
     \b
     Example:  python -m flask --app run crm churn --as-of 1997-12-06T02:00 --preview

@@ -87,10 +87,13 @@ def run_by_hand(
 ) -> ScanResult:
     """Scan now, or as of the given instant, with a row of its own in the ledger. Commits.
 
-    Raises `StaleMirrorError` for a run of now when the mirror is stale, after recording it as refused; what breaks
-    the scan off is recorded as failed and raised again.
+    Raises `StaleMirrorError` for a run of now when the mirror is stale, after recording it as refused, and
+    `BusinessError` for a time to come, whose warnings nobody could take back; what breaks the scan off is recorded as
+    failed and raised again.
     """
     now = utcnow()
+    if as_of is not None and as_of > now:
+        raise BusinessError(_("A scan as of a time to come can only be previewed: orders of the future are not known."))
     period = f"{HAND}{now.astimezone(UTC):%Y%m%dT%H%M%S%f}Z-{os.getpid()}"  # of two at the same instant both run
     with unit_of_work():
         run = claim(

@@ -104,6 +104,17 @@ def test_a_run_of_now_is_refused_and_recorded_while_the_mirror_is_stale(crm):
     assert crm().output.endswith("due 1, opened 1, recovered 0, open 1\n")
 
 
+def test_a_time_to_come_is_only_previewed(crm):
+    builders.sync_run()
+    builders.customer(registered_on=LONG_AGO)
+    to_come = (utcnow() + timedelta(days=200)).isoformat()
+    refused = crm("--as-of", to_come)
+    assert refused.exit_code == 1
+    assert "can only be previewed: orders of the future are not known." in refused.output
+    assert rows(ChurnCase) == rows(JobRun) == []
+    assert "due 1, opened 1" in crm("--as-of", to_come, "--preview").output
+
+
 def test_a_wrong_setting_is_a_sentence_and_a_refused_run(app, crm):
     app.config["LIUKE_CHURN_MONTHS_BY_LEVEL"] = {"gold": 3}
     result = crm("--as-of", "1997-12-06T02:00")
