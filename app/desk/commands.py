@@ -36,13 +36,14 @@ def sync(folder: Path) -> None:
     products.csv     product_no, name, model, batch           [unit, list_price, memo]
     stock.csv        product_no, warehouse, location, quantity            [memo]
     orders.csv       order_no, customer_no, ordered_at, status
-                                            [amount, paid, delivery_address]
+                                            [amount, paid, cancelled, delivery_address]
     order_lines.csv  order_no, line_no, quantity, amount
                                             [product_no, unit, unit_price]
 
     Columns in brackets may be missing, others are ignored. ordered_at is a date (midnight here) or 2026-11-22T14:30:00,
     with or without an offset. An order without an amount gets the sum of its lines. The product knows the usual status
-    codes; LIUKE_SYNC_STATUS="10=new,80=shipped" adds your own.
+    codes; LIUKE_SYNC_STATUS="10=new,80=shipped" adds your own. paid and cancelled are 1 or 0; an order that is marked
+    as cancelled is, whatever its status says.
 
     Unknown customers are created without an account manager; known ones are never overwritten. Bad rows are left out
     and listed with reasons in var/sync; the good ones are taken. Reading a feed again changes nothing, so after a crash

@@ -186,7 +186,8 @@ def files_of_a_feed() -> dict[str, File]:
         File("orders", ("order_no",), (
             Column("order_no", text(60), True), Column("customer_no", text(30), True),
             Column("ordered_at", moments(zone), True), Column("status", status_codes(), True),
-            Column("amount", cents), Column("paid", yes_no), Column("delivery_address", text(300)),
+            Column("amount", cents), Column("paid", yes_no), Column("cancelled", yes_no),
+            Column("delivery_address", text(300)),
         )),
         File("order_lines", ("order_no", "line_no"), (
             Column("order_no", text(60), True), Column("line_no", position, True), Column("product_no", text(60)),

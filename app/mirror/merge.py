@@ -23,7 +23,7 @@ from app.customers.operations import default_level
 from app.extensions import db
 from app.mirror.bulk import among, upsert
 from app.mirror.feed import SAYS_PAID, Feed, statuses
-from app.mirror.models import AHEAD, Order, OrderLine, Product, Stock
+from app.mirror.models import AHEAD, Order, OrderLine, OrderStatus, Product, Stock
 from app.mirror.operations import refresh_totals
 
 OnOrders = Callable[[list[int], datetime], object]
@@ -291,7 +291,8 @@ class Merge:
                     "ordered_at": ordered_at,
                     "amount": amount,
                     "amount_derived": derived,
-                    "status": self.meaning[code.casefold()],
+                    # Who marks what is cancelled in a column of its own may leave the code as it was.
+                    "status": OrderStatus.cancelled if row["cancelled"] else self.meaning[code.casefold()],
                     "source_status": code,
                     "paid": says,
                     **{column: row[column] for column in optional},

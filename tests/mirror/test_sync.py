@@ -24,7 +24,7 @@ from app.mirror.sync import _claim, repair_totals, sync
 from app.runs.models import Heartbeat, JobRun, RunStatus
 from jobs import totals_check
 from tests import builders
-from tests.mirror.conftest import SMALL, counts, mirror
+from tests.mirror.conftest import SMALL, counts, mirror, rejected
 from tests.support import rows, statements
 
 
@@ -190,6 +190,35 @@ def test_status_codes_are_mapped_and_kept(app, db, small, read, code, status, pa
     run = read(orders=f"O9,C1,2026-05-01,{code},1")
     assert counts(run) == (1, 0, 0, 0)
     assert (order_of("O9").status, order_of("O9").source_status, order_of("O9").paid) == (status, code, paid)
+
+
+@pytest.mark.parametrize(
+    ("status", "cell", "kept"),
+    [
+        ("shipped", "1", OrderStatus.cancelled),
+        ("paid", "是", OrderStatus.cancelled),
+        ("shipped", "0", OrderStatus.shipped),
+        ("shipped", "", OrderStatus.shipped),
+        ("cancelled", "0", OrderStatus.cancelled),
+        ("cancelled", "", OrderStatus.cancelled),
+    ],
+)
+def test_an_order_marked_as_cancelled_is_whatever_its_status_says(db, small, read, status, cell, kept):
+    with_mark = {"orders": "order_no,customer_no,ordered_at,status,amount,cancelled"}
+    assert counts(read(headers=with_mark, orders=f"O1,C1,2026-03-01,{status},100.00,{cell}"))[3] == 0
+    assert (order_of("O1").status, order_of("O1").source_status) == (kept, status)
+    counted = 1 if kept is OrderStatus.cancelled else 2
+    assert rows(CustomerStats, CustomerStats.customer_id == customer_of("C1").id)[0].order_count == counted
+    assert counts(read(headers=with_mark, orders=f"O1,C1,2026-03-01,{status},100.00,{cell}")) == (0, 0, 1, 0)
+    read(orders="O1,C1,2026-03-01,shipped,100.00")
+    assert order_of("O1").status == OrderStatus.shipped  # without the column the status says it
+
+
+def test_a_mark_that_is_neither_yes_nor_no_is_a_bad_row(db, read):
+    with_mark = {"orders": "order_no,customer_no,ordered_at,status,amount,cancelled"}
+    run = read(headers=with_mark, customers="C1,One,", orders="O1,C1,2026-03-01,shipped,100.00,perhaps")
+    assert [reason for *_row, reason in rejected(run)] == ["cancelled: “perhaps” is neither 1 (yes) nor 0 (no)."]
+    assert rows(Order) == []
 
 
 def test_a_later_status_does_not_forget_that_an_order_was_paid(db, small, read):
