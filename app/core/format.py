@@ -33,6 +33,13 @@ def money(value: Decimal | None) -> Markup:
     return Markup(f'<span class="num">{sign}¥{abs(value):,.2f}</span>')
 
 
+def ten_thousands(value: Decimal | None) -> Markup:
+    """An amount that is kept in 万元, as the reader's language says it: 500 万元, or ¥5,000,000.00."""
+    if value is None:
+        return NOTHING
+    return Markup(f"{amount(value)} 万元") if chinese() else money(value * 10_000)
+
+
 def amount(value: Decimal | int | None) -> Markup:
     """A plain number with thousands separators; decimals only where there are some."""
     if value is None:

@@ -15,7 +15,7 @@ from sqlalchemy import inspect
 from app.attachments.views import CarriesFiles
 from app.core.clock import local, today, utcnow
 from app.core.errors import NotYours
-from app.core.format import chance, day_of, money
+from app.core.format import chance, day_of, money, ten_thousands
 from app.core.history import history_of
 from app.core.related import MOST
 from app.core.scope import may, reader_id
@@ -59,8 +59,8 @@ LABELS = {
     "licence_no": _l("Business licence no."),
     "social_credit_code": _l("Unified social credit code"),
     "legal_representative": _l("Legal representative"),
-    "registered_capital": _l("Registered capital (10,000 CNY)"),
-    "annual_turnover": _l("Annual turnover (10,000 CNY)"),
+    "registered_capital": _l("Registered capital"),
+    "annual_turnover": _l("Annual turnover"),
     "bank": _l("Bank"),
     "bank_account": _l("Bank account"),
     "local_tax_no": _l("Local tax no."),
@@ -129,7 +129,13 @@ class CustomerView(CarriesFiles, CrmView):
     required_columns = frozenset(
         {"name", "region", "owner", "level", "satisfaction", "credit", "address", "postcode", "phone"}
     )
-    formatters_columns = {"stats.last_order_at": day_of, "stats.order_total": money, ESTIMATE: chance}
+    description_columns = dict.fromkeys(
+        ("registered_capital", "annual_turnover"), _l("In units of 10,000 CNY: 500 stands for ¥5,000,000.")
+    )
+    formatters_columns = {
+        "stats.last_order_at": day_of, "stats.order_total": money, ESTIMATE: chance,
+        "registered_capital": ten_thousands, "annual_turnover": ten_thousands,
+    }  # fmt: skip
     choices = {"owner": account_managers}
     steps = operations.STEPS
     bulk = [("bulk_assign", _l("Assign owner"), "can_assign")]

@@ -108,6 +108,21 @@ def test_money_keeps_its_cents(db, sign_in, wang):
 
 
 @pytest.mark.parametrize(
+    ("spoken", "shown", "as_yuan"),
+    [("zh", ["500 万元", "12,345.6 万元"], "¥500"), ("en", ["¥5,000,000.00", "¥123,456,000.00"], "¥500.00")],
+)
+def test_what_is_kept_in_ten_thousands_is_never_shown_as_yuan(db, sign_in, wang, spoken, shown, as_yuan):
+    customer = builders.customer(owner=wang)
+    browser = sign_in(wang).speak(spoken)
+    typed = edited(customer, registered_capital="500", annual_turnover="12,345.60")
+    assert browser.post(f"/customers/edit/{customer.id}", typed).status_code == 302
+    page = text_of(browser.get(f"/customers/show/{customer.id}"))
+    assert [page.count(words) for words in shown] == [2, 2]  # among the facts and among the changes
+    assert as_yuan not in page
+    assert "10,000 CNY" in text_of(sign_in(wang).speak("en").get(f"/customers/edit/{customer.id}"))
+
+
+@pytest.mark.parametrize(
     ("typed", "names"),
     [
         ("晓雯", ["林晓雯"]), ("xiaowen", ["林晓雯"]), ("LXW", ["林晓雯"]), ("zengq", ["曾强"]), ("zq", ["曾强"]),
