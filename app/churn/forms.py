@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import url_for
-from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from wtforms import Field
-from wtforms.validators import Length, Optional, ValidationError
+from wtforms.validators import Length, Optional
 
 from app.churn.operations import LONGEST
-from app.core.forms import CrmForm, Filled, LongTextField, MoneyField, RowSelect
+from app.core.forms import CrmForm, Filled, LongTextField, MoneyField, RowSelect, not_negative
 from app.masterdata.access import items_of
 from app.masterdata.models import DictionaryType
-
-
-def not_negative(form: Any, field: Field) -> None:
-    """A cost is 0 or more."""
-    if field.data is not None and field.data < 0:
-        raise ValidationError(_("Enter 0 or more."))
 
 
 class DeferForm(CrmForm):

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 from flask import flash, g
@@ -40,6 +41,9 @@ from app.core.clock import from_local, local
 from app.core.text import clean
 from app.core.types import MONEY_MAX, Money, UtcDateTime
 
+POSTCODE = re.compile(r"[0-9A-Z]+([ -][0-9A-Z]+)*", re.IGNORECASE)
+CREDIT_CODE = re.compile(r"[0-9A-Z]{18}")
+HOST = re.compile(r"([\w-]+\.)+\w{2,}")
 PHONE = re.compile(r"^[0-9+\-() ]{4,49}[0-9)]( ?(ext\.?|x|转) ?\d{1,6})?$", re.IGNORECASE)
 EARLIEST, LATEST = date(1900, 1, 1), date(2200, 1, 1)
 
@@ -70,6 +74,47 @@ def phone(form: Any, field: Field) -> None:
     if not (5 <= len(text) <= 50 and PHONE.match(text)):
         raise ValidationError(_("Use digits, spaces, + - ( ) and an extension, 5 to 50 characters."))
     field.data = text
+
+
+def postcode(form: Any, field: Field) -> None:
+    """Letters and digits, with spaces or hyphens between them; full width becomes the usual form."""
+    text = unicodedata.normalize("NFKC", field.data or "")
+    if not POSTCODE.fullmatch(text):
+        raise ValidationError(_("Use digits and letters, with spaces or hyphens between them."))
+    field.data = text
+
+
+def credit_code(form: Any, field: Field) -> None:
+    """统一社会信用代码: 18 digits and capital letters; small ones are made capital, full width the usual form."""
+    text = unicodedata.normalize("NFKC", field.data or "").upper()
+    if not CREDIT_CODE.fullmatch(text):
+        raise ValidationError(_("Enter 18 digits and capital letters."))
+    field.data = text
+
+
+def website(form: Any, field: Field) -> None:
+    """An address of the web, http or https and nothing else; a bare www.example.com is completed with https://."""
+    text = field.data or ""
+    if not text.lower().startswith(("http://", "https://")):
+        text = f"https://{text}"
+    try:
+        parts = urlsplit(text)
+        right = parts.port != 0 and "@" not in parts.netloc and HOST.fullmatch(parts.hostname or "")
+    except ValueError:
+        right = False
+    if not right or re.search(r"[\s<>\"'\\`]", text):
+        raise ValidationError(_("Enter a web address such as https://www.example.com."))
+    field.data = text
+
+
+def not_negative(form: Any, field: Field) -> None:
+    """An amount is 0 or more."""
+    if field.data is not None and field.data < 0:
+        raise ValidationError(_("Enter 0 or more."))
+
+
+TEXTS = {"phone": phone, "postcode": postcode, "credit_code": credit_code, "website": website}
+"""What a column's `info` may say its text is -> what looks at it, and puts it into its usual form."""
 
 
 def sensible_date(form: Any, field: Field) -> None:
@@ -289,7 +334,7 @@ def field_for(view: Any, name: str, *, required: bool | None = None) -> Any:
         options = [(c.value, c.label) for c in kind.choices]
         return ChoiceSelect(label, checks, options=options, blank=not must, to=kind.choices, **common)
     if isinstance(kind, Money):
-        return MoneyField(label, checks, **common)
+        return MoneyField(label, [*checks, not_negative] if info.get("not_negative") else checks, **common)
     if isinstance(kind, UtcDateTime):
         return MomentField(label, [*checks, sensible_date], **common)
     if isinstance(kind, sa.Date):
@@ -300,9 +345,8 @@ def field_for(view: Any, name: str, *, required: bool | None = None) -> Any:
         low, high = info.get("range", (-(2**31), 2**31 - 1))
         return WholeField(label, [*checks, NumberRange(low, high)], **common)
     length = kind.length or 2000
+    checks += [check for kind, check in TEXTS.items() if info.get(kind)]
     checks.append(Length(max=length))
-    if info.get("phone"):
-        checks.append(phone)
     made = LongTextField if length > 300 or info.get("long") else TextField
     return made(label, checks, **common)
 

@@ -58,6 +58,8 @@ class Customer(HasStatus, Model):
         sa.CheckConstraint("satisfaction BETWEEN 1 AND 5", name="satisfaction_range"),
         sa.CheckConstraint("credit BETWEEN 1 AND 5", name="credit_range"),
         sa.CheckConstraint("length(trim(name)) > 0", name="name_filled"),
+        sa.CheckConstraint("registered_capital >= 0", name="registered_capital_not_negative"),
+        sa.CheckConstraint("annual_turnover >= 0", name="annual_turnover_not_negative"),
         # Lists leave deleted customers out: with the status in the index PostgreSQL pages and counts without the table.
         sa.Index("ix_customer_name", "name", "id", postgresql_include=["status"]),
         sa.Index("ix_customer_level_name", "level_id", "name", "id", postgresql_include=["status"]),
@@ -91,17 +93,27 @@ class Customer(HasStatus, Model):
     province: Mapped[str | None] = mapped_column(sa.String(50), comment="of the address, as typed")
     city: Mapped[str | None] = mapped_column(sa.String(50), comment="of the address, as typed")
     address: Mapped[str | None] = mapped_column(sa.String(300), comment="street and house, as typed")
-    postcode: Mapped[str | None] = mapped_column(sa.String(12), comment="text: leading zeros live")
+    postcode: Mapped[str | None] = mapped_column(
+        sa.String(12), comment="text: leading zeros live", info={"postcode": True}
+    )
     phone: Mapped[str | None] = mapped_column(
         sa.String(50), comment="office switchboard, as typed", info={"phone": True}
     )
     fax: Mapped[str | None] = mapped_column(sa.String(50), comment="number, as typed", info={"phone": True})
-    website: Mapped[str | None] = mapped_column(sa.String(200), comment="address, as typed")
+    website: Mapped[str | None] = mapped_column(
+        sa.String(200), comment="address, http or https", info={"website": True}
+    )
     licence_no: Mapped[str | None] = mapped_column(sa.String(50), comment="business licence number")
-    social_credit_code: Mapped[str | None] = mapped_column(sa.String(18), comment="unified social credit code")
+    social_credit_code: Mapped[str | None] = mapped_column(
+        sa.String(18), comment="unified social credit code", info={"credit_code": True}
+    )
     legal_representative: Mapped[str | None] = mapped_column(sa.String(50), comment="name of the 法人 on the licence")
-    registered_capital: Mapped[Decimal | None] = mapped_column(Money(), comment="in 10,000 CNY")
-    annual_turnover: Mapped[Decimal | None] = mapped_column(Money(), comment="in 10,000 CNY")
+    registered_capital: Mapped[Decimal | None] = mapped_column(
+        Money(), comment="in 10,000 CNY", info={"not_negative": True}
+    )
+    annual_turnover: Mapped[Decimal | None] = mapped_column(
+        Money(), comment="in 10,000 CNY", info={"not_negative": True}
+    )
     bank_id: Mapped[int | None] = dictionary_fk("bank")
     bank_account: Mapped[str | None] = mapped_column(
         sa.String(50),

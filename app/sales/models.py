@@ -43,6 +43,7 @@ class Opportunity(HasStatus, SoftDeleted, Model):
     __table_args__ = (
         OpportunityStatus.check("status"),
         CloseKind.check("close_kind"),
+        sa.CheckConstraint("expected_amount >= 0", name="expected_amount_not_negative"),
         sa.CheckConstraint("probability BETWEEN 0 AND 100", name="probability_range"),
         sa.CheckConstraint(
             "(status = 'unassigned') = (assignee_id IS NULL) AND (assignee_id IS NULL) = (assigned_at IS NULL)",
@@ -78,7 +79,7 @@ class Opportunity(HasStatus, SoftDeleted, Model):
         sa.String(50), comment="as typed; becomes the customer's phone", info={"phone": True}
     )
     description: Mapped[str] = mapped_column(sa.String(2000), comment="what the prospect wants, at length")
-    expected_amount: Mapped[Decimal | None] = mapped_column(Money(), comment="CNY")
+    expected_amount: Mapped[Decimal | None] = mapped_column(Money(), comment="CNY", info={"not_negative": True})
     expected_close_on: Mapped[date | None] = mapped_column(comment="company-local date")
     status: Mapped[OpportunityStatus] = mapped_column(
         OpportunityStatus.column_type(), default=OpportunityStatus.unassigned, comment="set by its steps, never typed"

@@ -191,6 +191,26 @@ def test_sqlite_knows_the_indexes_that_a_migration_made(full_database):
     assert "ix_customer_key" in known
 
 
+def test_amounts_below_zero_are_taken_out_and_told(app, full_database, world):
+    downgrade(directory="migrations", revision="0031")
+    scale = 100 if world.database == "sqlite" else 1
+    with full_database.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE customer SET registered_capital = -5 * {scale}, annual_turnover = {scale}")
+    upgrade(directory="migrations")
+    with full_database.begin() as connection:
+        kept = connection.exec_driver_sql("SELECT id, registered_capital, annual_turnover FROM customer").all()
+        told = connection.exec_driver_sql(
+            "SELECT record_id, field, before, after FROM field_change WHERE source = 'db upgrade'"
+        ).all()
+    assert kept
+    assert {tuple(row[1:]) for row in kept} == {(None, scale)}
+    assert {tuple(row) for row in told} == {(row[0], "registered_capital", "-5.00", None) for row in kept}
+    for table, column in (("customer", "registered_capital"), ("customer", "annual_turnover"),
+                          ("opportunity", "expected_amount")):  # fmt: skip
+        with full_database.begin() as connection, pytest.raises(sa.exc.IntegrityError):
+            connection.exec_driver_sql(f"UPDATE {table} SET {column} = -1")
+
+
 def contents(engine):
     """Every row of every table, as (column, text) pairs."""
     inspector = sa.inspect(engine)

@@ -82,7 +82,21 @@ def test_what_a_person_completes_is_required(db, sign_in, wang, column):
         ("registered_capital", "1e30", "at most 12 digits"),
         ("registered_capital", "NaN", "at most 12 digits"),
         ("annual_turnover", "--5", "Enter an amount"),
-        ("social_credit_code", "9" * 19, "18"),
+        ("registered_capital", "-1", "Enter 0 or more."),
+        ("annual_turnover", "-0.01", "Enter 0 or more."),
+        ("social_credit_code", "9" * 19, "Enter 18 digits and capital letters."),
+        ("social_credit_code", "123", "Enter 18 digits and capital letters."),
+        ("social_credit_code", "91320594MA1TXXXX0-", "Enter 18 digits and capital letters."),
+        ("website", "javascript:alert(1)", "Enter a web address such as https://www.example.com."),
+        ("website", "ftp://www.example.com", "Enter a web address such as https://www.example.com."),
+        ("website", "sales@example.com", "Enter a web address such as https://www.example.com."),
+        ("website", "https://", "Enter a web address such as https://www.example.com."),
+        ("website", "https://example.com/<b>", "Enter a web address such as https://www.example.com."),
+        ("website", "example.com:port", "Enter a web address such as https://www.example.com."),
+        ("website", "no site", "Enter a web address such as https://www.example.com."),
+        ("website", "a.cn/" + "x" * 190, "200"),
+        ("postcode", "<b>", "Use digits and letters, with spaces or hyphens between them."),
+        ("postcode", "2151-", "Use digits and letters, with spaces or hyphens between them."),
     ],
 )
 def test_a_bad_value_is_named_and_all_that_was_typed_stays(db, sign_in, wang, column, typed, sentence):
@@ -100,6 +114,26 @@ def test_a_bad_value_is_named_and_all_that_was_typed_stays(db, sign_in, wang, co
 def test_phones_are_written_as_people_write_them(db, sign_in, wang, typed):
     assert sign_in(wang).post("/customers/add", facts(wang, phone=typed)).status_code == 302
     assert rows(Customer)[0].phone == typed
+
+
+@pytest.mark.parametrize(
+    ("column", "typed", "kept"),
+    [
+        ("website", "www.example.com", "https://www.example.com"),
+        ("website", "http://示例.example.com:8080/a?b=c", "http://示例.example.com:8080/a?b=c"),
+        ("website", "HTTPS://Example.com", "HTTPS://Example.com"),
+        ("social_credit_code", "91320594ma1t2b3c4d", "91320594MA1T2B3C4D"),
+        ("social_credit_code", "９1320594MA1T2B3C4D", "91320594MA1T2B3C4D"),
+        ("postcode", "015021", "015021"),
+        ("postcode", "SW1A 1AA", "SW1A 1AA"),
+        ("postcode", "100-8111", "100-8111"),
+        ("postcode", "２1５０00", "215000"),
+        ("registered_capital", "0", Decimal("0.00")),
+    ],
+)
+def test_what_is_written_in_several_ways_is_kept_in_the_usual_one(db, sign_in, wang, column, typed, kept):
+    assert sign_in(wang).post("/customers/add", facts(wang, **{column: typed})).status_code == 302
+    assert getattr(rows(Customer)[0], column) == kept
 
 
 def test_money_keeps_its_cents(db, sign_in, wang):

@@ -64,7 +64,13 @@ def test_the_command_fails_aloud(crm, feed, tmp_path):
 
 def test_the_help_teaches_the_format(crm):
     text = crm("sync", "--help").output
-    for word in ("customers.csv", "order_no, customer_no, ordered_at, status", "paid, cancelled", "LIUKE_SYNC_STATUS", "Example:"):
+    for word in (
+        "customers.csv",
+        "order_no, customer_no, ordered_at, status",
+        "paid, cancelled",
+        "LIUKE_SYNC_STATUS",
+        "Example:",
+    ):
         assert word in text
 
 

@@ -62,6 +62,7 @@ def test_a_new_opportunity_is_unassigned_with_creator_and_time_set_by_the_server
         ("description", "很" * 2001, "2000"),
         ("expected_amount", "12.345", "at most 12 digits and 2 decimals"),
         ("expected_amount", "a lot", "Enter an amount"),
+        ("expected_amount", "-5", "Enter 0 or more."),
         ("expected_close_on", "2027-02-30", "Enter a date"),
         ("expected_close_on", "0099-01-01", "between 1900 and 2199"),
         ("contact_phone", "call me", "Use digits"),
