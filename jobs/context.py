@@ -119,7 +119,7 @@ def run_job(
         return None
     except Exception as error:
         with unit_of_work():
-            fail(run, f"{type(error).__name__}: {error}", utcnow())
+            fail(run, error, utcnow())
         raise
     log.info("%s %s: %s", job, period, ", ".join(f"{name} {value}" for name, value in counts.items()))
     return counts

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import IO, Any
 
 import olefile
-from flask_babel import gettext as _
 
 from app.core.errors import BusinessError
+from app.core.sentences import gettext as _
 
 HEAD = 1024  # bytes in which a browser that guesses would look for a page
 MOST_ENTRIES = 20_000  # of a ZIP

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import IO
 
 from flask import current_app
-from flask_babel import gettext as _
 
 from app.attachments.kinds import NotTaken
+from app.core.sentences import gettext as _
 
 KEY = re.compile(r"[0-9a-f]{32}")
 INCOMING = "incoming"  # folder of what is being written

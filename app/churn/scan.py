@@ -118,6 +118,6 @@ def run_by_hand(
         raise
     except Exception as error:
         with unit_of_work():
-            fail(run, f"{type(error).__name__}: {error}", utcnow())
+            fail(run, error, utcnow())
         raise
     return result

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.types import TypeDecorator
+
+from app.core.sentences import SAID, said_again, to_keep
 
 CENT = Decimal("0.01")
 MONEY_MAX = Decimal("999999999999.99")
@@ -59,3 +62,25 @@ class UtcDateTime(TypeDecorator[datetime]):
 
     def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
         return None if value is None else value.replace(tzinfo=UTC)
+
+
+class Sentence(TypeDecorator[str]):
+    """A sentence of ours, read in the reader's language whoever it was said to; or plain text.
+
+    Kept as the history keeps a refusal, as JSON. One that is longer than the column then is kept as it was worded.
+    """
+
+    impl = sa.String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
+        if value is None:
+            return None
+        kept, length = to_keep(value), self.impl_instance.length
+        said = json.dumps(kept, ensure_ascii=False) if kept else ""
+        return said if said and len(said) <= length else str(value)[:length]
+
+    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> str | None:
+        if value is None or not value.startswith(f'{{"{SAID}":'):
+            return value
+        return said_again(json.loads(value))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import json
 import re
 import sqlite3
 from collections import deque
@@ -22,10 +23,11 @@ from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 from flask import current_app
-from flask_babel import gettext as _
 
 from app.core.errors import BusinessError
 from app.core.files import open_private
+from app.core.sentences import gettext as _
+from app.core.sentences import to_keep
 from app.core.text import clean
 from app.mirror.models import OrderStatus
 
@@ -199,9 +201,12 @@ def files_of_a_feed() -> dict[str, File]:
 
 
 class Rejects:
-    """The rows that were not taken, with reasons: counted, and written to a CSV file that a person opens."""
+    """The rows that were not taken, with reasons: counted, and written to a CSV file that a person opens.
 
-    HEADER = ("file", "line", "key", "reason", "row")
+    The last column is for the sync's page, which gives the reason in its reader's language.
+    """
+
+    HEADER = ("file", "line", "key", "reason", "row", "said")
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -216,7 +221,8 @@ class Rejects:
             self._csv = csv.writer(self._out)
             self._csv.writerow(self.HEADER)
         self.count[file.name] = self.count.get(file.name, 0) + 1
-        self._csv.writerow([file.path, line, _inert(key), reason, _inert(row[:LONGEST])])
+        said = json.dumps(to_keep(reason), ensure_ascii=False)
+        self._csv.writerow([file.path, line, _inert(key), reason, _inert(row[:LONGEST]), said])
 
     def close(self) -> None:
         """Finish the file; without a rejected row there is none."""
@@ -452,7 +458,7 @@ def _value(column: Column, cell: str) -> Any:
     try:
         return column.read(value)
     except BadRow as reason:
-        raise BadRow(f"{column.name}: {reason}") from None
+        raise BadRow(_("%(column)s: %(reason)s", column=column.name, reason=str(reason))) from None
 
 
 def _encoding(path: Path, digest: Any) -> str:

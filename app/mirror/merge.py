@@ -13,10 +13,10 @@ from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
-from flask_babel import gettext as _
 
 from app.core.changes import insert_changes
 from app.core.clock import today, utcnow
+from app.core.sentences import gettext as _
 from app.core.text import name_key, search_key
 from app.customers.models import Customer, CustomerStatus
 from app.customers.operations import default_level

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from app.core.choices import Choice
 from app.core.clock import utcnow
 from app.core.models import row_key
-from app.core.types import Money, UtcDateTime
+from app.core.types import Money, Sentence, UtcDateTime
 from app.customers.models import Customer, customer_fk
 
 ALL_YEARS = 0  # the year under which a customer's orders of all years stand
@@ -234,4 +234,4 @@ class SyncRun(Model):
     checksum: Mapped[str | None] = mapped_column(sa.String(64), comment="SHA-256 over the feed's files")
     rejects_file: Mapped[str | None] = mapped_column(sa.String(300), comment="rejected rows with reasons")
     counts: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON, comment="per file")
-    error: Mapped[str | None] = mapped_column(sa.String(2000), comment="why it failed; null: it did not")
+    error: Mapped[str | None] = mapped_column(Sentence(2000), comment="why it failed; null: it did not")

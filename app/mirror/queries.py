@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +18,7 @@ from flask import current_app
 from sqlalchemy.orm import joinedload
 
 from app.core.clock import utcnow
+from app.core.sentences import said_again
 from app.core.types import Money, UtcDateTime
 from app.customers.models import Customer, CustomerStats
 from app.extensions import db
@@ -150,9 +152,15 @@ def rejected_rows(run: SyncRun, limit: int) -> list[RejectedRow]:
         return []
     try:
         with Path(run.rejects_file).open(encoding="utf-8-sig", newline="") as file:
-            return [RejectedRow(*row[:4]) for row in islice(csv.reader(file), 1, limit + 1)]
+            return [RejectedRow(*row[:3], _reason(*row[3:])) for row in islice(csv.reader(file), 1, limit + 1)]
     except OSError:
         return []
+
+
+def _reason(worded: str, _row: str, said: str = "null") -> str:
+    """Why a row was rejected, in the reader's language; files written before hold the wording alone."""
+    kept = json.loads(said)
+    return said_again(kept) if kept else worded
 
 
 def wrong_totals(limit: int = 100) -> list[int]:

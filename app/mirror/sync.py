@@ -204,7 +204,7 @@ def _finish(run_id: int, status: SyncStatus, **values: Any) -> None:
 def _fail(run_id: int, reason: str) -> None:
     try:
         with unit_of_work():
-            _set(run_id, status=SyncStatus.failed, finished_at=utcnow(), error=reason[:2000])
+            _set(run_id, status=SyncStatus.failed, finished_at=utcnow(), error=reason)
     except SQLAlchemyError:  # the database is away, perhaps why we failed; the next sync finds this run dead
         log.exception("sync %d could not be recorded as failed", run_id)
 

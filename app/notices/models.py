@@ -15,7 +15,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from app.core.choices import Choice
 from app.core.clock import utcnow
 from app.core.models import partial_index, row_key, user_fk
-from app.core.types import UtcDateTime
+from app.core.types import Sentence, UtcDateTime
 
 
 class Notification(Model):
@@ -151,7 +151,7 @@ class Delivery(Model):
     attempts: Mapped[int] = mapped_column(default=0, comment="tries to send it so far")
     repeats: Mapped[int] = mapped_column(default=0, comment="attempts after one whose end nobody saw")
     sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime, comment="UTC")
-    error: Mapped[str | None] = mapped_column(sa.String(500), comment="of the last attempt, without addresses")
+    error: Mapped[str | None] = mapped_column(Sentence(500), comment="of the last attempt, without addresses")
 
     recipient: Mapped[User] = relationship(User, foreign_keys=[recipient_id])
     robot: Mapped[Robot | None] = relationship()

@@ -19,10 +19,10 @@ from typing import Any
 import sqlalchemy as sa
 from flask import current_app
 from flask_appbuilder.security.sqla.models import User
-from flask_babel import gettext as _
-from flask_babel import ngettext
 
 from app.core.clock import local, utcnow
+from app.core.sentences import gettext as _
+from app.core.sentences import ngettext
 from app.core.unit import unit_of_work
 from app.extensions import db
 from app.notices import robots, transport
@@ -348,7 +348,7 @@ def _end(claimed: Delivery, status: DeliveryStatus, **values: Any) -> str:
     """Write the end of an attempt, if the row is still this attempt's."""
     if status == S.sent:
         values["sent_at"] = utcnow()
-    values["error"] = (values.get("error") or "")[:500] or None
+    values["error"] = values.get("error") or None
     with unit_of_work():
         db.session.execute(
             sa.update(Delivery)
@@ -413,7 +413,7 @@ def _try(channel: Channel, user_id: int, robot_id: int | None, key: str, go: Any
     except NotNow as why:
         refusal = CannotSend(str(why))
     if refusal is not None:
-        row.status, row.sent_at, row.error = S.failed, None, str(refusal)[:500]
+        row.status, row.sent_at, row.error = S.failed, None, str(refusal)
     with unit_of_work():
         db.session.add(row)
     if refusal is not None:

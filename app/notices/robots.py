@@ -9,8 +9,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote_plus, urlsplit
 
-from flask_babel import gettext as _
-
+from app.core.sentences import gettext as _
 from app.notices.models import Channel
 from app.notices.transport import CannotSend, NotNow, post_json
 

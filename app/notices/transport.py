@@ -24,9 +24,9 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from flask import current_app
-from flask_babel import gettext as _
 
 from app.core.errors import BusinessError
+from app.core.sentences import gettext as _
 
 ROBOT_HOSTS = ("qyapi.weixin.qq.com", "oapi.dingtalk.com", "open.feishu.cn")
 PATIENCE = 5.0  # seconds for one step of talking to another machine

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from app.core.choices import Choice
 from app.core.clock import utcnow
 from app.core.models import row_key, user_fk
-from app.core.types import UtcDateTime
+from app.core.types import Sentence, UtcDateTime
 
 
 class RunStatus(Choice):
@@ -54,7 +54,7 @@ class JobRun(Model):
     counts: Mapped[dict[str, Any] | None] = mapped_column(
         sa.JSON, comment="what the job counted, by name; null: nothing yet"
     )
-    error: Mapped[str | None] = mapped_column(sa.String(2000), comment="why it failed or was refused; null: neither")
+    error: Mapped[str | None] = mapped_column(Sentence(2000), comment="why it failed or was refused; null: neither")
     requested_by_id: Mapped[int | None] = user_fk("who ran it by hand; null: the schedule")
 
     requested_by: Mapped[User | None] = relationship(User, foreign_keys=[requested_by_id])

@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from app.core.errors import BusinessError
 from app.extensions import db
 from app.runs.models import Heartbeat, Installation, JobRun, RunStatus
 
@@ -136,12 +137,16 @@ def finish(run: JobRun, counts: dict[str, Any], now: datetime) -> bool:
 
 def refuse(run: JobRun, why: str, now: datetime) -> bool:
     """The run would have done harm (stale mirror); it waits until that is over. The caller commits."""
-    return _write(run, status=RunStatus.refused, error=why[:2000], heartbeat_at=now, finished_at=now)
+    return _write(run, status=RunStatus.refused, error=why, heartbeat_at=now, finished_at=now)
 
 
-def fail(run: JobRun, error: str, now: datetime) -> bool:
-    """The run broke off; it may be taken up again. The caller commits."""
-    return _write(run, status=RunStatus.failed, error=error[:2000], heartbeat_at=now, finished_at=now)
+def fail(run: JobRun, error: Exception, now: datetime) -> bool:
+    """The run broke off; it may be taken up again. The caller commits.
+
+    Why is a refusal's own sentence; of anything else what kind of error it was, and its text.
+    """
+    why = str(error) if isinstance(error, BusinessError) else f"{type(error).__name__}: {error}"
+    return _write(run, status=RunStatus.failed, error=why, heartbeat_at=now, finished_at=now)
 
 
 def _write(run: JobRun, **values: Any) -> bool:

@@ -22,11 +22,19 @@ def upgrade():
         for column in columns:
             take_out(table, column)
         put(table, columns, add=True)
+    say("address, http or https")
 
 
 def downgrade():
     for table, columns in COLUMNS.items():
         put(table, columns, add=False)
+    say("address, as typed")
+
+
+def say(website):
+    """What a website is, where the database keeps such words."""
+    if op.get_bind().dialect.name == "postgresql":
+        op.alter_column("customer", "website", comment=website)
 
 
 def take_out(table, column):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -17,15 +18,18 @@ from sqlalchemy.exc import OperationalError, StatementError
 from werkzeug.exceptions import default_exceptions
 
 from app.churn.models import ChurnStatus
+from app.churn.scan import StaleMirrorError
 from app.core.changes import TOLD, told_columns
 from app.core.choices import Choice
 from app.core.history import ACTIONS, field_label, has_changes
 from app.core.models import AuditEntry, FieldChange
+from app.core.sentences import gettext
 from app.core.unit import unit_of_work
 from app.customers.models import Contact, Customer
 from app.masterdata.models import DictionaryItem
 from app.masterdata.models import DictionaryType as T
-from app.mirror.models import OrderStatus, SyncStatus
+from app.mirror.models import OrderStatus, SyncRun, SyncStatus
+from app.mirror.sync import sync
 from app.runs.models import RunStatus
 from app.runs.periodic import PERIODIC
 from app.sales.models import CloseKind, Opportunity, OpportunityStatus, PlanStep
@@ -56,7 +60,18 @@ def some(type):
     return rows(DictionaryItem, DictionaryItem.type == type)[0]
 
 
-def fill(db, li, wang):
+STALE = (
+    "The sales system was last synced %(days)d days ago, so silence cannot be told from a missing sync. Sync it first."
+)
+BAD_ORDERS = """order_no,customer_no,ordered_at,status,amount
+1,2,2026-01-02,new,1
+3,2,2,new,1
+4,2,,new,1
+5,2
+"""
+
+
+def fill(db, li, wang, language):
     """Rows in every table and every state, in Chinese. Commits."""
     company.fill(lead=li, manager=wang)
     customer = builders.customer(
@@ -81,6 +96,17 @@ def fill(db, li, wang):
         builders.complaint(customer, accepted_by=wang, status=status, remedy="已换货")
     for status in OrderStatus:
         builders.order(customer, status=status, paid=None, lines=1)
+    builders.job_run(status=RunStatus.failed, error="ZeroDivisionError")  # as it was kept before
+    # Said in the other language, by a process of the company's.
+    with force_locale("en" if language == "zh" else "zh"):
+        builders.job_run(status=RunStatus.refused, error=str(StaleMirrorError(gettext(STALE, days=9))))
+        builders.job_run(job=PERIODIC[-1].id, status=RunStatus.failed, error=gettext(STALE, days=9))
+        folder = Path(current_app.config["LIUKE_VAR"]) / "feed"
+        folder.mkdir(exist_ok=True)
+        (folder / "orders.csv").write_text(BAD_ORDERS, encoding="utf-8")
+        assert sync(folder).rows_rejected == 4
+        (folder / "orders.csv").write_text("order_no,customer_no,status\n", encoding="utf-8")
+        assert sync(folder).status is SyncStatus.failed
     for status in SyncStatus:
         builders.sync_run(status=status, rows_rejected=2, counts={
             "orders": {"rows": 9, "created": 1, "updated": 2, "unchanged": 4, "rejected": 2},
@@ -149,7 +175,7 @@ PLAIN = str.maketrans("，。：；（）！？", ",.:;()!?")
 @pytest.fixture(params=LANGUAGES)
 def language(request, db, li, wang):
     """One language, with a company whose rows are written in it."""
-    fill(db, li, wang)
+    fill(db, li, wang, request.param)
     if request.param == "en":
         romanise(db)
     return request.param
@@ -165,7 +191,10 @@ def words_of_rows(db, language):
         return frozenset()
     found = set(db.session.execute(sa.select(User.username)).scalars())
     found |= set(db.session.execute(sa.select(RoleProfile.code)).scalars())
-    return frozenset(found | {"feed", "tests", "crm init"})  # a feed's folder, a session's browser, a typed command
+    for run in rows(SyncRun):
+        found |= {run.source, run.rejects_file, run.checksum}
+    # A feed's folder, a session's browser, a typed command, what the framework calls an error.
+    return frozenset(found | {"feed", "tests", "crm init", "ZeroDivisionError"})
 
 
 def labels_in_both(db):

@@ -24,7 +24,7 @@ SAME_IN_BOTH = re.compile(
     r"[\w.+-]+@[\w.-]+\w"  # e-mail addresses
     r"|https?://\S+"
     r"|\bLIUKE_[A-Z_]+|“crm \w+”"  # settings and commands are typed as they are
-    r"|\b[\w-]+\.csv\b"
+    r"|\b[\w-]+\.csv\b|\b[a-z]+_[a-z_]+\b"  # files of a feed, and their columns
     r"|\b(?:PDF|Word|Excel|PowerPoint|Office|CSV|XLSX|ZIP)\b|\b\w+\.pdf\b"  # kinds of files
     r"|\b(?:Liuke|CNY|Redis|AAA|Asia/Shanghai|UTF-8|GB18030)\b"
 )

@@ -6,11 +6,14 @@ import json
 
 import flask_babel
 import pytest
+import sqlalchemy as sa
 from flask_babel import force_locale
 
 from app.core.lifecycle import FASTER, note_refusal
 from app.core.models import AuditEntry
 from app.core.sentences import gettext, ngettext, said_again, to_keep
+from app.extensions import db as database
+from app.runs.models import JobRun, RunStatus
 from app.sales.models import OpportunityStatus
 from tests import builders
 from tests.support import rows, text_of
@@ -90,3 +93,27 @@ def test_what_people_typed_is_text_in_a_lazy_sentence_too(app):
     with app.test_request_context():
         shown = app.jinja_env.from_string("{{ sentence }}").render(sentence=sentence)
     assert shown == "To &lt;script&gt;alert(1)&lt;/script&gt;"
+
+
+def stored(text):
+    """What a run says of its end, after the database has kept it."""
+    run = builders.job_run(status=RunStatus.failed, error=text)
+    database.session.flush()
+    return lambda: database.session.execute(sa.select(JobRun.error).where(JobRun.id == run.id)).scalar_one()
+
+
+def test_a_column_of_sentences_is_read_in_the_readers_language(app, db):
+    with force_locale("zh"):
+        read = stored(gettext("Saved: %(record)s", record=gettext("Nothing was changed.")))
+        assert read() == gettext("Saved: %(record)s", record=gettext("Nothing was changed."))
+    assert read() == "Saved: Nothing was changed."
+
+
+@pytest.mark.parametrize("text", ["一句话", "OSError: disk full", "{", '{"x": 1}', "", None])
+def test_plain_text_in_it_stays_what_it_is(db, text):
+    assert stored(text)() == text
+
+
+def test_what_is_too_long_for_it_is_kept_as_it_was_worded(db):
+    long = gettext("Saved: %(record)s", record="x" * 3000)
+    assert stored(long)() == f"Saved: {'x' * 1993}"

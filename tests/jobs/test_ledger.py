@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from app.core.errors import BusinessError
 from app.core.unit import unit_of_work
 from app.runs import operations, queries
 from app.runs.models import Heartbeat, Installation, JobRun, RunStatus
@@ -67,9 +68,11 @@ def test_an_owner_that_is_dead_for_certain_is_replaced_at_once(db):
     assert take("two:2", dead="one:1").attempt == 2
 
 
-@pytest.mark.parametrize("ending", [operations.fail, operations.refuse])
-def test_a_failed_or_refused_run_is_taken_up_with_the_as_of_it_had(db, ending):
-    write(ending, take(), "the reason", NOW)
+@pytest.mark.parametrize(
+    ("ending", "why"), [(operations.fail, BusinessError("the reason")), (operations.refuse, "the reason")]
+)
+def test_a_failed_or_refused_run_is_taken_up_with_the_as_of_it_had(db, ending, why):
+    write(ending, take(), why, NOW)
     assert rows(JobRun)[0].error == "the reason"
 
     with unit_of_work():
@@ -110,7 +113,7 @@ def test_a_sign_of_life_keeps_the_run(db):
 
 
 def test_a_long_error_is_cut_to_its_column(db):
-    assert write(operations.fail, take(), "x" * 3000, NOW)
+    assert write(operations.fail, take(), OSError("x" * 3000), NOW)
 
     assert len(rows(JobRun)[0].error) == 2000
 

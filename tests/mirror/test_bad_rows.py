@@ -172,7 +172,7 @@ def test_the_report_names_file_line_key_reason_and_the_row_and_no_formula(db, re
 
     text = Path(run.rejects_file).read_text(encoding="utf-8-sig")
     assert Path(run.rejects_file) == app.config["LIUKE_VAR"] / "sync" / f"{run.id}-rejected.csv"
-    assert text.splitlines()[0] == "file,line,key,reason,row"
+    assert text.splitlines()[0] == "file,line,key,reason,row,said"
     assert "customers.csv,3,'=1+1,registered_on: “someday” is no date such as 2026-11-22.,\"'=1+1," in text
 
 

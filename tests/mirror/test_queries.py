@@ -10,7 +10,7 @@ import pytest
 from app.customers.models import CustomerStats
 from app.mirror.models import ALL_YEARS, ROLLED, CustomerMonth, CustomerYear, OrderStatus, SyncStatus
 from app.mirror.operations import complete_totals, refresh_totals
-from app.mirror.queries import freshness, wrong_totals
+from app.mirror.queries import RejectedRow, freshness, rejected_rows, wrong_totals
 from tests import builders
 from tests.support import rows, statements
 
@@ -183,3 +183,10 @@ def test_a_part_that_drifted_is_noticed(db, ordered, rollup, name):
     db.session.commit()
     assert wrong_totals() == [customer.id]
     assert wrong_totals(limit=0) == []
+
+
+def test_rejected_rows_of_a_file_without_kept_sentences_are_told_as_they_were_worded(db, tmp_path):
+    file = tmp_path / "1-rejected.csv"
+    file.write_text('file,line,key,reason,row\norders.csv,2,O1,一句话,"O1,C1"\n', encoding="utf-8-sig")
+    run = builders.sync_run(rows_rejected=1, rejects_file=str(file))
+    assert rejected_rows(run, 10) == [RejectedRow("orders.csv", "2", "O1", "一句话")]
