@@ -7,6 +7,7 @@ from importlib import import_module
 import click
 from flask import Flask
 from flask.cli import AppGroup
+from flask_babel import gettext as _
 
 crm = AppGroup(
     "crm",
@@ -47,7 +48,9 @@ def init() -> None:
         index_missing()
         rights = seed_rights()
         granted = seed_roles(rights)
-    click.echo(f"{len(rights)} rights known, {granted} newly granted, {items} dictionary items added.")
+    said = _("%(rights)d rights known, %(granted)d newly granted, %(items)d dictionary items added.",
+             rights=len(rights), granted=granted, items=items)  # fmt: skip
+    click.echo(said)
 
 
 def install_cli(app: Flask) -> None:

@@ -8,6 +8,10 @@ from datetime import UTC, datetime
 
 import click
 from flask.cli import AppGroup
+from flask_babel import gettext as _
+from flask_babel import ngettext
+
+from app.core.command import Mistyped, refusals_as_messages
 
 
 def register(crm: AppGroup) -> None:
@@ -32,29 +36,31 @@ def churn(as_of: str | None, preview: bool, as_json: bool) -> None:
     """
     from app.churn import operations, scan
     from app.core.clock import local, utcnow
-    from app.core.errors import BusinessError
     from app.mirror.queries import freshness
 
     moment = _instant(as_of) if as_of else None
     if preview or moment is not None:
         days = freshness().days
-        age = "The sales system was never synced." if days is None else f"Last synced {days} days ago."
-        click.echo(age, err=as_json)
-    try:
+        if days is None:
+            click.echo(_("The sales system was never synced."), err=as_json)
+        else:
+            click.echo(ngettext("Last synced %(num)d day ago.", "Last synced %(num)d days ago.", days), err=as_json)
+    with refusals_as_messages():
         if preview:
             moment = moment or utcnow()
             result = operations.scan(as_of=moment, preview=True)
         else:
             result = scan.run_by_hand(as_of=moment)
-    except BusinessError as refusal:
-        raise click.ClickException(str(refusal)) from None
     if as_json:
         when = {"as_of": moment.astimezone(UTC).isoformat() if moment else None, "preview": preview}
         click.echo(json.dumps({**when, **asdict(result)}))
         return
     if moment is not None:
-        click.echo(f"As of {local(moment):%Y-%m-%d %H:%M}{', preview, nothing is written' if preview else ''}:")
-    click.echo(f"due {result.due}, opened {result.opened}, recovered {result.recovered}, open {result.open}")
+        time = f"{local(moment):%Y-%m-%d %H:%M}"
+        preview_of = _("As of %(time)s, preview, nothing is written:", time=time)
+        click.echo(preview_of if preview else _("As of %(time)s:", time=time))
+    told = _("due %(due)d, opened %(opened)d, recovered %(recovered)d, open %(open)d", **asdict(result))
+    click.echo(told)
 
 
 @click.command("estimate")
@@ -72,33 +78,38 @@ def estimate(as_of: str | None) -> None:
     from app.churn.estimating import FEWEST, WEEKS, estimate_all
     from app.churn.scan import check_mirror
     from app.core.clock import local, utcnow
-    from app.core.errors import BusinessError
 
     now = utcnow()
     moment = _instant(as_of) if as_of else now
     if moment > now:
-        raise click.BadParameter("Orders of the future are not known.", param_hint="--as-of")
-    try:
+        raise Mistyped(_("Orders of the future are not known."))
+    with refusals_as_messages():
         if as_of is None:
             check_mirror(now)
-    except BusinessError as refusal:
-        raise click.ClickException(str(refusal)) from None
     done = estimate_all(as_of=moment)
-    click.echo(f"As of {local(moment):%Y-%m-%d %H:%M}: {done.run.customers} customers with an order.")
+    time = f"{local(moment):%Y-%m-%d %H:%M}"
+    click.echo(_("As of %(time)s: %(count)d customers with an order.", time=time, count=done.run.customers))
     if done.run.parameters is None:
-        click.echo(f"No estimates: fewer than {FEWEST} customers.")
+        click.echo(_("No estimates: fewer than %(least)d customers.", least=FEWEST))
     else:
         named = ", ".join(f"{name} {value:.3f}" for name, value in done.run.parameters.items())
-        click.echo(f"{named}, log-likelihood {done.run.log_likelihood:.1f}; {done.kept} estimates kept.")
+        fit = f"{done.run.log_likelihood:.1f}"
+        told = _("%(named)s, log-likelihood %(fit)s; %(count)d estimates kept.", named=named, fit=fit, count=done.kept)
+        click.echo(told)
     for run in done.measured:
         hits = run.hits or {}
         auc = "-" if hits["auc"] is None else f"{hits['auc']:.3f}"
-        click.echo(
-            f"Estimates as of {local(run.as_of):%Y-%m-%d %H:%M}: {hits['silent']:.1%} of {hits['customers']} customers"
-            f" placed no order in {WEEKS} weeks; AUC {auc}, Brier {hits['brier']:.3f}."
-        )
+        told = _(
+            "Estimates as of %(time)s: %(silent)s of %(count)d customers placed no order in %(weeks)d weeks;"
+            " AUC %(auc)s, Brier %(brier)s.",
+            time=f"{local(run.as_of):%Y-%m-%d %H:%M}", silent=f"{hits['silent']:.1%}", count=hits["customers"],
+            weeks=WEEKS, auc=auc, brier=f"{hits['brier']:.3f}",
+        )  # fmt: skip
+        click.echo(told)
         for size, expected, happened in hits["bands"]:
-            click.echo(f"  {size:7d} customers: estimated {expected:6.1%}, happened {happened:6.1%}")
+            told = _("%(count)s customers: estimated %(expected)s, happened %(happened)s",
+                     count=f"  {size:7d}", expected=f"{expected:6.1%}", happened=f"{happened:6.1%}")  # fmt: skip
+            click.echo(told)
 
 
 def _instant(text: str) -> datetime:
@@ -111,5 +122,5 @@ def _instant(text: str) -> datetime:
     except ValueError:
         wall = None
     if wall is None or not EARLIEST.year <= wall.year < LATEST.year:
-        raise click.BadParameter(f"{text!r} is no time such as 1997-12-06T02:00.", param_hint="--as-of")
+        raise Mistyped(_("“%(text)s” is no time such as 1997-12-06T02:00.", text=text))
     return from_local(wall) if wall.tzinfo is None else wall.astimezone(UTC)

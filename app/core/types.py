@@ -76,7 +76,7 @@ class Sentence(TypeDecorator[str]):
     def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
         if value is None:
             return None
-        kept, length = to_keep(value), self.impl_instance.length
+        kept, length = to_keep(value), int(self.impl_instance.length)  # type: ignore[attr-defined]
         said = json.dumps(kept, ensure_ascii=False) if kept else ""
         return said if said and len(said) <= length else str(value)[:length]
 

@@ -11,6 +11,9 @@ from typing import Any
 import click
 from flask import current_app
 from flask.cli import AppGroup, with_appcontext
+from flask_babel import gettext as _
+
+from app.core.command import Refused, refusals_as_messages
 
 FINE = 1000  # steps of the progress bar
 
@@ -52,37 +55,39 @@ def sync(folder: Path) -> None:
     \b
     Example:  python -m flask --app run crm sync /srv/feed/2026-11-22
     """
-    from app.core.errors import BusinessError
     from jobs.sales_sync import run
 
-    try:
-        with _bar() as bar:
-            counts = run(str(folder), progress=_progress(bar))
-    except BusinessError as refusal:
-        raise click.ClickException(str(refusal)) from None
+    with refusals_as_messages(), _bar() as bar:
+        counts = run(str(folder), progress=_progress(bar))
     for name, tally in counts["files"].items():
         if "rows" in tally:
-            told = ", ".join(f"{tally[what]:,} {what}" for what in ("created", "updated", "unchanged", "rejected"))
-            click.echo(f"{name + '.csv':<16} {tally['rows']:>9,} rows: {told}")
+            row = {what: f"{count:,}" for what, count in tally.items()} | {
+                "file": f"{name + '.csv':<16}", "rows": f"{tally['rows']:>9,}",
+            }  # fmt: skip
+            click.echo(_(
+                "%(file)s %(rows)s rows: %(created)s created, %(updated)s updated, %(unchanged)s unchanged,"
+                " %(rejected)s rejected", **row,
+            ))  # fmt: skip
     differing = counts["files"].get("differing")
     if differing:
-        click.echo(
-            f"Amount and sum of the lines differ: {differing['orders']:,} of the orders, the first"
-            f" {', '.join(differing['first'])}"
-        )
-    click.echo(
-        f"Sync {counts['run']}: created {counts['created']:,}, updated {counts['updated']:,},"
-        f" unchanged {counts['unchanged']:,}, rejected {counts['rejected']:,}."
-    )
+        click.echo(_(
+            "Amount and sum of the lines differ: %(count)s of the orders, the first %(first)s",
+            count=f"{differing['orders']:,}", first=", ".join(differing["first"]),
+        ))  # fmt: skip
+    sums = {what: f"{counts[what]:,}" for what in ("created", "updated", "unchanged", "rejected")}
+    click.echo(_(
+        "Sync %(run)d: created %(created)s, updated %(updated)s, unchanged %(unchanged)s, rejected %(rejected)s.",
+        run=counts["run"], **sums,
+    ))  # fmt: skip
     if counts["rejects_file"]:
-        click.echo(f"Rejected rows with reasons: {counts['rejects_file']}")
+        click.echo(_("Rejected rows with reasons: %(file)s", file=counts["rejects_file"]))
 
 
 def _bar() -> Any:
     """A progress bar, where somebody looks at it."""
     if not sys.stdout.isatty():
         return nullcontext()
-    return click.progressbar(length=FINE, label="Reading the feed")
+    return click.progressbar(length=FINE, label=_("Reading the feed"))
 
 
 def _progress(bar: Any) -> Any:
@@ -110,17 +115,14 @@ def demo() -> None:
     \b
     Example:  python -m flask --app run crm demo
     """
-    from app.core.errors import BusinessError
     from app.desk.demo.company import load_demo
     from app.desk.demo.loading import begin_again
 
-    try:
+    with refusals_as_messages():
         if begin_again():
-            click.echo("Loading it was broken off here; what there was is removed.")
+            click.echo(_("Loading it was broken off here; what there was is removed."))
         company = load_demo(click.echo)
-    except BusinessError as refusal:
-        raise click.ClickException(str(refusal)) from None
-    click.echo("\nAccount         Password             Role")
+    click.echo("\n" + _("Account         Password             Role"))
     for account in company.accounts:
         click.echo(f"{account.name:<16}{account.password:<21}{account.who}")
     click.echo("\n" + ", ".join(f"{count:,} {name}" for name, count in company.counts.items()))
@@ -139,21 +141,22 @@ def backup(file: Path | None) -> None:
     \b
     Example:  python -m flask --app run crm backup /mnt/safe/liuke.zip
     """
-    from app.core.errors import BusinessError
     from jobs.backup import run
 
-    try:
+    with refusals_as_messages():
         counts = run(target=file and file.resolve())
-    except BusinessError as refusal:
-        raise click.ClickException(str(refusal)) from None
     if counts is None:
-        raise click.ClickException("Another backup was begun by hand in this very second. Try again.")
-    where = file or f"{current_app.config['LIUKE_BACKUPS']} ({counts['kept']} kept)"
-    click.echo(f"Backed up to {where}: {counts['rows']:,} rows, {counts['files']:,} files, {counts['mb']:,} MB.")
+        raise Refused(_("Another backup was begun by hand in this very second. Try again."))
+    where = file or current_app.config["LIUKE_BACKUPS"]
+    sizes = {what: f"{counts[what]:,}" for what in ("rows", "files", "mb")}
+    click.echo(_("Backed up to %(where)s: %(rows)s rows, %(files)s files, %(mb)s MB.", where=where, **sizes))
+    if file is None:
+        click.echo(_("Backups kept there: %(count)d", count=counts["kept"]))
     if counts["missing"]:
-        click.echo(
-            f"{counts['missing']:,} attached files are missing or damaged; `crm restore FILE --check` names them."
-        )
+        click.echo(_(
+            "%(count)s attached files are missing or damaged; `crm restore FILE --check` names them.",
+            count=f"{counts['missing']:,}",
+        ))  # fmt: skip
 
 
 @click.command("restore")
@@ -170,35 +173,37 @@ def restore(file: Path, check: bool, replace: bool) -> None:
     \b
     Example:  DATABASE_URL=postgresql://... python -m flask --app run crm restore /mnt/safe/liuke.zip
     """
-    from app.core.errors import BusinessError
     from app.desk import backups
     from app.desk.dumps import database_at
     from app.extensions import db
 
     db.engine.dispose()  # nobody may have the database open
     config = current_app.config
-    try:
+    with refusals_as_messages():
         if check:
             manifest, kept = backups.verify(file), ""
         else:
             target = database_at(config["SQLALCHEMY_DATABASE_URI"], config["LIUKE_PG_BIN"])
             manifest, kept = backups.restore(file, target, uploads=config["LIUKE_UPLOADS"], replace=replace)
-    except BusinessError as refusal:
-        raise click.ClickException(str(refusal)) from None
-    click.echo(
-        f"{file.name}: {manifest.kind} of {manifest.made_at}, migration {manifest.revision},"
-        f" {len(manifest.tables)} tables with {manifest.rows:,} rows, {manifest.files:,} attached files."
-    )
+    click.echo(_(
+        "%(file)s: %(kind)s of %(time)s, migration %(revision)s, %(tables)d tables with %(rows)s rows,"
+        " %(files)s attached files.",
+        file=file.name, kind=manifest.kind, time=manifest.made_at, revision=manifest.revision,
+        tables=len(manifest.tables), rows=f"{manifest.rows:,}", files=f"{manifest.files:,}",
+    ))  # fmt: skip
     for name in manifest.missing:
-        click.echo(f"Was missing or damaged when it was made: {name}")
+        click.echo(_("Was missing or damaged when it was made: %(file)s", file=name))
     if check:
-        click.echo("Every checksum is right. Nothing was changed.")
+        click.echo(_("Every checksum is right. Nothing was changed."))
         return
-    click.echo("Restored; every checksum and every count is right." + (f" The old database is {kept}." if kept else ""))
-    click.echo(
-        """
+    click.echo(_("Restored; every checksum and every count is right."))
+    if kept:
+        click.echo(_("The old database is %(place)s.", place=kept))
+    click.echo()
+    click.echo(_(
+        """\
 Now, before it is started:
   python -m flask --app run db upgrade      if the code is newer than the backup
   python -m flask --app run crm init
 Then start it and look at /healthz. What was missed meanwhile (churn scans, closed months) runs by itself."""
-    )
+    ))  # fmt: skip

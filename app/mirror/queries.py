@@ -152,7 +152,8 @@ def rejected_rows(run: SyncRun, limit: int) -> list[RejectedRow]:
         return []
     try:
         with Path(run.rejects_file).open(encoding="utf-8-sig", newline="") as file:
-            return [RejectedRow(*row[:3], _reason(*row[3:])) for row in islice(csv.reader(file), 1, limit + 1)]
+            rows = islice(csv.reader(file), 1, limit + 1)
+            return [RejectedRow(name, line, key, _reason(*reason)) for name, line, key, *reason in rows]
     except OSError:
         return []
 

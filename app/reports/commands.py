@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import click
 from flask.cli import AppGroup
+from flask_babel import gettext as _
+
+from app.core.command import Mistyped, Refused
 
 
 def register(crm: AppGroup) -> None:
@@ -27,9 +30,9 @@ def close_month(month: str | None) -> None:
 
     wanted = period.parse(month) if month else closing.month_to_close(utcnow())
     if wanted is None or wanted.months != 1:
-        raise click.BadParameter(f"{month!r} is no month such as 2026-10.", param_hint="--month")
+        raise Mistyped(_("“%(text)s” is no month such as 2026-10.", text=month))
     try:
         closed = closing.close(wanted)
     except ValueError:
-        raise click.ClickException(f"{wanted.code} is not over yet.") from None
-    click.echo(f"{wanted.code}: reports closed now: {closed}")
+        raise Refused(_("%(month)s is not over yet.", month=wanted.code)) from None
+    click.echo(_("%(month)s: reports closed now: %(count)d", month=wanted.code, count=closed))

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import click
 import sqlalchemy as sa
 from flask.cli import AppGroup
 from flask_appbuilder.security.sqla.models import Role, User
+from flask_babel import gettext as _
 from sqlalchemy.orm import selectinload
 
-from app.core.errors import BusinessError
+from app.core.command import refusals_as_messages
 from app.core.unit import unit_of_work
 from app.extensions import db
 from app.security import operations, people
@@ -31,23 +29,19 @@ Phone and codes lost:     crm user second-step-off wang
 """,
 )
 
-GENERATED = "The password, shown only now: {}"
 
-
-@contextmanager
-def refusals_as_messages() -> Iterator[None]:
-    """A rule that says no ends the command with its sentence, not with a traceback."""
-    try:
-        yield
-    except BusinessError as refusal:
-        raise click.ClickException(str(refusal)) from refusal
+def tell(password: str) -> None:
+    """Print a password that nobody chose."""
+    click.echo(_("The password, shown only now: %(password)s", password=password))
 
 
 def ask_password(generate: bool) -> str:
     """A password typed twice, or one that nobody chose."""
     if generate:
         return generate_password()
-    password: str = click.prompt("Password (at least 10 characters)", hide_input=True, confirmation_prompt=True)
+    password: str = click.prompt(
+        _("Password (at least 10 characters)"), hide_input=True, confirmation_prompt=_("The same again")
+    )
     return password
 
 
@@ -67,15 +61,17 @@ def add(account: str, family: str, given: str, email: str | None, roles: tuple[s
     \b
     crm user add wang --family 王 --given 强 --role account_manager --generate
     """
+    with refusals_as_messages():
+        people.check_new(account, email=email, roles=roles)
     password = ask_password(generate)
     with refusals_as_messages(), unit_of_work():
         user = people.create_user(
             account, last_name=family, first_name=given, email=email, roles=roles, password=password
         )
         name = user.username
-    click.echo(f"{name} may sign in now, and chooses a password of their own then.")
+    click.echo(_("%(name)s may sign in now, and chooses a password of their own then.", name=name))
     if generate:
-        click.echo(GENERATED.format(password))
+        tell(password)
 
 
 @users.command("password")
@@ -87,13 +83,15 @@ def password(account: str, generate: bool) -> None:
     \b
     crm user password wang --generate
     """
+    with refusals_as_messages():
+        people.find_user(account)
     new = ask_password(generate)
     with refusals_as_messages(), unit_of_work():
         operations.reset_password(people.find_user(account), new, actor=None)
-    click.echo(f"{account} has a new password; every session of the account has ended.")
-    click.echo("At the next sign-in it is changed for one of their own.")
+    click.echo(_("%(name)s has a new password; every session of the account has ended.", name=account))
+    click.echo(_("At the next sign-in it is changed for one of their own."))
     if generate:
-        click.echo(GENERATED.format(new))
+        tell(new)
 
 
 @users.command("list")
@@ -101,10 +99,9 @@ def list_users() -> None:
     """List the accounts: name, roles by code (a role of your own by its English name), active or disabled."""
     found = sa.select(User).options(selectinload(User.roles).joinedload(Role.profile)).order_by(User.username)
     for user in db.session.execute(found).scalars():
-        roles = ", ".join(_code(role) for role in user.roles) or "no role"
-        click.echo(
-            f"{user.username:<20} {'active' if user.active else 'disabled':<9} {roles:<30} {user.get_full_name()}"
-        )
+        roles = ", ".join(_code(role) for role in user.roles) or _("no role")
+        state = _("active") if user.active else _("disabled")
+        click.echo(f"{user.username:<20} {state:<9} {roles:<30} {user.get_full_name()}")
 
 
 def _code(role: Role) -> str:
@@ -122,7 +119,7 @@ def disable(account: str) -> None:
     """
     with refusals_as_messages(), unit_of_work():
         operations.disable(people.find_user(account), actor=None)
-    click.echo(f"{account} is disabled; every session of the account has ended.")
+    click.echo(_("%(name)s is disabled; every session of the account has ended.", name=account))
 
 
 @users.command("second-step-off")
@@ -135,7 +132,7 @@ def second_step_off(account: str) -> None:
     """
     with refusals_as_messages(), unit_of_work():
         operations.reset_second_factor(people.find_user(account), actor=None)
-    click.echo(f"{account} signs in with the password alone.")
+    click.echo(_("%(name)s signs in with the password alone.", name=account))
 
 
 def register(crm: AppGroup) -> None:

@@ -48,6 +48,14 @@ class Mistake(BusinessError):
 # -- accounts -----------------------------------------------------------------------------------------------------
 
 
+def check_account(account: str, email: str) -> None:
+    """Raises `Mistake` for the name or address of an account that cannot be one, or that somebody else has."""
+    if not ACCOUNT.fullmatch(account):
+        raise Mistake(_("Use 2 to 64 letters, digits and . _ - @ for the account."), "username")
+    _check_free(User.username, account, "username", _("There is already an account “%(name)s”.", name=account))
+    _check_email(email, None)
+
+
 def create_user(
     *,
     actor: User | None,
@@ -68,10 +76,7 @@ def create_user(
     before (demo data, imports).
     Raises `Mistake` for an account name or e-mail somebody else has, `BusinessError` for other rules. Flushes.
     """
-    if not ACCOUNT.fullmatch(account):
-        raise Mistake(_("Use 2 to 64 letters, digits and . _ - @ for the account."), "username")
-    _check_free(User.username, account, "username", _("There is already an account “%(name)s”.", name=account))
-    _check_email(email, None)
+    check_account(account, email)
     roles = list(roles)
     guard_granting(actor, before=set(), after=set(roles))
     manager: Any = current_app.appbuilder.sm  # type: ignore[attr-defined]

@@ -29,6 +29,12 @@ def roles_by_code(codes: Iterable[str]) -> list[Role]:
     return found
 
 
+def check_new(account: str, *, email: str | None, roles: Iterable[str]) -> None:
+    """Whether such an account can be made, but for its password. Raises `BusinessError`. Reads only."""
+    roles_by_code(roles)
+    operations.check_account(account, email or f"{account}@liuke.invalid")
+
+
 def create_user(
     account: str,
     *,

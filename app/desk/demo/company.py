@@ -72,20 +72,20 @@ def load_demo(progress: Tell | None = None, *, now: datetime | None = None) -> D
 def _load(scene: Scene, tell: Tell) -> None:
     with unit_of_work():
         mark_as_demo(scene.now)
-        tell("Accounts and teams ...")
+        tell(_("Accounts and teams"))
         scene.people = make_people()
     with unit_of_work():
         scene.items = {(i.type, i.code): i for i in db.session.execute(sa.select(DictionaryItem)).scalars()}
-        tell("Customers, contacts and what was talked about ...")
+        tell(_("Customers, contacts and what was talked about"))
         make_customers(scene)
-        tell("Opportunities and development plans ...")
+        tell(_("Opportunities and development plans"))
         make_opportunities(scene)
-        tell("Tickets, feedback, complaints and marketing ...")
+        tell(_("Tickets, feedback, complaints and marketing"))
         make_service(scene)
         make_marketing(scene)
-    tell("Orders, products and stock from the sales system ...")
+    tell(_("Orders, products and stock from the sales system"))
     returns = read_orders(scene)
-    tell(f"Churn warnings of {WEEKS} weeks, and what was done about them ...")
+    tell(_("Churn warnings of %(weeks)d weeks, and what was done about them", weeks=WEEKS))
     live_weeks(scene, returns)
     newest = CHURN_ESTIMATE.rule.last(scene.now, company_zone())
     for weeks in (26, 0):  # what was estimated half a year ago can be compared with what happened

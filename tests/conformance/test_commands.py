@@ -1,0 +1,96 @@
+"""What a command says is in one language, the company's: its lines, its refusals and the file of rejected rows."""
+
+from __future__ import annotations
+
+import csv
+
+import pytest
+from flask_babel import force_locale
+
+from app.core.clock import utcnow
+from app.core.errors import BusinessError
+from app.mirror.models import SyncRun
+from app.security.people import find_user
+from tests.conformance.words import foreign
+from tests.support import rows
+
+pytestmark = [pytest.mark.once, pytest.mark.usefixtures("redis")]
+
+NEW = ("--family", "Wu", "--given", "Jing", "--role")
+ORDERS = "order_no,customer_no,ordered_at,status,amount\n1,2,2026-01-02,new,1\n2,2,,new,1\n3\n"
+CALLS = {
+    "init": (0, ["init"]),
+    "no such role": (1, ["user", "add", "jing", *NEW, "nope", "--generate"]),
+    "a taken name": (1, ["user", "add", "wang", *NEW, "executive", "--generate"]),
+    "a new account": (0, ["user", "add", "jing", *NEW, "executive", "--generate"]),
+    "no such account": (1, ["user", "disable", "nobody"]),
+    "a new password": (0, ["user", "password", "wang", "--generate"]),
+    "never synced": (1, ["churn"]),
+    "a preview": (0, ["churn", "--preview", "--as-of", "2026-05-02T02:00"]),
+    "a time to come": (1, ["churn", "--as-of", "2199-01-01"]),
+    "no time": (2, ["churn", "--as-of", "2026-99-99"]),
+    "estimates": (0, ["estimate", "--as-of", "2026-05-02T02:00"]),
+    "no month": (2, ["close", "--month", "2026-13"]),
+    "a month to come": (1, ["close", "--month", f"{utcnow().year + 1}-02"]),
+    "demo": (1, ["demo"]),
+}
+
+
+@pytest.fixture(params=["zh", "en"])
+def crm(request, app, db):
+    """`crm("init")` runs a command in one of the languages; the lines it printed hold words of that one alone."""
+
+    def run(*words, code, known=frozenset()):
+        db.session.commit()
+        with force_locale(request.param):
+            result = app.test_cli_runner().invoke(args=["crm", *map(str, words)])
+        assert result.exit_code == code, result.output
+        assert result.output
+        printed = result.output.replace(str(app.config["LIUKE_VAR"]), "")
+        assert list(foreign(printed.splitlines(), request.param, known)) == []
+
+    run.language = request.param
+    return run
+
+
+@pytest.mark.parametrize("call", list(CALLS))
+def test_a_command_speaks_one_language(crm, wang, call):
+    code, words = CALLS[call]
+    known = frozenset({"nope", "nobody", "wang", "jing", "admin"})
+    if "--generate" in words and not code:  # the password is of letters, too
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("app.security.commands.generate_password", lambda: "8#4%2^7&1*9!5?")
+            crm(*words, code=code, known=known)
+    else:
+        crm(*words, code=code, known=known)
+
+
+def test_a_sync_and_its_rejected_rows_speak_one_language(crm, tmp_path):
+    (tmp_path / "orders.csv").write_text(ORDERS, encoding="utf-8")
+    crm("sync", tmp_path, code=0, known=frozenset({"sync"}))
+    (run,) = rows(SyncRun)
+    with open(run.rejects_file, encoding="utf-8-sig", newline="") as file:
+        reasons = [row["reason"] for row in csv.DictReader(file)]
+    assert len(reasons) == 3
+    assert list(foreign(reasons, crm.language)) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("jing", *NEW, "nope"), "There is no role with the code “nope”."),
+        (("wang", *NEW, "executive"), "There is already an account “wang”."),
+        (("?", *NEW, "executive"), "Use 2 to 64 letters, digits and . _ - @ for the account."),
+    ],
+)
+def test_an_account_that_cannot_be_made_is_said_before_a_password_is_asked_for(app, db, wang, words, sentence):
+    db.session.commit()
+    result = app.test_cli_runner().invoke(args=["crm", "user", "add", *words])
+    assert (result.exit_code, result.output) == (1, f"Error: {sentence}\n")
+    with pytest.raises(BusinessError):
+        find_user("jing")
+
+
+def test_an_account_that_is_not_there_is_said_before_a_password_is_asked_for(app, db):
+    result = app.test_cli_runner().invoke(args=["crm", "user", "password", "nobody"])
+    assert (result.exit_code, result.output) == (1, "Error: There is no account “nobody”.\n")
