@@ -70,8 +70,9 @@ def hbar(
     formatter: Formatter | None = None,
     hrefs: Sequence[str | None] | None = None,
     width: int = 400,
+    step: int = 26,
 ) -> Markup:
-    """Horizontal bars with their values at the end, first label on top.
+    """Horizontal bars with their values at the end, first label on top, one every `step` pixels.
 
     `label` names the chart for those who cannot see it. `hrefs` are addresses of our own pages, one per bar or None.
     Long labels take two lines and are cut only when those are too short; the tip has them whole. No values: "".
@@ -84,7 +85,7 @@ def hbar(
     beyond = (max(len(_Wide(t)) for t in texts) * 0.6 * FONT_SIZE + 12) / max(plot, 120)
     low, high = min(0.0, *map(float, values)), max(0.0, *map(float, values))
     chart = pygal.HorizontalBar(
-        **_HOUSE, width=width, height=26 * len(names) + 16, show_x_labels=False, show_y_guides=False,
+        **_HOUSE, width=width, height=step * len(names) + 16, show_x_labels=False, show_y_guides=False,
         print_values=True, print_values_position="top", range=(low, (high or 1.0) / (1 - min(beyond, 0.6))),
     )  # fmt: skip
     # The gap between bars is not among pygal's options.
