@@ -42,19 +42,22 @@ def waiting() -> int:
 
 @cache
 def _waiting(*, absent: bool) -> sa.Select[Any]:
-    """SELECT of the number of warnings of `reader`'s customers, with `absent` also of those nobody looks after.
+    """SELECT of the number of warnings that wait for `reader`; made once."""
+    branches = warned(sa.bindparam("reader", type_=sa.Integer()), absent=absent)
+    return sa.select(sa.func.count()).select_from(sa.union_all(*branches).limit(MANY).subquery())
+
+
+def warned(reader: Any, *, absent: bool) -> list[sa.Select[Any]]:
+    """SELECTs of the ids of the warnings of this reader's customers, with `absent` also of those nobody looks after.
 
     Each kind of customer is a branch of its own and comes from an index; joined by OR they would all be read.
     """
-    own = Customer.owner_id == sa.bindparam("reader", type_=sa.Integer())
-    branches = (
-        sa.select(ChurnCase.customer_id)
+    return [
+        sa.select(ChurnCase.id)
         .join(Customer, Customer.id == ChurnCase.customer_id)
-        .where(whose, ChurnCase.status == ChurnStatus.warning)
-        .where(Customer.status != CustomerStatus.deleted)
-        for whose in (own, *(absences() if absent else ()))
-    )
-    return sa.select(sa.func.count()).select_from(sa.union_all(*branches).limit(MANY).subquery())
+        .where(whose, ChurnCase.status == ChurnStatus.warning, Customer.status != CustomerStatus.deleted)
+        for whose in (Customer.owner_id == reader, *(absences() if absent else ()))
+    ]
 
 
 @dataclass(frozen=True)

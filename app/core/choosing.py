@@ -15,16 +15,24 @@ from app.extensions import db
 PAGE = 20
 FEW = 150  # rows that the plain <select>s of one page may hold together; states and other closed lists come on top
 
+CHOICES: dict[str, Any] = {}
+"""What relations may point to, by table name; each domain adds its own when it is registered."""
 
-def room_for(rows: int, *, anyway: bool = False) -> bool:
-    """Whether this page can hold so many options more; takes the room if so, or if they are shown `anyway`.
+SEARCH_CHOICES: dict[str, Any] = {}
+"""What filters ask for where that is more than forms offer: those who left, items no longer used."""
 
-    No page loads more than 200 options.
-    """
-    taken = g.get("options_taken", 0) + rows
-    if taken <= FEW or anyway:
-        g.options_taken = taken
-    return taken <= FEW
+
+def take_room(rows: int) -> None:
+    """Note that this page shows so many options, whether or not there was room for them."""
+    g.options_taken = g.get("options_taken", 0) + rows
+
+
+def room_for(rows: int) -> bool:
+    """Whether this page can hold so many options more; takes the room if so. No page loads more than 200 options."""
+    there_is = bool(g.get("options_taken", 0) + rows <= FEW)
+    if there_is:
+        take_room(rows)
+    return there_is
 
 
 class Choices:

@@ -25,6 +25,7 @@ from app.core.language import chinese
 from app.core.lifecycle import LABELS
 from app.core.models import AuditEntry, FieldChange, Outcome
 from app.core.protected import shown_masked
+from app.core.screen import Screen
 from app.core.types import Money, UtcDateTime
 from app.extensions import db
 
@@ -199,9 +200,7 @@ def move_words(move: str, record_type: str) -> Any:
 
 def views_by_table() -> dict[str, Any]:
     """Table name -> the screen of its records."""
-    from app.core.views import CrmView
-
-    views = [view for view in current_app.appbuilder.baseviews if isinstance(view, CrmView)]  # type: ignore[attr-defined]
+    views = [view for view in current_app.appbuilder.baseviews if isinstance(view, Screen)]  # type: ignore[attr-defined]
     return {view.datamodel.obj.__tablename__: view for view in reversed(views)}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import logging
 from typing import Any, ClassVar
 from urllib.parse import urlencode as url_encode
@@ -17,7 +16,8 @@ from app.core.errors import BusinessError, NotYours
 from app.core.forms import CrmForm
 from app.core.lifecycle import Step, note_refusal, perform
 from app.core.models import BulkChange
-from app.core.scope import RowScope, may, row_id
+from app.core.scope import may, row_id
+from app.core.screen import Screen
 from app.core.search import Search
 from app.core.sentences import gettext as _
 from app.core.sentences import ngettext
@@ -33,28 +33,14 @@ AT_ONCE = 200  # rows of one request: two or three seconds
 Line = tuple[str, str | None, bool, str]  # id, name, whether it was done, what happened
 
 
-class TakesSteps:
+class TakesSteps(Screen):
     """The part of a screen that offers and takes the steps of its records."""
 
-    scope: ClassVar[type[RowScope]]
-    steps: ClassVar[builtins.list[Step]] = []
-    bulk: ClassVar[builtins.list[tuple[str, Any, str]]] = []  # (method, label, right)
+    steps: ClassVar[list[Step]] = []
+    bulk: ClassVar[list[tuple[str, Any, str]]] = []  # (method, label, right)
     step_template = "crm/step.html"
-    endpoint: Any
-    class_permission_name: Any
-    label_columns: Any
-    list_columns: Any
 
-    # what the screen it is mixed into brings
-    load: Any
-    cell: Any
-    frame: Any
-    show_url: Any
-    extra_criteria: Any
-    get_method_permission: Any
-    _count: Any
-
-    def open_steps(self, record: Any) -> builtins.list[Step]:
+    def open_steps(self, record: Any) -> list[Step]:
         """The steps this reader may take from here; buttons follow the rights, they do not make them."""
         actor = g.user._get_current_object()
         allowed = [s for s in self.steps if s.open_to(record) and may(s.right, self.class_permission_name)]
@@ -138,7 +124,7 @@ class TakesSteps:
         )
         return page, 409
 
-    def step_facts(self, taken: Step, record: Any) -> builtins.list[tuple[Any, Any]]:
+    def step_facts(self, taken: Step, record: Any) -> list[tuple[Any, Any]]:
         """A few facts shown beside the question."""
         return [(self.label_columns[c], self.cell(record, c)) for c in self.list_columns[:5]]
 
@@ -157,7 +143,7 @@ class TakesSteps:
         address, opened again) there is nothing to do but to go back to the list.
         """
         everything = request.form.get("reach") == "all"
-        pks = builtins.list(dict.fromkeys(request.form.getlist("rowid")))[:AT_ONCE]
+        pks = list(dict.fromkeys(request.form.getlist("rowid")))[:AT_ONCE]
         if request.method == "POST" and not pks and not everything:
             flash(_("Select at least one row first."), "warning")
         if request.method == "GET" or not (pks or everything):
@@ -243,9 +229,7 @@ class TakesSteps:
         address, query = url_for(f"{self.endpoint}.list"), url_encode(request.args)
         return f"{address}?{query}" if query else address
 
-    def _take_many(
-        self, taken: Any, pks: builtins.list[str], values: dict[str, Any]
-    ) -> tuple[builtins.list[Line], builtins.list[str]]:
+    def _take_many(self, taken: Any, pks: list[str], values: dict[str, Any]) -> tuple[list[Line], list[str]]:
         """Take the step for these rows, one line each; and the rows that were missed when the database went away."""
         actor, lines = g.user._get_current_object(), []
         for pk in pks:

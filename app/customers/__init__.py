@@ -13,7 +13,7 @@ from app.core.history import tell
 def register(appbuilder: Any) -> None:
     """Add this domain's screens, choices and words."""
     from app.attachments.owners import attachable
-    from app.core.views import CHOICES
+    from app.core.choosing import CHOICES
     from app.customers import personal
     from app.customers.access import also_deleted, contacts_to_choose, customers_to_choose, was_editable
     from app.customers.models import Contact, Customer, CustomerEstimate, CustomerStats, Interaction

@@ -9,15 +9,15 @@ from typing import Any
 
 import sqlalchemy as sa
 from flask import g
-from sqlalchemy.orm import aliased, contains_eager, joinedload, load_only
+from sqlalchemy.orm import contains_eager, joinedload, load_only
 
-from app.churn.access import absences
-from app.churn.models import ChurnCase, ChurnStatus
+from app.churn.models import ChurnCase
+from app.churn.queries import warned
 from app.core.clock import today
 from app.core.database import KEEPS_PLAN
 from app.core.scope import may, reader_id
 from app.customers.models import Contact, Customer, CustomerStatus, Interaction
-from app.desk.reminders import birthdays_on, open_steps
+from app.desk.reminders import birthdays_on, newest_talk, open_steps
 from app.extensions import db
 from app.notices.models import Notification
 from app.notices.queries import BELL
@@ -67,16 +67,22 @@ def reader() -> Reader:
 
 
 def follow_ups(who: Reader, day: date, until: date) -> list[Interaction]:
-    """The follow-ups of the reader's customers: overdue on `day`, and from it on; with customer and contact."""
+    """The follow-ups of the reader's customers: overdue on `day`, and from it on; with customer and contact.
+
+    Asked of each of his customers, of whom there are few; all follow-ups there ever were are many.
+    """
     if not who.follows_up:
         return []
     own = (
-        sa.select(Customer.id, _newest(Interaction.next_follow_up_on, Customer.id).label("on"))
+        sa.select(Customer.id, newest_talk(Interaction.next_follow_up_on, Customer.id).label("on"))
         .where(*_worked_on(who.id))
         .cte("own")
     )
     parts = [
-        sa.select(_newest(Interaction.id, own.c.id).label("id")).where(when).order_by(own.c.on, own.c.id).limit(DATED)
+        sa.select(newest_talk(Interaction.id, own.c.id).label("id"))
+        .where(when)
+        .order_by(own.c.on, own.c.id)
+        .limit(DATED)
         for when in (own.c.on < day, own.c.on.between(day, until))
     ]
     found = (
@@ -118,13 +124,13 @@ def plan_steps(who: Reader, day: date, until: date) -> list[PlanStep]:
 def warnings(who: Reader) -> list[ChurnCase]:
     """The warnings about which the reader has done nothing yet, the newest first, with customers and levels."""
     newest = (ChurnCase.opened_at.desc(), ChurnCase.id)
-    warned = _warned(who, who.id, absent=may("can_act_for_absent", "ChurnCase"))
-    if not warned:
+    if not who.defers:
         return []
+    branches = warned(who.id, absent=may("can_act_for_absent", "ChurnCase"))
     customer = joinedload(ChurnCase.customer)
     found = (
         sa.select(ChurnCase)
-        .where(ChurnCase.id.in_(_together([part.order_by(*newest).limit(ROWS) for part in warned])))
+        .where(ChurnCase.id.in_(_together([part.order_by(*newest).limit(ROWS) for part in branches])))
         .options(customer.load_only(Customer.name, Customer.registered_on), customer.joinedload(Customer.level))
         .order_by(*newest)
         .limit(ROWS)
@@ -185,38 +191,8 @@ def _together(parts: list[sa.Select[Any]]) -> sa.CompoundSelect[Any]:
     return sa.union_all(*(sa.select(part.subquery().c.id) for part in parts))
 
 
-def _newest(column: Any, customer_id: Any) -> Any:
-    """A column of the newest interaction with a customer: only that one's follow-up is still to be made.
-
-    Asked of each of the reader's customers, of whom there are few; all follow-ups there ever were are many.
-    """
-    talk = aliased(Interaction)
-    return (
-        sa.select(getattr(talk, column.key))
-        .where(talk.customer_id == customer_id, talk.deleted_at.is_(None))
-        .order_by(talk.occurred_at.desc(), talk.id.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
-
-
 def _worked_on(reader: Any) -> tuple[Any, ...]:
     return Customer.owner_id == reader, Customer.status == CustomerStatus.active
-
-
-def _warned(who: Reader, reader: Any, *, absent: bool) -> list[sa.Select[Any]]:
-    """SELECTs of the ids of the warnings that wait for the reader, of whom `absent` says that he stands in.
-
-    Each kind of customer is one of its own and comes from an index; joined by OR they would all be read.
-    """
-    if not who.defers:
-        return []
-    return [
-        sa.select(ChurnCase.id)
-        .join(Customer, Customer.id == ChurnCase.customer_id)
-        .where(whose, ChurnCase.status == ChurnStatus.warning, Customer.status != CustomerStatus.deleted)
-        for whose in (Customer.owner_id == reader, *(absences() if absent else ()))
-    ]
 
 
 def _own_steps(reader: Any, until: Any) -> tuple[Any, ...]:
@@ -259,7 +235,7 @@ def _counted(holds: tuple[bool, ...], absent: bool) -> sa.Select[Any]:
     me, day = sa.bindparam("reader", type_=sa.Integer()), sa.bindparam("today", type_=sa.Date())
     others: list[Any] = []
     if who.follows_up:
-        newest = _newest(Interaction.next_follow_up_on, Customer.id)
+        newest = newest_talk(Interaction.next_follow_up_on, Customer.id)
         others.append(sa.select(Customer.id).where(*_worked_on(me), newest <= day))
     if who.develops:
         own = sa.select(PlanStep.id).join(Opportunity, Opportunity.id == PlanStep.opportunity_id)
@@ -269,7 +245,8 @@ def _counted(holds: tuple[bool, ...], absent: bool) -> sa.Select[Any]:
         others.append(sa.select(Opportunity.id).where(nobodys, Opportunity.deleted_at.is_(None)))
     given = [sa.select(Ticket.id).where(_waiting_tickets(who, me))] if who.works_on_tickets else []
     unread = sa.select(Notification.id).where(Notification.recipient_id == me, Notification.read_at.is_(None))
-    parts = {"others": others, "ChurnCase": _warned(who, me, absent=absent), "Ticket": given, BELL: [unread]}
+    cases = warned(me, absent=absent) if who.defers else []
+    parts = {"others": others, "ChurnCase": cases, "Ticket": given, BELL: [unread]}
     numbers = [_number(selects).label(name) for name, selects in parts.items()]
     return sa.select(*numbers).execution_options(**{KEEPS_PLAN: ("reader", "today")})
 

@@ -45,21 +45,23 @@ def declare() -> None:
         tell(name, icon=icon, tone=tone, sentence=sentence, leads=leads, days=("day",))
 
 
+def newest_talk(column: Any, customer_id: Any) -> sa.ScalarSelect[Any]:
+    """A column of the newest interaction with a customer: the only one whose follow-up may still be to be made."""
+    talk = aliased(Interaction)
+    return (
+        sa.select(getattr(talk, column.key))
+        .where(talk.customer_id == customer_id, talk.deleted_at.is_(None))
+        .order_by(talk.occurred_at.desc(), talk.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+
+
 def open_follow_ups() -> sa.ColumnElement[bool]:
     """WHERE a follow-up of an interaction is still to be made: nobody has talked with the customer since."""
-    later = aliased(Interaction)
-    made = sa.select(later.id).where(
-        later.customer_id == Interaction.customer_id,
-        later.deleted_at.is_(None),
-        sa.or_(
-            later.occurred_at > Interaction.occurred_at,
-            sa.and_(later.occurred_at == Interaction.occurred_at, later.id > Interaction.id),
-        ),
-    )
     return sa.and_(
         Interaction.next_follow_up_on.is_not(None),
-        Interaction.deleted_at.is_(None),
-        ~made.exists(),
+        Interaction.id == newest_talk(Interaction.id, Interaction.customer_id),
     )
 
 

@@ -10,8 +10,8 @@ def register(appbuilder: Any) -> None:
     from flask_babel import lazy_gettext as _l
 
     from app.core import nav, personal
+    from app.core.choosing import CHOICES
     from app.core.history import tell
-    from app.core.views import CHOICES
     from app.handover.access import VisibleHandovers, handovers_to_choose
     from app.handover.models import RecordKind
     from app.handover.operations import forget_people

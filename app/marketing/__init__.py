@@ -10,8 +10,8 @@ def register(appbuilder: Any) -> None:
     from flask_babel import lazy_gettext as _l
 
     from app.core import bulk, nav, recycle
+    from app.core.choosing import CHOICES
     from app.core.history import tell
-    from app.core.views import CHOICES
     from app.marketing.access import AllActivities, activities_to_choose, was_reachable
     from app.marketing.models import Activity, Participant
     from app.marketing.operations import check_new

@@ -10,7 +10,7 @@ def register(appbuilder: Any) -> None:
     from flask_babel import lazy_gettext as _l
 
     from app.core import nav
-    from app.core.views import CHOICES, SEARCH_CHOICES
+    from app.core.choosing import CHOICES, SEARCH_CHOICES
     from app.masterdata.access import items_ever_of, items_of
     from app.masterdata.views import CalendarDayView, DictionaryItemView
 

@@ -10,7 +10,7 @@ def register(appbuilder: Any) -> None:
     from flask_babel import lazy_gettext as _l
 
     from app.core import nav, recycle
-    from app.core.views import CHOICES
+    from app.core.choosing import CHOICES
     from app.mirror.access import orders_to_choose, products_to_choose
     from app.mirror.models import CustomerMonth, CustomerYear
     from app.mirror.views import OrderLineView, OrderView, ProductView, StockView, SyncRunView

@@ -139,13 +139,12 @@ def repair_totals() -> list[int]:
             wrong = wrong_totals(limit=REPAIRED)
         if again := set(wrong) & set(repaired):
             raise RuntimeError(f"totals of customers {sorted(again)[:10]} differ from their orders still")
-        if wrong:
-            with unit_of_work():
-                _alone(utcnow())
-                refresh_totals(wrong)
-            repaired += wrong
-        if len(wrong) < REPAIRED:
+        if not wrong:
             return repaired
+        with unit_of_work():
+            _alone(utcnow())
+            refresh_totals(wrong)
+        repaired += wrong
 
 
 # -- one at a time ----------------------------------------------------------------------------------------------

@@ -91,12 +91,15 @@ class OrderView(_Mirrored):
     card_columns = frozenset({"lines", "amount"})
     empty_text = _l("Orders come from the sales system, with every feed of it that is read.")
 
-    def tab_columns(self, rows: list[Any]) -> list[str]:
+    def tab_columns(self) -> list[str]:
         """On a customer's page the orders tell their first lines, for readers of order lines."""
         if not may("can_list", "OrderLine"):
-            return super().tab_columns(rows)
-        g.first_lines = first_lines([row.id for row in rows])
+            return super().tab_columns()
         return ["external_id", "customer", "ordered_at", "lines", "amount", "paid", "status"]
+
+    def load_tab(self, rows: list[Any]) -> None:
+        if "lines" in self.tab_columns():
+            g.first_lines = first_lines([row.id for row in rows])
 
     def cell(self, record: Order, name: str) -> Any:
         return self._lines_of(record) if name == "lines" else super().cell(record, name)

@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from flask import abort, flash, g, make_response, redirect, render_template, request, url_for
 from flask_appbuilder import BaseView, expose
+from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
@@ -17,7 +18,7 @@ from app.core.clock import utcnow
 from app.core.errors import BusinessError
 from app.core.scope import row_id
 from app.core.unit import unit_of_work
-from app.core.views import ReadOnlyView, SQLAInterface
+from app.core.views import ReadOnlyView
 from app.core.web import COUNTERS, Page
 from app.extensions import db
 from app.notices import operations, post, queries, robots, transport

@@ -13,12 +13,13 @@ from flask_appbuilder.security.decorators import has_access, permission_name
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
-from app.core.choosing import room_for
+from app.core.choosing import take_room
 from app.core.clock import today, utcnow
 from app.core.errors import BusinessError
+from app.core.lookups import choices_page
 from app.core.scope import may, row_id
+from app.core.screen import number_arg
 from app.core.unit import unit_of_work
-from app.core.views import choices_page, number_arg
 from app.mirror.queries import freshness
 from app.notices.transport import address_in
 from app.reports import access, closing, dashboard, export, operations, period, queries
@@ -268,7 +269,7 @@ class ReportView(BaseView):
         rows_url = self.rows_url(ask)
         periods = period.offered(today()) if self.report.timed else []
         teams = queries.teams() if ask.sees_all else {}
-        room_for(len(periods) + len(teams), anyway=True)  # a long filter is searched where these leave no room
+        take_room(len(periods) + len(teams))  # a long filter is searched where these leave no room
         return {
             "title": self.report.title,
             "report": self.report,

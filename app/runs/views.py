@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_babel import lazy_gettext as _l
 from markupsafe import Markup, escape
 
 from app.core.format import NOTHING
-from app.core.views import ReadOnlyView, SQLAInterface
+from app.core.views import ReadOnlyView
 from app.runs.access import AllRuns
 from app.runs.models import JobRun
 from app.runs.periodic import HAND, PERIODIC

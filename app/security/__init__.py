@@ -10,8 +10,8 @@ from flask_babel import lazy_gettext as _l
 def register(appbuilder: Any) -> None:
     """The administrators' screens. Login, profile and preferences are registered by the security manager."""
     from app.core import history
+    from app.core.choosing import CHOICES, SEARCH_CHOICES
     from app.core.history import tell
-    from app.core.views import CHOICES, SEARCH_CHOICES
     from app.security import changes, personal_data
     from app.security.access import active_users, all_users, teams
     from app.security.views import register_admin_views

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -25,6 +26,7 @@ from app.core.history import (
     told,
     views_by_table,
 )
+from app.core.language import language
 from app.core.models import AuditEntry, FieldChange
 from app.core.scope import may, row_id, scope_for
 from app.core.search import Active, Control
@@ -199,8 +201,9 @@ def _of_field(field: str) -> Any:
     """WHERE it is the chosen field of a kind of record; as long as no kind is chosen, whatever is called so there."""
     wanted: list[Any] = [FieldChange.field.in_((field, f"{field}_id"))]
     if not asked("record"):
-        for kind in views_by_table():
-            names = [name for name, label in _fields_of(kind).items() if field.lower() in label.lower()]
+        for kind, view in views_by_table().items():
+            fields = _labels(view, language())
+            names = [name for name, label in fields.items() if field.lower() in label.lower()]
             if names:
                 its = FieldChange.field.in_([*names, *(f"{name}_id" for name in names)])
                 wanted.append(sa.and_(FieldChange.record_type == kind, its))
@@ -228,7 +231,12 @@ def _ask_for(search: Any, names: tuple[str, ...]) -> None:
 
 def _fields_of(kind: str) -> dict[str, str]:
     """The fields of a kind of record by label."""
-    view = views_by_table()[kind]
+    return _labels(views_by_table()[kind], language())
+
+
+@lru_cache(maxsize=1024)
+def _labels(view: Any, _language: str) -> dict[str, str]:
+    """The same of a screen, made once per language: a field that is typed is looked for among those of all screens."""
     named = {name.rpartition(".")[2]: str(view.label_columns[name]) for name in named_columns(view)}
     return dict(sorted(named.items(), key=lambda pair: pair[1]))
 

@@ -11,8 +11,8 @@ def register(appbuilder: Any) -> None:
 
     from app.attachments.owners import attachable
     from app.core import bulk, nav, personal, recycle
+    from app.core.choosing import CHOICES
     from app.core.history import tell
-    from app.core.views import CHOICES
     from app.core.web import COUNTERS
     from app.customers.views import NOTES
     from app.notices import kinds

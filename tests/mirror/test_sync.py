@@ -568,8 +568,9 @@ def test_totals_that_differ_from_the_orders_are_put_right(monkeypatch, three, at
     assert wrong_totals() == []
 
 
-def test_totals_that_cannot_be_put_right_end_the_check_and_are_named(monkeypatch, three):
-    monkeypatch.setattr(sync_module, "REPAIRED", 1)
+@pytest.mark.parametrize("at_a_time", [1, 1000])
+def test_totals_that_cannot_be_put_right_end_the_check_and_are_named(monkeypatch, three, at_a_time):
+    monkeypatch.setattr(sync_module, "REPAIRED", at_a_time)
     monkeypatch.setattr(sync_module, "refresh_totals", lambda _ids: None)
     drift(three[1])
     with pytest.raises(RuntimeError, match=rf"customers \[{three[1].id}\] differ"):

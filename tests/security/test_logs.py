@@ -81,6 +81,15 @@ def test_the_change_log_is_searched_by_person_kind_day_and_outcome(sign_in, sysa
         assert ("changed it" in text_of(browser.get(f"/audit/list/?{query}"))) is found, query
 
 
+def test_a_field_is_looked_for_by_what_the_reader_calls_it(sign_in, sysadmin, told):
+    browser = sign_in(sysadmin)
+    for language, field, found in (
+        ("en", "hon", True), ("zh", "电话", True), ("zh", "hon", False), ("en", "hon", True), ("en", "电话", False),
+    ):  # fmt: skip
+        page = browser.speak(language).get(f"/audit/list/?field={field}").get_data(as_text=True)
+        assert (f"/audit/show/{told.id}" in page) is found, (language, field)
+
+
 @pytest.mark.parametrize("path", ["add", "edit/1", "delete/1"])
 @pytest.mark.parametrize("log", ["audit", "logins"])
 def test_nobody_writes_into_the_logs(sign_in, admin, told, log, path):
