@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import shutil
 from datetime import timedelta
 
 import flask.templating
@@ -18,6 +19,7 @@ from app.core.unit import set_writing
 from app.core.web import Page
 from app.extensions import db
 from app.reports import closing
+from app.reports.catalogue import REPORTS
 from app.security.models import UserSession
 from tests.conformance import probes
 from tests.conformance.probes import FOREIGN, KEPT_FROM, WHO, Asker
@@ -31,6 +33,14 @@ NOT_COUNTED = {"audit_entry", "report_mail"}
 
 WITH_NUMBERS = ("/customers", "/contacts", "/opportunities", "/tickets", "/interactions", "/churn", "/my-work")
 """Pages about customers, on which a protected number could stand."""
+
+FOUND_BY_NOBODY = {
+    "/calendar/<token>.ics": "who knows the secret needs no name: tests/desk/test_calendar.py",
+    "/login/link/<token>": "who knows the secret needs no name: tests/security/test_forgotten.py",
+    "/notices/settings/try/<kind>": "speaks to a robot outside: tests/outside",
+    "/static/appbuilder/<path:filename>": "the framework's files, none of which has this name",
+}
+"""Addresses that answer 404 to everybody here, with the reason."""
 
 
 @pytest.fixture
@@ -63,6 +73,7 @@ def asked(app, world):
     with world.as_it_is_now():
         yield ids, askers
         set_writing(False)
+    shutil.rmtree(app.config["LIUKE_UPLOADS"], ignore_errors=True)
 
 
 class Sharing(str):
@@ -139,6 +150,11 @@ def test_every_address_answers_everybody_as_agreed(app, ask, asked, touched, pyt
             leaks += [f"{who} {probe.method} {probe.url}: {status}"] if status >= 500 else []
     assert leaks == []
     assert count > 4000, count
+    hidden = [key for key, answers in found.items() if key[2] in ("own", "-") and 404 in answers.values()]
+    unseen = {key[1] for key in hidden if {*found[key].values()} <= {401, 403, 404}}
+    unseen -= {url for url in unseen if url.endswith("/lookup/id")}  # nothing on that screen is searched
+    unseen -= {f"/reports/{r.id}/lookup/<key>" for r in REPORTS if not any(one.choices for one in r.filters)}
+    assert unseen == FOUND_BY_NOBODY.keys()  # a question that nobody passes asks for no right
     every = {(rule.rule, m) for rule in app.url_map.iter_rules() for m in rule.methods - {"HEAD", "OPTIONS"}}
     assert touched == every  # not one is left out
     if pytestconfig.getoption("--write-ledgers"):
