@@ -36,8 +36,13 @@ from tests.conformance.house import routes, screens
 from tests.support import Browser
 
 LEDGER = Path(__file__).parent / "rights.csv"
-WHO = ("anonymous", "super_admin", "system_admin", "sales_lead", "account_manager", "sharing_manager", "executive")
-"""The columns of the ledger. A sharing manager is an account manager where the company shares all customers."""
+WHO = (
+    "anonymous", "super_admin", "system_admin", "sales_lead", "account_manager", "sharing_manager", "executive",
+    "team_manager", "other_manager", "without_rights",
+)  # fmt: skip
+"""The columns of the ledger. A sharing manager is an account manager where the company shares all customers; a team
+manager is in the account manager's team, where teams share theirs; the other manager is the one whose the foreign rows
+are; who is without rights has a role of the company's own that grants none."""
 
 FOREIGN, OWN, PHONE = "QXZFOREIGN", "QXZOWN", "13987654321"
 MISSING = 999_999
@@ -53,6 +58,9 @@ KEPT_FROM = {
     "account_manager": (FOREIGN, PHONE),
     "sharing_manager": (PHONE,),
     "executive": (PHONE,),
+    "team_manager": (FOREIGN, PHONE),
+    "other_manager": (OWN,),
+    "without_rights": (OWN, FOREIGN, PHONE),
 }
 """What must stand in no answer to whom: the words of a manager's rows, of another one's, and the latter's phones."""
 
