@@ -188,9 +188,16 @@ class OpportunityView(CarriesFiles, CrmView):
     @has_access
     def win(self, pk: Any) -> Any:
         record = self.load(pk)
-        known = same_name(record.customer_name) if record.status == OpportunityStatus.assigned else []
+        known = self._known(record)
         if not known:
-            return self.run_step(operations.win, pk, WinForm)
+            answer = self.run_step(operations.win, pk, WinForm)
+            if not (isinstance(answer, tuple) and answer[1] == 409):
+                return answer
+            record = self.load(pk)
+            known = self._known(record)
+            if not known or operations.win.why_not(record, actor=g.user._get_current_object()) is not None:
+                return answer
+            # Somebody made a customer of this name at the same moment: the question comes now.
         namesakes = same_name(record.customer_name, VisibleCustomers.criterion())
         made = namesake_form(namesakes, others=len(known) > len(namesakes))
         chosen = made().choice.data if request.method == "POST" else None
@@ -198,6 +205,11 @@ class OpportunityView(CarriesFiles, CrmView):
         if chosen and chosen != "new":
             given["attach_to"] = next((c for c in namesakes if str(c.id) == chosen), None)
         return self.run_step(cast(Step, _Chosen(operations.win)), pk, made, **given)
+
+    @staticmethod
+    def _known(record: Opportunity) -> list[Any]:
+        """The customers that have the prospect's name, while the opportunity can be won."""
+        return same_name(record.customer_name) if record.status == OpportunityStatus.assigned else []
 
     @expose("/lose/<pk>", methods=["GET", "POST"])
     @has_access

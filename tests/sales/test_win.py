@@ -11,7 +11,7 @@ from app.core.errors import BusinessError
 from app.core.lifecycle import perform
 from app.customers.models import Contact, Customer, CustomerStatus
 from app.customers.operations import same_name
-from app.sales import operations
+from app.sales import operations, views
 from app.sales.models import CloseKind, OpportunityStatus
 from tests import builders
 from tests.support import rows, text_of
@@ -158,6 +158,26 @@ def test_an_equal_name_is_asked_about_and_never_decided_silently(db, sign_in, wa
         perform(operations.win, ready, actor=wang)
     assert len(rows(Customer)) == 1
     assert rows(Contact) == []
+
+
+def test_a_customer_made_at_the_same_moment_is_asked_about_at_once(db, sign_in, wang, ready, refusals, monkeypatch):
+    known = builders.customer(name=ready.customer_name, number="KH071202001")
+    looks = []
+
+    def not_yet(name, *where):
+        looks.append(name)
+        return same_name(name, *where) if len(looks) > 1 else []
+
+    monkeypatch.setattr(views, "same_name", not_yet)
+    browser = sign_in(wang)
+    answer = win(browser, ready)
+    assert answer.status_code == 422
+    assert "Attach to KH071202001" in text_of(answer)
+    assert 'type="submit">Mark as won</button>' in answer.get_data(as_text=True)
+    (refusal,) = refusals(ready)
+    assert refusal.note == "There is already a customer with this name. Attach to it, or create another one."
+    assert win(browser, ready, choice=str(known.id)).status_code == 302
+    assert len(rows(Customer)) == 1
 
 
 @pytest.mark.parametrize(
