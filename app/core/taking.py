@@ -14,7 +14,7 @@ from app.core import bulk, personal
 from app.core.changes import in_bulk
 from app.core.errors import BusinessError, NotYours
 from app.core.forms import CrmForm
-from app.core.lifecycle import Step, note_refusal, perform
+from app.core.lifecycle import Step, check_or_note, note_refusal, perform
 from app.core.models import BulkChange
 from app.core.scope import may, row_id
 from app.core.screen import Screen
@@ -50,7 +50,8 @@ class TakesSteps(Screen):
         """The page of one step: GET shows what it will do and asks, or says why it cannot be taken; POST does it.
 
         The right was checked by the route, the row is loaded in scope, the rule is the operation's. After a refusal
-        the page comes back with the reason and the typed text; nothing is half done.
+        the page comes back with the reason and the typed text; nothing is half done. An incomplete form is asked for
+        what is missing only where the step could be taken.
         """
         record = self.load(pk)
         form = form_type() if form_type is not None else CrmForm()
@@ -63,12 +64,9 @@ class TakesSteps(Screen):
             leads_to(back)
             try:
                 result = perform(taken, record, actor=actor, **values, **given)
-            except NotYours as refusal:
-                form.refuse(str(refusal))
-                status = 403
             except BusinessError as refusal:
                 form.refuse(str(refusal))
-                status = 409
+                status = 403 if isinstance(refusal, NotYours) else 409
             else:
                 flash(str(taken.done), "success")
                 return redirect(self.after_step(taken, record, result))
@@ -78,6 +76,12 @@ class TakesSteps(Screen):
                 return self._stale_step(taken, record, form, why=why)
         elif request.method == "POST":
             status = 422
+            try:
+                check_or_note(taken, record, actor=actor)
+            except BusinessError as refusal:
+                form.refuse_only(str(refusal))
+                status = 403 if isinstance(refusal, NotYours) else 409
+                record = self.load(pk)
         page = render_template(
             self.step_template,
             title=taken.label,

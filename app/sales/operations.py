@@ -293,9 +293,16 @@ def _close_lost(opportunity: Opportunity, kind: CloseKind, *, actor: User, at: d
 
 def _open_plan(opportunity: Opportunity, actor: User) -> None:
     _lock(opportunity)
+    check_plan(opportunity, actor)
+
+
+def check_plan(opportunity: Opportunity, actor: User | None, *planned: PlanStep) -> None:
+    """Raises `BusinessError` when this person cannot change the plan now, or these steps of it."""
     if opportunity.status != S.assigned:
         raise BusinessError(_("This opportunity is not in development, so its plan can no longer be changed."))
     _theirs(opportunity, actor)
+    for one in planned:
+        _not_executed(one)
 
 
 def _check_day(opportunity: Opportunity, planned_on: date) -> None:
@@ -369,10 +376,7 @@ def remove_step(planned: PlanStep, *, actor: User, at: datetime | None = None) -
 
 def check_return(planned: PlanStep, actor: User | None) -> None:
     """Raises `BusinessError` unless a removed step may come back into its plan: as it might be changed now."""
-    opportunity = planned.opportunity
-    if opportunity.status != S.assigned:
-        raise BusinessError(_("This opportunity is not in development, so its plan can no longer be changed."))
-    _theirs(opportunity, actor)
+    check_plan(planned.opportunity, actor)
 
 
 def _flush() -> None:

@@ -296,20 +296,23 @@ class OpportunityView(CarriesFiles, CrmView):
 
     def _plan_move(self, record: Opportunity, form: Any, name: str, move: Any, done: str, **shown: Any) -> Any:
         """Do one thing to the plan in a unit of work; on refusal show the page again with the typed text."""
-        if form is not None and not form.validate():
-            return self._again(record, 422, **{name: form}, **shown)
         actor, pk, before = g.user._get_current_object(), record.id, record.status
         ids = {name: planned.id for name, planned in shown.items()}
+        complete = form is None or form.validate()
         try:
-            with unit_of_work():
-                move(actor)
+            if complete:
+                with unit_of_work():
+                    move(actor)
+            else:
+                operations.check_plan(record, actor, *shown.values())
+                return self._again(record, 422, **{name: form}, **shown)
         except BusinessError as refusal:
             note_refusal("opportunity", pk, "plan", actor_id=actor.id, before=before, why=str(refusal))
             status = 403 if isinstance(refusal, NotYours) else 409
             if form is None:
                 flash(str(refusal), "warning")
                 return redirect(url_for("OpportunityView.show", pk=pk))
-            form.refuse(str(refusal))
+            form.refuse_only(str(refusal))
             shown = {name: db.session.get(PlanStep, step_id) for name, step_id in ids.items()}  # None: it is gone
             return self._again(self.load(pk), status, **{name: form}, **shown)
         flash(done, "success")

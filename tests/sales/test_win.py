@@ -114,6 +114,16 @@ def test_a_plan_without_a_step_is_not_won(db, sign_in, li, wang, picture, refusa
     assert len(refusals(opportunity)) == 1
 
 
+def test_a_plan_without_a_step_is_no_question_of_names(db, sign_in, li, wang, refusals):
+    opportunity = builders.opportunity(by=li, given_to=wang)
+    builders.customer(name=opportunity.customer_name)
+    answer = win(sign_in(wang), opportunity)
+    assert answer.status_code == 409
+    assert "Add at least one plan step and its result first." in text_of(answer)
+    assert "Not a valid choice." not in text_of(answer)
+    assert len(refusals(opportunity)) == 1
+
+
 @pytest.mark.parametrize(
     ("open_steps", "sentence"),
     [(1, "Fill in the result of 1 planned step first."), (2, "Fill in the results of 2 planned steps first.")],
