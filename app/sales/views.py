@@ -173,6 +173,9 @@ class OpportunityView(CarriesFiles, CrmView):
     def reassign(self, pk: Any) -> Any:
         return self.run_step(operations.reassign, pk, assign_form(lambda: self.lookup_url("assignee")))
 
+    def name_in_bulk(self, record: Opportunity) -> str:
+        return f"{record.title} · {record.customer_name}"
+
     @expose("/bulk-assign", methods=["GET", "POST"])
     @has_access
     @permission_name("assign")

@@ -441,6 +441,21 @@ def test_bulk_assignment_says_what_happened_to_each_row(db, sign_in, li, wang, z
     assert rows(Opportunity, Opportunity.id == taken.id)[0].assignee_id == zhao.id
 
 
+@pytest.mark.parametrize("reach", ["all", "selected"])
+def test_opportunities_of_one_title_are_told_apart_by_their_prospects(db, sign_in, li, wang, zhao, reach):
+    made = [builders.opportunity(by=li, title="金属检测机", customer_name=name) for name in ("云栖", "北辰")]
+    taken = builders.opportunity(by=li, given_to=zhao, title="金属检测机", customer_name="南山")
+    browser, sent = sign_in(li), {"rowid": [o.id for o in (*made, taken)]}
+    names = ("金属检测机 · 云栖", "金属检测机 · 北辰", "金属检测机 · 南山")
+    asked = text_of(browser.post("/opportunities/bulk-assign", sent))
+    assert [name for name in names if name not in asked] == []
+    sent |= {"reach": reach, "assignee": wang.id, "confirmed": "1"}
+    text = text_of(browser.post("/opportunities/bulk-assign", sent))
+    assert [name for name in names if text.count(name) != 1] == []
+    assert text.count("The opportunity was assigned.") == 2
+    assert text.count("Already assigned to 赵敏.") == 1
+
+
 def test_bulk_assignment_first_asks_whom(db, sign_in, li):
     chosen = builders.opportunity(by=li, title="要指派的")
     browser = sign_in(li)
