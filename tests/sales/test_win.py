@@ -163,7 +163,7 @@ def test_an_equal_name_is_asked_about_and_never_decided_silently(db, sign_in, wa
     assert "Attach to KH071202001" in text
     answer = win(browser, ready)
     assert answer.status_code == 422
-    assert "Not a valid choice." in text_of(answer)
+    assert "There is already a customer with this name: Choose one of the answers." in text_of(answer)
     with pytest.raises(BusinessError, match="already a customer with this name"):
         perform(operations.win, ready, actor=wang)
     assert len(rows(Customer)) == 1
@@ -250,7 +250,9 @@ def test_another_customer_may_be_created_anyway(db, sign_in, wang, ready):
 @pytest.mark.parametrize("choice", ["987654", "abc", "", "-1", "0"])
 def test_only_one_of_the_namesakes_can_be_chosen(db, sign_in, wang, ready, choice):
     builders.customer(name=ready.customer_name)
-    assert win(sign_in(wang), ready, choice=choice).status_code == 422
+    answer = win(sign_in(wang), ready, choice=choice)
+    assert answer.status_code == 422
+    assert "There is already a customer with this name: Choose one of the answers." in text_of(answer)
     assert len(rows(Customer)) == 1
 
 
