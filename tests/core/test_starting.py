@@ -125,7 +125,20 @@ MISTYPED = {
     "LIUKE_SECOND_LOGIN": ("Refuse", "deny"),
     "LIUKE_CUSTOMERS_SHARED": ("none", "Team"),
     "LIUKE_LOG": ("JSON", "jsonl"),
-}
+    "LIUKE_LANGUAGE": ("de", "english"),
+    "LIUKE_TIMEZONE": ("Mars", "Asia", "../etc/passwd", "+8"),
+    "LIUKE_HTTPS": ("ture", "enabled", "2", "y", "1;"),
+    "LIUKE_DEMO": ("none", "-1", "flase"),
+    **dict.fromkeys(
+        (
+            "LIUKE_PORT", "LIUKE_CHURN_MONTHS", "LIUKE_MIRROR_STALE_DAYS", "LIUKE_CLOSE_DAY", "LIUKE_CAMPAIGN_DAYS",
+            "LIUKE_IDLE_MINUTES", "LIUKE_SESSION_HOURS", "LIUKE_REAUTH_MINUTES", "LIUKE_REMEMBER_IDLE_DAYS",
+            "LIUKE_REMEMBER_DAYS", "LIUKE_LINK_MINUTES", "LIUKE_WEB_WORKERS", "LIUKE_BACKUPS_KEPT", "LIUKE_UPLOAD_MB",
+        ),
+        ("0", "-5", "half"),
+    ),
+    **dict.fromkeys(("LIUKE_PROXIES", "LIUKE_ESCALATE_HOURS", "LIUKE_PURGE_AFTER_DAYS"), ("-1", "one")),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in MISTYPED.items() for value in values])
@@ -136,6 +149,33 @@ def test_a_mistyped_setting_is_a_sentence_and_no_other_setting(name, value, monk
         runpy.run_path(str(ROOT / "config.py"))
     assert str(why.value).startswith(f"{name} ")
     assert repr(value) in str(why.value)
+
+
+def test_every_flag_and_number_of_the_settings_has_such_a_case():
+    names = re.findall(
+        r'= (?:flag|number|day_of_month|time_zone|one_of|limit)\("(\w+)"', (ROOT / "config.py").read_text()
+    )
+    assert set(names) == set(MISTYPED)
+    assert len(names) > 25
+
+
+@pytest.mark.parametrize("value", ["3=9,5=-12", "3=0", "3"])
+def test_levels_have_months(value, monkeypatch):
+    monkeypatch.setenv("LIUKE_CHURN_MONTHS_BY_LEVEL", value)
+    with pytest.raises(SystemExit, match="LIUKE_CHURN_MONTHS_BY_LEVEL reads like"):
+        runpy.run_path(str(ROOT / "config.py"))
+
+
+@pytest.mark.parametrize(
+    ("value", "secure"),
+    [("1", True), ("true", True), ("YES", True), (" On ", True), ("0", False), ("False", False), ("no", False),
+     ("off", False), ("", False)],
+)  # fmt: skip
+def test_a_flag_is_yes_or_no_in_the_words_people_use(value, secure, monkeypatch):
+    monkeypatch.setenv("LIUKE_HTTPS", value)
+    settings = runpy.run_path(str(ROOT / "config.py"))["Config"]
+    assert settings.SESSION_COOKIE_SECURE is secure
+    assert ("__Host-liuke" if secure else "liuke") == settings.SESSION_COOKIE_NAME
 
 
 @pytest.mark.parametrize(
