@@ -116,6 +116,14 @@ def mail_url(url: str) -> str:
     return url
 
 
+def mail_base(url: str, hosts: list[str]) -> str:
+    """LIUKE_URL; unset, the first of LIUKE_HOSTS over https, so that no server mails links to 127.0.0.1."""
+    url = url.strip().rstrip("/")
+    if url and not url.startswith(("https://", "http://")):
+        raise SystemExit(f"LIUKE_URL reads like https://crm.example.com, not {url!r}.")
+    return url or (f"https://{hosts[0].removeprefix('.')}" if hosts else "")
+
+
 def status_codes(text: str) -> dict[str, str]:
     """LIUKE_SYNC_STATUS: "10=new,80=shipped" says what the sales system's own status codes mean here."""
     ours = {"new", "confirmed", "shipped", "cancelled"}
@@ -185,7 +193,7 @@ class Config:
     LIUKE_CODE_LIMIT = limit("LIUKE_CODE_LIMIT", "50 per day")  # wrong codes of the second step, per account
     LIUKE_LINK_LIMIT = limit("LIUKE_LINK_LIMIT", "5 per hour")  # links asked for, per address and account
     LIUKE_LINK_MINUTES = number("LIUKE_LINK_MINUTES", 30)  # how long a mailed link for a new password is good
-    LIUKE_URL = os.environ.get("LIUKE_URL", "")  # https://crm.example.com, for links in mails
+    LIUKE_URL = mail_base(os.environ.get("LIUKE_URL", ""), LIUKE_HOSTS)  # https://crm.example.com, for links in mails
     LIUKE_MAIL_URL = mail_url(os.environ.get("LIUKE_MAIL_URL", ""))  # none: mails are written into var/outbox
     LIUKE_MAIL_FROM = os.environ.get("LIUKE_MAIL_FROM", "Liuke <liuke@localhost>")
     # hosts that robots may live on beside WeCom's, DingTalk's and Feishu's own
