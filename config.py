@@ -180,7 +180,7 @@ class Config:
     LIUKE_SECOND_LOGIN = one_of("LIUKE_SECOND_LOGIN", "replace", "refuse")
     LIUKE_IDLE_MINUTES = number("LIUKE_IDLE_MINUTES", 30)
     LIUKE_SESSION_HOURS = number("LIUKE_SESSION_HOURS", 12)
-    # accounts, rights and handovers ask for a password typed longer ago than this again
+    # accounts, rights, teams and handovers ask for a password typed longer ago than this again
     LIUKE_REAUTH_MINUTES = number("LIUKE_REAUTH_MINUTES", 15)
     LIUKE_REMEMBER_IDLE_DAYS = number("LIUKE_REMEMBER_IDLE_DAYS", 7)
     LIUKE_REMEMBER_DAYS = number("LIUKE_REMEMBER_DAYS", 14)
