@@ -34,7 +34,7 @@ PERIODS: dict[str, dict[str, str]] = {  # of each report that knows it
 ASKED = {"contribution": {"all years": {"period": "all"}, "this year, paid only": {"orders": "paid"}}}
 PAGES = {
     "dashboard": "/dashboard/",
-    "dashboard of a year": f"/dashboard/?span=year",
+    "dashboard of a year": "/dashboard/?span=year",
     "orders behind all contribution of a year": f"/reports/contribution/rows?period={YEAR}&line=total&column=amount",
     "customers behind those of a level": f"/reports/composition/rows?period={YEAR}&line=total&column=customers",
     "warnings behind those of a year": f"/reports/churn-analysis/rows?period={YEAR}&line=total&column=warned",
