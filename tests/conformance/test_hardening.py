@@ -17,6 +17,7 @@ from tests.conformance.house import routes, screens
 from tests.conformance.test_reading import addresses, contents
 from tests.conformance.test_rights import filled
 from tests.support import PASSWORD, statements
+from tests.world import ROOT
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; ",
@@ -39,7 +40,6 @@ def bare(monkeypatch):
     monkeypatch.setattr(flask.templating, "_render", render)
 
 
-@pytest.mark.once  # whatever stands on the page
 def test_every_page_carries_the_headers_and_no_cookie_is_for_scripts(app, db, bare, li, wang, sign_in, admin, client):
     company.fill(lead=li, manager=wang)
     ids, wrong, pages = company.first_ids(screens(app)), [], 0
@@ -61,7 +61,32 @@ def test_every_page_carries_the_headers_and_no_cookie_is_for_scripts(app, db, ba
     assert pages > 300
 
 
+@pytest.mark.parametrize(
+    ("method", "url", "status"),
+    [
+        ("GET", "/static/nothing.css", 404), ("GET", "/static/css/", 404), ("GET", "/static/..%2f..%2fconfig.py", 404),
+        ("POST", "/static/css/liuke.css", 405), ("PROPFIND", "/static/css/liuke.css", 405),
+        ("GET", "/static/appbuilder/nothing.css", 404),
+    ],
+)  # fmt: skip
+def test_an_error_where_files_lie_is_kept_nowhere_either(client, method, url, status):
+    answer = client.flask.open(url, method=method)
+    assert answer.status_code == status
+    assert [name for name, value in HEADERS.items() if not answer.headers.get(name, "").startswith(value)] == []
+
+
 @pytest.mark.once
+def test_nginx_hands_files_out_with_the_headers_of_the_product(app, client):
+    app.config["LIUKE_HTTPS"] = True
+    answer = client.get("/static/img/icons.svg", buffered=True)
+    (inside,) = re.findall(r"location /static/ \{([^}]+)\}", (ROOT / "deploy" / "nginx.conf.example").read_text())
+    said = dict(re.findall(r'add_header (\S+) "?([^"]+?)"? always;', inside))
+    assert len(said) == inside.count("add_header") == 6
+    assert {**answer.headers, **said} == dict(answer.headers)
+    assert {*HEADERS, "Strict-Transport-Security"} - {"Cache-Control"} == set(said)
+    assert (answer.headers["Cache-Control"], "expires 1y;" in inside) == ("public, max-age=31536000", True)
+
+
 def test_over_https_cookies_and_pages_stay_there(app, client, wang):
     app.config.update(LIUKE_HTTPS=True, SESSION_COOKIE_SECURE=True, SESSION_COOKIE_NAME="__Host-liuke")
     answer = client.post(
@@ -94,7 +119,6 @@ def test_no_form_without_its_token_changes_a_row(app, db, li, wang, sign_in, adm
     assert asked > 200
 
 
-@pytest.mark.once
 def test_forty_addresses_elsewhere_are_led_to_by_nothing(app, db, bare, sign_in, wang):
     browser, led = sign_in(wang), []
     assert len(set(ELSEWHERE)) == 40
@@ -114,7 +138,6 @@ def test_forty_addresses_elsewhere_are_led_to_by_nothing(app, db, bare, sign_in,
     assert [to for to in led if to.startswith(("//", "/\\"))] == []
 
 
-@pytest.mark.once
 def test_hosts_that_are_not_ours_are_refused_or_named_by_nothing(app, db, client):
     for ours in (None, ["crm.example.com"]):
         app.config["TRUSTED_HOSTS"] = ours
@@ -165,6 +188,7 @@ def test_forty_texts_in_every_argument_reach_no_statement_and_find_no_row_more(a
     with statements(app) as ours:
         usual = [browser.get(url, query_string=given) for url, given in asked_with(app, None)]
     plain = "\n".join(ours)
+    assert len(set(QUERIES)) == 40
     telling = [text for text in QUERIES if len(text) > 5 and text not in plain]
     counted = {(place, a.status_code): a.get_data(as_text=True) for place, a in enumerate(usual)}
     for turn in range(len(QUERIES) // 5):
@@ -184,7 +208,6 @@ def test_forty_texts_in_every_argument_reach_no_statement_and_find_no_row_more(a
     assert db.session.query(User).count() >= 6
 
 
-@pytest.mark.once  # the statements are compared, not what they find
 def test_no_list_is_filtered_or_ordered_by_what_it_does_not_offer(app, db, bare, li, wang, sign_in, admin):
     """Neither by a column of its records nor by one of what they refer to: the statements stay the same."""
     company.fill(lead=li, manager=wang)
