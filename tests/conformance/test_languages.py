@@ -71,7 +71,7 @@ BAD_ORDERS = """order_no,customer_no,ordered_at,status,amount
 """
 
 
-def fill(db, li, wang, language):
+def fill(db, li, wang, language="zh"):
     """Rows in every table and every state, in Chinese. Commits."""
     company.fill(lead=li, manager=wang)
     customer = builders.customer(
@@ -491,7 +491,7 @@ def business(db):
 
 
 def test_switching_the_language_keeps_the_page_and_changes_no_business_row(db, li, wang, sign_in):
-    fill(db, li, wang, "zh")
+    fill(db, li, wang)
     browser, before = sign_in(li), business(db)
     page = "/customers/list/?_flt_0_name=%E5%8C%97&psize_CustomerView=50"
     for spoken, title in (("zh", "客户"), ("en", "Customers")):
