@@ -122,7 +122,8 @@ def demo() -> None:
         if begin_again():
             click.echo(_("Loading it was broken off here; what there was is removed."))
         company = load_demo(click.echo)
-    click.echo("\n" + _("Account         Password             Role"))
+    click.echo()
+    click.echo(_("Account         Password             Role"))
     for account in company.accounts:
         click.echo(f"{account.name:<16}{account.password:<21}{account.who}")
     click.echo("\n" + ", ".join(f"{count:,} {name}" for name, count in company.counts.items()))
