@@ -39,7 +39,7 @@ _AGAINST = {"month": _l("vs last month"), "quarter": _l("vs last quarter"), "yea
 HOW = {
     "amount": _l(
         "Sum of the orders of the span so far; cancelled ones are left out, unpaid ones count. All figures of this page"
-        " are counted as the records are now; what was reported of a closed month stands in the reports."
+        " are counted as the records are now."
     ),
     "new": _l("Customers registered in the span so far, whatever became of them; deleted ones are left out."),
     "satisfaction": _l("Mean of the final satisfaction, 1 to 5, of the tickets archived in the span so far."),
@@ -151,8 +151,11 @@ def tiles(
     return ([made[tile.key] for tile in shown if not tile.chart], [made[tile.key] for tile in shown if tile.chart])
 
 
-def closed_months(shown: Sequence[Tile], span: Span) -> str:
-    """The sentence that says how many of the months these tiles count are closed; '' if none is. One statement."""
+def closed_months(shown: Sequence[Tile], span: Span, *, company: bool) -> str:
+    """The sentence that says how many of the months these tiles count are closed; '' if none is. One statement.
+
+    Only the `company`'s figures are kept: of others nothing is said to stand in the reports.
+    """
     months = -24 - max(RECENT - 1, span.period.months)  # two years before the earliest rate
     since = {
         "retention": months_on(span.today.replace(day=1), months),
@@ -170,6 +173,14 @@ def closed_months(shown: Sequence[Tile], span: Span) -> str:
     number = closed_since(first)
     if not number:
         return ""
+    if not company:
+        return ngettext(
+            "%(num)d month counted here is closed, but figures like these were not kept. They are counted as of today, "
+            "comparisons too.",
+            "%(num)d months counted here are closed, but figures like these were not kept. They are counted as of "
+            "today, comparisons too.",
+            number,
+        )
     return ngettext(
         "%(num)d month counted here is closed: what the company reported then stands in the reports of that month. "
         "Here everything is counted as of today, comparisons too.",

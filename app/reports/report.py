@@ -29,6 +29,7 @@ from app.reports.figures import ratio, shares
 from app.reports.period import Period
 
 LINES = 100  # of one page; a report of fewer lines is shown whole
+GROUPING = "by"  # the filter that says what the lines are; it leaves nothing out
 TOTAL = "total"  # the key of the line that sums the others up
 
 
@@ -84,18 +85,35 @@ class Table:
     kept: int | None = None
     """Of a closed month with more lines than are kept: how many of them are as they were reported."""
     recounted: int = 0
-    """Closed months in the period, the figures of which are counted anew here."""
+    """Closed months in the period, the figures of which are counted anew here though they were kept."""
+    unkept: int = 0
+    """Closed months in the period of which such figures were never kept."""
 
     @property
     def counted_anew(self) -> str:
-        """The sentence that says so."""
-        return ngettext(
-            "%(num)d month in it is closed: what the company reported then stands in the report of that month. Here "
-            "everything is counted as of today.",
-            "%(num)d months in it are closed: what the company reported then stands in the reports of those months. "
-            "Here everything is counted as of today.",
-            self.recounted,
-        )
+        """The sentences that say so."""
+        told = []
+        if self.recounted:
+            told.append(
+                ngettext(
+                    "%(num)d month in it is closed: what the company reported then stands in the report of that month. "
+                    "Here everything is counted as of today.",
+                    "%(num)d months in it are closed: what the company reported then stands in the reports of those "
+                    "months. Here everything is counted as of today.",
+                    self.recounted,
+                )
+            )
+        if self.unkept:
+            told.append(
+                ngettext(
+                    "%(num)d month in it is closed, but figures like these were not kept. They are counted as of "
+                    "today.",
+                    "%(num)d months in it are closed, but figures like these were not kept. They are counted as of "
+                    "today.",
+                    self.unkept,
+                )
+            )
+        return " ".join(told)
 
     @property
     def shown(self) -> list[Column]:
@@ -181,9 +199,16 @@ class Ask:
 
     @property
     def everybody(self) -> bool:
-        """Whether the whole company's figures are asked for, without any filter but the period."""
-        default = {f.key: f.default for f in self.report.filters}
-        return self.whole_company and all(self.values[k] == v for k, v in default.items())
+        """Whether the whole company's figures are asked for, grouped in any way, but without any filter."""
+        kept = all(self.values[f.key] == f.default for f in self.report.filters if f.key != GROUPING)
+        return self.whole_company and kept
+
+    @property
+    def kept_as(self) -> str:
+        """What closed months call this report in this grouping: composition, composition?by=region."""
+        grouping = self.values.get(GROUPING)
+        plain = grouping is None or grouping == self.report.filter(GROUPING).default
+        return self.report.id if plain else f"{self.report.id}?{GROUPING}={grouping}"
 
     @property
     def sees_all(self) -> bool:
@@ -259,6 +284,12 @@ class Report:
         """The filter of this key. Raises `KeyError`."""
         return {f.key: f for f in self.filters}[key]
 
+    @property
+    def groupings(self) -> list[str]:
+        """What its lines may be; one empty text if there is no choice."""
+        offered = [f.offered() or () for f in self.filters if f.key == GROUPING]
+        return [code for code, _label in offered[0]] if offered else [""]
+
     def ask(self, given: Mapping[str, str]) -> Ask:
         """The question an address asks; what it says wrong is left at its default."""
         values = {f.key: f.read(given.get(f.key, f.default)) for f in self.filters}
@@ -293,6 +324,10 @@ class Report:
     def both(self, ask: Ask, earlier: Ask) -> tuple[list[Line], list[Line]]:
         """All lines, and those of the same question about the period before. Here: one after the other."""
         return self.lines(ask), self.lines(earlier)
+
+    def of_keys(self, ask: Ask, keys: Sequence[str], total: Line) -> list[Line]:
+        """Lines of a long report, with their shares of `total`, wherever they stand in it."""
+        return self.lines(ask, keys=keys)
 
     def total(self, ask: Ask, lines: Sequence[Line]) -> dict[str, Any]:
         """What all lines come to. Here: the sum of `lines`, which are all; reports with more lines or whose lines

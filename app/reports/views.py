@@ -67,7 +67,7 @@ class DashboardView(BaseView):
             fresh=freshness(now),
             kpis=kpis,
             cards=cards,
-            closed=dashboard.closed_months(shown, span),
+            closed=dashboard.closed_months(shown, span, company=everybody and team is None),
             how=[(tile.label, dashboard.HOW[tile.key]) for tile in shown],
         )
 

@@ -135,21 +135,26 @@ class Contribution(Report):
     def table(self, ask: Ask, **how: Any) -> Table:
         """Shares are the steps of the cumulative share, so that they add up to what it says."""
         table = super().table(ask, **how)
-        whole = table.total.values["amount"]
-        lines = []
-        for line in table.lines:
-            running = line.values[DOWN]
-            values = dict(line.values, share=Decimal("0.00"), cumulative=None, **{"class": REST})
-            if running is not None and whole > 0:
-                earlier = running - values["amount"]
-                values["cumulative"] = _percent(running, whole)
-                values["share"] = values["cumulative"] - _percent(earlier, whole)
-                values["class"] = _class(earlier, whole)
-            values[CLASS] = table.total.values["classes"][values["class"]][1]
-            lines.append(replace(line, values=values))
-        if whole > 0:
+        if table.total.values["amount"] > 0:
             table.total.values["share"] = Decimal("100.00")
-        return replace(table, lines=lines)
+        return replace(table, lines=[_placed(line, table.total) for line in table.lines])
+
+    def of_keys(self, ask: Ask, keys: Sequence[str], total: Line) -> list[Line]:
+        ordered = _ordered(ask)
+        running = sa.func.sum(ordered.c.amount).over(
+            order_by=(ordered.c.amount.desc(), ordered.c.customer_id), rows=(None, 0)
+        )
+        every = sa.select(ordered, running.label("running")).subquery()
+        found = (
+            sa.select(Customer.id, every.c.orders, every.c.amount, every.c.running)
+            .outerjoin(every, every.c.customer_id == Customer.id)
+            .where(*_wanted(ask), among(Customer.id, [int(key) for key in keys]))
+        )
+        none = Decimal("0.00")
+        return [
+            _placed(Line(str(pk), "", {"orders": orders or 0, "amount": amount or none, DOWN: running}), total)
+            for pk, orders, amount, running in db.session.execute(found)
+        ]
 
     def note(self, ask: Ask, table: Table) -> str:
         number, amount = table.total.values["classes"]["A"]
@@ -243,6 +248,19 @@ class Contribution(Report):
             Drawing(_l("Top 10 customers"), *bars),
             Drawing(_l("80/20 curve: so many of the customers with orders bring so much"), *curve),
         ]
+
+
+def _placed(line: Line, total: Line) -> Line:
+    """The line with its shares and its class."""
+    running, whole = line.values[DOWN], total.values["amount"]
+    values = dict(line.values, share=Decimal("0.00"), cumulative=None, **{"class": REST})
+    if running is not None and whole > 0:
+        earlier = running - values["amount"]
+        values["cumulative"] = _percent(running, whole)
+        values["share"] = values["cumulative"] - _percent(earlier, whole)
+        values["class"] = _class(earlier, whole)
+    values[CLASS] = total.values["classes"][values["class"]][1]
+    return replace(line, values=values)
 
 
 def _percentage(value: Any) -> str:
