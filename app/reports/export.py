@@ -12,7 +12,7 @@ from flask_babel import gettext as _
 
 from app.core.clock import local, utcnow
 from app.core.sheets import csv_bytes, xlsx_into
-from app.reports import queries
+from app.reports import access, queries
 from app.reports.report import Ask, Column, Line, Rows, Table
 
 CENT = Decimal("0.01")
@@ -43,9 +43,10 @@ class Sheet:
         return out.getvalue()
 
 
-def file_name(ask: Ask, kind: str, what: str = "") -> str:
-    """What the file is called, in the reader's language: 客户贡献-2026年.xlsx."""
-    parts = [str(ask.report.title), what, ask.period.label if ask.period else ""]
+def file_name(ask: Ask, kind: str, *what: str) -> str:
+    """What the file is called, in the reader's language: 客户贡献-2026年-全公司.xlsx; `what` are the line and the
+    column of one figure."""
+    parts = [str(ask.report.title), *what, ask.period.label if ask.period else "", whose(ask)]
     name = "-".join(part for part in parts if part)
     return "".join(c if c.isalnum() or c in " -_.·（）()" else " " for c in name).strip()[:100] + f".{kind}"
 
@@ -55,14 +56,26 @@ def title_of(ask: Ask) -> str:
     return " ".join(filter(None, [str(ask.report.title), ask.period.label if ask.period else ""]))
 
 
-def note_of(ask: Ask, kind: str, sheet: Sheet) -> str:
-    """What is written down about an export: the report with its filters, the kind of file, how many rows."""
-    return f"{ask.report.id}?{'&'.join(f'{k}={v}' for k, v in ask.args.items())} {kind} {len(sheet.rows)}"
+def whose(ask: Ask) -> str:
+    """Whose figures they are: the company's, a team's, or those of the reader, by name."""
+    if ask.team is not None:
+        return queries.teams()[ask.team]
+    return str(_("The whole company")) if ask.sees_all else access.reader_name()
+
+
+def note_of(ask: Ask, kind: str, sheet: Sheet, *, where: Mapping[str, str] | None = None, mailed: bool = False) -> str:
+    """What is written down about an export: the report with its filters, `where` the figure stands whose rows these
+    are, the kind of file, how many rows, and whether it went by mail."""
+    args = "&".join(f"{name}={value}" for name, value in {**ask.args, **(where or {})}.items())
+    return f"{ask.report.id}?{args} {kind} {len(sheet.rows)}{' mail' if mailed else ''}"
 
 
 def facts_of(ask: Ask) -> list[str]:
-    """The filters and when it was made, as the head of a file and of a printed page says them."""
+    """Whose figures they are, the filters and when it was made, as the head of a file and of a printed page says it."""
     told = []
+    if ask.team is None:  # which is among the filters
+        own = _("Own customers and opportunities of %(name)s", name=whose(ask))
+        told.append(f"{_('Figures of')}: {whose(ask)}" if ask.sees_all else own)
     if ask.report.timed:
         told.append(f"{_('Time span')}: {ask.period.label if ask.period else _('All years')}")
     told += filters_of(ask)

@@ -20,11 +20,13 @@ from app.core.lookups import choices_page
 from app.core.scope import may, row_id
 from app.core.screen import number_arg
 from app.core.unit import unit_of_work
+from app.extensions import db
 from app.mirror.queries import freshness
+from app.notices.kinds import Leads
 from app.notices.transport import address_in
 from app.reports import access, closing, dashboard, export, operations, period, queries
-from app.reports.catalogue import REPORTS
-from app.reports.models import Every, FileKind
+from app.reports.catalogue import BY_ID, REPORTS
+from app.reports.models import Every, FileKind, ReportMail
 from app.reports.operations import subscribe, unsubscribe
 from app.reports.report import LINES, TOTAL, Ask, Column, Report, Table, rows_behind
 from app.reports.span import running
@@ -225,14 +227,15 @@ class ReportView(BaseView):
             ask, column, key = self._figure(request.form)
             rows = rows_behind(ask, column, key, most=export.MOST)
             label = self._label(ask, key)
-            sheet, name = export.rows_sheet(ask, rows, label), export.file_name(ask, kind, label)
+            sheet, name = export.rows_sheet(ask, rows, label), export.file_name(ask, kind, label, str(column.label))
+            where = {"line": key, "column": column.key}
         else:
-            ask = self.report.ask(request.form)
+            ask, where = self.report.ask(request.form), {}
             sheet = export.sheet_of(ask, closing.table_of(ask, most=export.MOST))
             name = export.file_name(ask, kind)
         content = sheet.file(kind)
         with unit_of_work():
-            told = export.note_of(ask, kind, sheet)
+            told = export.note_of(ask, kind, sheet, where=where)
             operations.note_export(told, actor=g.user._get_current_object())
         return send_file(BytesIO(content), mimetype=export.MIME[kind], as_attachment=True, download_name=name)
 
@@ -253,7 +256,7 @@ class ReportView(BaseView):
 
     @expose("/mail/<pk>/stop", methods=["POST"])
     @has_access
-    @permission_name("export")
+    @permission_name("show")
     def stop_mail(self, pk: Any) -> Any:
         """End a mail of one's own."""
         with unit_of_work():
@@ -290,9 +293,10 @@ class ReportView(BaseView):
         }
 
     def mails(self) -> dict[str, Any]:
-        """What the page says of the reader's mails: the form is for who may export and has an address."""
+        """What the page says of the reader's mails: the form is for who may export and has an address; what stopped is
+        told to everybody."""
         address = address_in(g.user.email) if may("can_export", self.report.right) else None
-        mails = queries.mails_of(g.user.id, self.report.id) if address else []
+        mails = queries.mails_of(g.user.id, self.report.id)
         return {
             "address": address,
             "mails": [(mail, export.filters_of(self.report.ask(mail.given))) for mail in mails],
@@ -338,6 +342,19 @@ class ReportView(BaseView):
             abort(404)
         return str(label)
 
+
+class ToReport(Leads):
+    """To the report that a mail is of, or, for who may no longer open it, to the notifications."""
+
+    def url(self, record_id: int) -> str:
+        kept = db.session.get(ReportMail, record_id)
+        report = BY_ID.get(kept.report) if kept is not None else None
+        if report is None or not may("can_show", report.right):
+            return url_for("NoticesView.index")
+        return url_for(f"{report.right}View.show", _anchor="mail")
+
+
+TO_REPORT = ToReport(access.OwnMails, None, "")
 
 VIEWS = [
     type(

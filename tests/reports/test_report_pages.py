@@ -173,7 +173,10 @@ def test_a_figure_that_is_none_is_not_found(ordered, sign_in, chen, query):
 
 def test_a_workbook_holds_what_the_page_shows_typed_and_without_formulas(ordered, sign_in, chen):
     answer = file_of(sign_in(chen).speak("zh"), "contribution", "xlsx", period="2026")
-    assert "%E5%AE%A2%E6%88%B7%E8%B4%A1%E7%8C%AE-2026%E5%B9%B4.xlsx" in answer.headers["Content-Disposition"]
+    assert (
+        "%E5%AE%A2%E6%88%B7%E8%B4%A1%E7%8C%AE-2026%E5%B9%B4-%E5%85%A8%E5%85%AC%E5%8F%B8.xlsx"
+        in answer.headers["Content-Disposition"]
+    )
     found = CalamineWorkbook.from_filelike(io.BytesIO(answer.data)).get_sheet_by_index(0).to_python()
     head = next(n for n, line in enumerate(found) if line[1] == "客户")
     assert found[0][0] == "客户贡献"
