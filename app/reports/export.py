@@ -75,7 +75,7 @@ def facts_of(ask: Ask) -> list[str]:
     told = []
     if ask.team is None:  # which is among the filters
         own = _("Own customers and opportunities of %(name)s", name=whose(ask))
-        told.append(f"{_('Figures of')}: {whose(ask)}" if ask.sees_all else own)
+        told.append(_("Figures of: %(whose)s", whose=whose(ask)) if ask.sees_all else own)
     if ask.report.timed:
         told.append(f"{_('Time span')}: {ask.period.label if ask.period else _('All years')}")
     told += filters_of(ask)

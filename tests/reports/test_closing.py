@@ -432,6 +432,29 @@ def test_the_share_of_a_kept_customer_far_behind_is_todays_too(db, closed, zhao)
     assert table.lines[0].now["share"] == Decimal("3.45")
 
 
+def test_beside_todays_rate_of_a_closed_month_stands_todays_n(db, li, sign_in):
+    february = datetime(2026, 2, 10, 4, tzinfo=UTC)
+    customers = [builders.customer(registered_on=date(2025, 1, 1)) for _ in range(12)]
+    for customer in customers[:11]:
+        builders.order(customer, amount="1", at=february)
+        builders.order(customer, amount="1", at=march(10))
+    refresh_totals()
+    db.session.commit()
+    closing.close(MARCH)
+    ordered(db, customers[11], "1", at=february)
+
+    browser = sign_in(li).speak("en")
+    assert (
+        "100.0% n = 11 now 91.7% (n = 12 )" in table_on(browser.get("/reports/retention-rate/?period=2026-03"))["Total"]
+    )
+    answer = browser.post("/reports/retention-rate/export", {"format": "csv", "period": "2026-03"})
+    head, *_lines, total = csv.reader(io.StringIO(answer.get_data().decode("utf-8-sig")))
+    found = dict(zip(head, total, strict=True))
+    assert [found[f"Retention rate{n} ({when})"] for n in ("", ": n") for when in ("reported", "now")] == [
+        "100.0", "91.7", "11", "12",
+    ]  # fmt: skip
+
+
 def test_the_file_of_a_month_that_nothing_changed_has_no_second_columns(db, closed, chen, sign_in):
     answer = sign_in(chen).speak("en").post("/reports/contribution/export", {"format": "csv", "period": "2026-03"})
     assert b"(now)" not in answer.get_data()

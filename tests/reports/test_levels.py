@@ -174,7 +174,7 @@ def test_two_dates_go_along_into_rows_files_print_and_back(db, li, customer, lev
     assert "Time span: 2025-03-15 to 2025-07-20" in text_of(browser.get(printed))
     code = "2025-03-15..2025-07-20"
     answer = browser.post("/reports/levels/export", {"format": "csv", "period": code})
-    assert "2025-03-15 to 2025-07-20.csv" in unquote(answer.headers["Content-Disposition"])
+    assert "2025-03-15 to 2025-07-20-The whole company.csv" in unquote(answer.headers["Content-Disposition"])
     assert "Customers 2024-11-07 to 2025-03-14" in answer.data.decode()
     for start, end in (("2025-03-15", ""), ("0001-01-01", "9999-12-31"), ("x", "2025-03-15")):
         wrong = browser.get("/reports/levels/", query_string={"start": start, "end": end})
