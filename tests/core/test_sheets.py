@@ -14,8 +14,6 @@ from python_calamine import CalamineWorkbook
 
 from app.core.sheets import BOM, csv_bytes, harmless, sheet_name, xlsx_into
 
-pytestmark = pytest.mark.once
-
 STARTS = "=+-@\t\r\n＝＋－＠"
 BLANKS = ["", " ", "\u3000", "\u00a0", "\ufeff", "\0", " \0 "]
 DANGEROUS = st.tuples(st.sampled_from(BLANKS), st.sampled_from(STARTS), st.text())
