@@ -210,7 +210,7 @@ def test_a_closed_month_of_the_funnel_stays_and_what_came_later_stands_beside_it
         )
     with asked("funnel", chen, manager=str(wang.id), **MAY) as (ask, _table):  # nobody reported him alone
         table = closing.table_of(ask)
-        assert (table.closed_at, table.recounted) == (None, 1)
+        assert (table.closed_at, table.unkept) == (None, 1)
 
     browser = sign_in(chen)
     page = text_of(browser.get("/reports/funnel/?period=2026-05"))
@@ -533,7 +533,7 @@ def test_a_closed_month_of_plans_was_reported_of_all_managers(closed, chen, wang
         assert (table.total.values["closed"], table.total.now["closed"]) == (4, 5)
     with asked("plans", chen, manager=str(zhao.id), **MAY) as (ask, _table):
         table = closing.table_of(ask)
-        assert (table.closed_at, table.recounted, table.total.values["closed"], table.total.now) == (None, 1, 2, {})
+        assert (table.closed_at, table.unkept, table.total.values["closed"], table.total.now) == (None, 1, 2, {})
 
 
 def test_plans_by_their_length(closed, chen):
