@@ -112,3 +112,32 @@ def test_who_ordered_nothing_before_is_told_like_everybody_else(db, li, sign_in)
     db.session.commit()
     page = text_of(sign_in(li).get("/reports/contribution/?period=2026-05"))
     assert page.count("from 0") == 2  # orders and amount of the first
+
+
+@pytest.mark.parametrize(
+    ("report", "by", "last", "open_ones"),
+    [("service", "month", 5, 7), ("churn-analysis", "month", 5, 7), ("churn-analysis", "week", 21, 32)],
+)
+def test_what_has_not_begun_is_not_compared(db, li, sign_in, monkeypatch, report, by, last, open_ones):
+    for module in (groups, *([__import__("app.reports.kinds.churn", fromlist=["x"])] if by == "month" else [])):
+        monkeypatch.setattr(module, "today", lambda: date(2026, 5, 20))
+    for at in ((2025, 12, 3, 9), (2026, 5, 3, 9)):
+        builders.ticket(created_at=shanghai(*at), type=builders.dictionary(DictionaryType.ticket_type, "inquiry"))
+        builders.churn_case(builders.customer(registered_on=date(2024, 1, 1)), opened_at=shanghai(*at))
+    column = "tickets" if report == "service" else "warned"
+    ask = asked(BY_ID[report], li, period="2026", by=by)
+    walk(ask)
+    table = ask.report.table(ask)
+    assert [line.values[column] is None for line in table.lines] == [False] * last + [True] * open_ones
+    assert (table.total.values[column], table.total.before[column]) == (1, 1)
+    assert sum(line.before[column] for line in table.lines) == 1
+    browser = sign_in(li)
+    page = browser.get(f"/reports/{report}/?period=2026&by={by}").get_data(as_text=True)
+    body = re.search(r"(?s)<tbody>.*?</tbody>", page)[0]
+    assert "100.0%" not in body
+    december = re.findall(r"(?s)<tr>.*?</tr>", body)[-1]
+    assert "delta" not in december
+    assert not re.search(r">(Dec 2026|2026-12-\d\d)</text>", page)  # nor drawn
+    file = browser.post(f"/reports/{report}/export", data={"format": "csv", "period": "2026", "by": by})
+    row = list(csv.reader(io.StringIO(file.get_data(as_text=True))))[-2]
+    assert row[1] == ""

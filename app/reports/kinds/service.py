@@ -88,7 +88,8 @@ class Service(Report):
             wanted, none = [(str(n), _l("%(n)s stars", n=n)) for n in STARS], _l("Not archived yet")
         else:
             wanted, none = groups.persons(found), _l("Not assigned yet")
-        return groups.filled(wanted, found, dict.fromkeys(amounts, 0), none=none)
+        lines = groups.filled(wanted, found, dict.fromkeys(amounts, 0), none=none)
+        return groups.begun(lines, ask.span.each_month(), found) if by == "month" else lines
 
     def rows(self, ask: Ask, column: Column) -> Any:
         amount, ended = _amounts()[column.key], column.key in ENDED
@@ -123,15 +124,16 @@ class Service(Report):
         if not lines or by == "satisfaction":
             return drawings
         if by == "month":
+            lines = [line for line in table.lines if line.values["tickets"] is not None]
             series = {
                 **{f"s{n}": name for n, name in zip(STARS, names, strict=True)},
                 "waiting": str(_l("Not archived yet")),
             }
             stack = both(
-                charts.stacked, tuple(str(line.label) for line in table.lines),
-                tuple((name, tuple(line.values[key] for line in table.lines)) for key, name in series.items()),
+                charts.stacked, tuple(str(line.label) for line in lines),
+                tuple((name, tuple(line.values[key] for line in lines)) for key, name in series.items()),
                 label=str(_l("Tickets by month and satisfaction")), tall=240,
-                hrefs=tuple(tuple(rows_url(line.key, key) for line in table.lines) for key in series),
+                hrefs=tuple(tuple(rows_url(line.key, key) for line in lines) for key in series),
             )  # fmt: skip
             return [Drawing(_l("Tickets by month"), *stack, list(series.values())), *drawings]
         most = sorted(lines, key=lambda line: -line.values["tickets"])[:12]
