@@ -201,6 +201,11 @@ class _Funnel(pygal.Funnel):
         first = self.series[0].points[0]
         first[0], first[1] = (first[0][0], first[3][1]), (first[1][0], first[2][1])
 
+    def funnel(self, serie: Any) -> None:
+        """Nothing is no shape: pygal's would narrow down to it, and lead to no rows."""
+        if any(serie.values):
+            super().funnel(serie)
+
 
 def funnel(
     stages: Sequence[tuple[str, Number]],
@@ -211,7 +216,8 @@ def funnel(
     width: int = 400,
     height: int = 140,
 ) -> Markup:
-    """Stages from left to right, each as high as what is left in it; their names are left to the page.
+    """Stages from left to right, each as high as what is left in it, none where nothing is; their names are left to the
+    page.
 
     Nothing in the first stage, no chart: ''. `hrefs`: one per stage or None.
     """
