@@ -181,7 +181,8 @@ class ReportView(BaseView):
         """The same without what is only for screens."""
         ask = self.report.ask(request.args)
         table = closing.table_of(ask, most=PRINTED)
-        return render_template("reports/print.html", **self.page(ask, table), facts=export.facts_of(ask))
+        page = {**self.page(ask, table), "title": export.title_of(ask), "crumb": _("Print")}
+        return render_template("reports/print.html", **page, facts=export.facts_of(ask))
 
     @expose("/rows")
     @has_access
@@ -191,12 +192,15 @@ class ReportView(BaseView):
         ask, column, key = self._figure(request.args)
         first = number_arg("from", 0, low=0, high=10_000_000)
         rows = rows_behind(ask, column, key, first=first, most=PAGE)
+        if first and not rows.rows:
+            abort(404)
+        figure = " · ".join(filter(None, [self._label(ask, key), str(column.label)]))
         where = {"line": key, "column": column.key}
         return render_template(
             "reports/rows.html",
-            title=self.report.title,
+            title=f"{self.report.title} · {figure}",
+            crumb=figure,
             report=self.report,
-            label=self._label(ask, key),
             rows=rows,
             reported=closing.reported(ask, column, key, today=rows.amount),
             ask=ask,

@@ -263,3 +263,21 @@ def test_the_shares_of_a_composition_add_up_to_exactly_100(db, sign_in, chen):
     assert {len(line[2].partition(".")[2]) for line in lines[1:]} == {1}  # 50.0, not 50
     assert lines[-1][:3] == ["Total", "6", "100.0"]
     assert BY_ID["composition"].filter("by").read("nonsense") == "level"
+
+
+def test_crumbs_name_the_figure_and_rows_end_where_they_end(ordered, sign_in, chen):
+    browser = sign_in(chen)
+    here = r'(?s)<ol class="crumb">.*?</ol>'
+    for address, crumb, title in (
+        ("rows?period=2026&line=total&column=amount", "Customer contribution All · Order amount", "All · Order amount"),
+        (f"rows?period=2026&line={ordered[0].id}&column=orders", "Customer contribution 恒锐精密 · Number of orders", ""),
+        ("print?period=2026", "Customer contribution Print", "Customer contribution 2026 ·"),
+    ):
+        page = browser.get(f"/reports/contribution/{address}").get_data(as_text=True)
+        found = re.sub("<[^>]+>", " ", re.search(here, page)[0])
+        assert " ".join(found.split()) == crumb
+        assert title in re.search("(?s)<title>(.*?)</title>", page)[1]
+    rows = "/reports/contribution/rows?period=2026&line=total&column=amount&from="
+    assert [browser.get(rows + first).status_code for first in ("0", "3", "50", "999999")] == [200, 200, 404, 404]
+    empty = f"/reports/contribution/rows?period=2020&line={ordered[0].id}&column=amount"
+    assert browser.get(empty).status_code == 200
