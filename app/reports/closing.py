@@ -168,6 +168,12 @@ def table_of(ask: Ask, *, first: int = 0, most: int | None = LINES) -> Table:
     return _compared(ask, table, earlier) if ask.report.same_lines(ask, ask.at(ask.period.before)) else table
 
 
+def first_lines(ask: Ask, number: int) -> list[Line]:
+    """The first lines of the answer, whatever page of it is read: what its charts draw."""
+    kept = kept_of(ask)
+    return ask.report.lines(ask, most=number) if kept is None else list(kept.lines.values())[:number]
+
+
 def _closed_in(ask: Ask) -> int:
     """How many months of what is asked are closed; of figures as of a day only the month that ends with it counts."""
     if not ask.report.timed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO
 from typing import Any, ClassVar
 from urllib.parse import urlencode
@@ -32,6 +33,7 @@ from app.reports.tiles import BY_KEY, TILES, arranged, moved
 
 PAGE = 50  # rows behind a figure on one page
 PRINTED = 1000  # lines of a printed page
+DRAWN = 10  # lines that a chart shows of a report of several pages
 
 
 class DashboardView(BaseView):
@@ -156,7 +158,7 @@ class ReportView(BaseView):
         pages = table.count > LINES
         return render_template(
             "reports/report.html",
-            **self.page(ask, table),
+            **self.page(ask, table, first=first),
             typed=two if refused else None,
             **self.mails(),
             first=first,
@@ -268,9 +270,11 @@ class ReportView(BaseView):
 
     # -- what the pages share --------------------------------------------------------------------------------
 
-    def page(self, ask: Ask, table: Table) -> dict[str, Any]:
-        """What the page and the printed page show."""
+    def page(self, ask: Ask, table: Table, *, first: int = 0) -> dict[str, Any]:
+        """What the page and the printed page show; the table may begin with a later line (`first`), the charts do
+        not."""
         rows_url = self.rows_url(ask)
+        drawn = replace(table, lines=closing.first_lines(ask, DRAWN)) if first else table
         periods = period.offered(today()) if self.report.timed else []
         teams = queries.teams() if ask.sees_all else {}
         take_room(len(periods) + len(teams))  # a long filter is searched where these leave no room
@@ -280,7 +284,7 @@ class ReportView(BaseView):
             "ask": ask,
             "table": table,
             "note": self.report.note(ask, table),
-            "charts": self.report.charts(ask, table, rows_url),
+            "charts": self.report.charts(ask, drawn, rows_url),
             "rows_url": rows_url,
             "periods": periods,
             "running": ask.period is not None and not ask.period.is_over(today()),

@@ -16,7 +16,7 @@ from python_calamine import CalamineWorkbook
 from app.core.models import AuditEntry, Outcome
 from app.mirror.models import OrderStatus
 from app.mirror.operations import refresh_totals
-from app.reports import export
+from app.reports import closing, export, period
 from app.reports.catalogue import BY_ID, REPORTS
 from tests import builders
 from tests.support import rows, text_of
@@ -269,15 +269,38 @@ def test_crumbs_name_the_figure_and_rows_end_where_they_end(ordered, sign_in, ch
     browser = sign_in(chen)
     here = r'(?s)<ol class="crumb">.*?</ol>'
     for address, crumb, title in (
-        ("rows?period=2026&line=total&column=amount", "Customer contribution All · Order amount", "All · Order amount"),
-        (f"rows?period=2026&line={ordered[0].id}&column=orders", "Customer contribution 恒锐精密 · Number of orders", ""),
-        ("print?period=2026", "Customer contribution Print", "Customer contribution 2026 ·"),
+        (
+            "rows?period=2026&line=total&column=amount",
+            "All · Order amount",
+            "Customer contribution · All · Order amount",
+        ),
+        (f"rows?period=2026&line={ordered[0].id}&column=orders", "恒锐精密 · Number of orders", "恒锐精密"),
+        ("print?period=2026", "Print", "Customer contribution 2026 ·"),
     ):
         page = browser.get(f"/reports/contribution/{address}").get_data(as_text=True)
         found = re.sub("<[^>]+>", " ", re.search(here, page)[0])
-        assert " ".join(found.split()) == crumb
+        assert " ".join(found.split()) == f"Customer contribution {crumb}"
         assert title in re.search("(?s)<title>(.*?)</title>", page)[1]
     rows = "/reports/contribution/rows?period=2026&line=total&column=amount&from="
     assert [browser.get(rows + first).status_code for first in ("0", "3", "50", "999999")] == [200, 200, 404, 404]
     empty = f"/reports/contribution/rows?period=2020&line={ordered[0].id}&column=amount"
     assert browser.get(empty).status_code == 200
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_the_ten_biggest_are_drawn_on_every_page(db, sign_in, chen, kept):
+    for n in range(103):
+        builders.order(builders.customer(name=f"客户{n:03d}"), at=NEW_YEAR, amount=f"{2000 - n}.00", lines=0)
+    refresh_totals()
+    db.session.commit()
+    if kept:
+        closing.close(period.parse("2026-01"))
+    browser = sign_in(chen)
+    drawn, listed = [], []
+    for first in ("0", "100", "10"):
+        page = browser.get(f"/reports/contribution/?period=2026-01&from={first}").get_data(as_text=True)
+        picture = re.search(r'(?s)<svg[^>]*class="lk-chart hbar".*?</svg>', page)[0]
+        drawn.append(sorted(re.findall(r'<desc class="label">(.*?)</desc>', picture)))
+        listed.append(re.findall(r'(?s)<tbody>.*?<th scope="row">(.*?)<', page)[-1])
+    assert drawn == [[f"客户{n:03d}" for n in range(10)]] * 3
+    assert listed == ["客户000", "客户100", "客户010"]
