@@ -49,6 +49,14 @@ _LONG_FRACTION = re.compile(r"(\.\d)\d+")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]+")
 
 
+def told_apart(sizes: Sequence[Number]) -> list[int]:
+    """The places of the parts that have a colour of their own, in order: all, or of more than there are colours the
+    biggest; the others are to be drawn together, in the last colour."""
+    if len(sizes) <= COLOURS:
+        return list(range(len(sizes)))
+    return sorted(sorted(range(len(sizes)), key=lambda n: -sizes[n])[: COLOURS - 1])
+
+
 class _Wide(str):
     """Text whose length counts a Chinese character as the whole em it takes.
 

@@ -386,7 +386,12 @@ def composition_card(found: dict[DictionaryType, list[Group]], span: Span) -> Ca
     percent = shares([group.customers for group in levels])
     parts = [(_name(group), group.customers, share) for group, share in zip(levels, percent, strict=True)]
     biggest = sorted((g for g in regions if g.customers), key=lambda g: -g.customers)
-    ring = drawn(charts.donut, tuple((n, c) for n, c, _share in parts), label=_("Active customers by level"))
+    own = charts.told_apart([count for _n, count, _share in parts])
+    told = [parts[n] for n in own]
+    if len(own) < len(parts):
+        others = [part for n, part in enumerate(parts) if n not in own]
+        told.append((_("Others"), sum(count for _n, count, _s in others), sum(share for _n, _c, share in others)))
+    ring = drawn(charts.donut, tuple((n, c) for n, c, _share in told), label=_("Active customers by level"))
     return Card(
         BY_KEY["composition"],
         note=_("active customers"),
@@ -394,7 +399,7 @@ def composition_card(found: dict[DictionaryType, list[Group]], span: Span) -> Ca
         empty=("users", _("No active customers"), _("They come from won opportunities and from the sales system.")),
         wide=ring,
         middle=(f"{total:,}", ngettext("customer", "customers", total)),
-        legend=[(name, f"{share}%") for name, _count, share in parts],
+        legend=[(name, f"{share}%") for name, _count, share in told],
         bars=[(_name(group), group.customers, total) for group in biggest[:REGIONS]],
         head=[_("Group"), _("Customers"), _("Share")],
         numeric=frozenset({1, 2}),
