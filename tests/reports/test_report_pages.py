@@ -304,3 +304,24 @@ def test_the_ten_biggest_are_drawn_on_every_page(db, sign_in, chen, kept):
         listed.append(re.findall(r'(?s)<tbody>.*?<th scope="row">(.*?)<', page)[-1])
     assert drawn == [[f"客户{n:03d}" for n in range(10)]] * 3
     assert listed == ["客户000", "客户100", "客户010"]
+
+
+def test_the_curve_is_told_in_numbers_which_are_those_of_the_file(db, sign_in, chen):
+    for n in range(30):
+        builders.order(builders.customer(), at=NEW_YEAR, amount=f"{(n + 1) ** 2}.10", lines=0)
+    refresh_totals()
+    db.session.commit()
+    browser = sign_in(chen)
+    lines = csv_rows(file_of(browser, "contribution", "csv", period="2026"))
+    place = lines[0].index("Cumulative")
+    for address in ("", "print"):
+        page = browser.get(f"/reports/contribution/{address}?period=2026").get_data(as_text=True)
+        picture = re.search(r'(?s)<svg[^>]*class="lk-chart lines".*?</svg>', page)[0]
+        table = re.search(r"(?s)</svg></div>\s*(?:<details.*?)?(<div class=\"t-wrap mt-2\">.*?</table>)", page)[1]
+        told = [re.sub(r"<[^>]+>", " ", row).split() for row in re.findall(r"(?s)<tr>(.*?)</tr>", table)[1:]]
+        assert [share for share, _customers, _point in told] == [f"{n}%" for n in range(5, 101, 5)]
+        drawn = [float(point) for point in re.findall(r'<desc class="value">([\d.]+)%</desc>', picture)]
+        assert [float(point.rstrip("%")) for _share, _customers, point in told] == drawn
+        for _share, customers, point in told:
+            assert Decimal(lines[int(customers)][place]) == Decimal(point.rstrip("%"))
+        assert ("<details" in table) is False

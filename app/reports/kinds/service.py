@@ -43,6 +43,7 @@ class Service(Report):
     )  # fmt: skip
 
     def columns(self, ask: Ask) -> list[Column]:
+        alone = ask.values["by"] == "satisfaction"  # each line is one of these columns
         return [
             Column("tickets", _l("Tickets"), "count", how=_l(
                 "Tickets created in the period, by the company's calendar; deleted ones are left out.")),
@@ -60,8 +61,10 @@ class Service(Report):
                 "How often these tickets were given back because the customer was not satisfied.")),
             Column("stars", _l("Sum of the stars"), "number", hidden=True),
             Column("ended_stars", _l("Sum of the stars of those archived in the period"), "number", hidden=True),
-            Column("waiting", _l("Not archived yet"), "count", hidden=True),
-            *(Column(f"s{n}", _l("%(n)s stars", n=n), "count", hidden=True) for n in STARS),
+            Column("waiting", _l("Not archived yet"), "count", hidden=alone, how=_l(
+                "Tickets created in the period that are not archived by now.")),
+            *(Column(f"s{n}", _l("%(n)s stars", n=n), "count", hidden=alone, how=_l(
+                "Tickets created in the period that were archived with so many stars.")) for n in STARS),
         ]  # fmt: skip
 
     def lines(
