@@ -52,6 +52,12 @@ class Column:
     hidden: bool = False
     least: int = 0
     good: bool | None = None
+    n: str = ""
+
+    @property
+    def n_of(self) -> str:
+        """The column that says of how many it is: for a rate that may be hidden what it is a part of."""
+        return self.of[1] if self.least and self.of is not None else self.n
 
     @property
     def adds_up(self) -> bool:

@@ -56,7 +56,8 @@ class Churn(Report):
     def columns(self, ask: Ask) -> list[Column]:
         return [
             Column("warned", _l("Warned"), "count", good=False, how=_l(
-                "Cases opened in the period. By account manager: who owned the customer at the time of the warning.")),
+                "Cases opened in the period. By account manager: who owned the customer at the time of the warning. "
+                "By customer level: the level of today.")),
             Column("deferred", _l("Deferred"), "count", how=_l(
                 "Cases whose first retention measure was taken in the period, whenever they were opened.")),
             Column("recovered", _l("Recovered"), "count", good=True, how=_l(
