@@ -10,9 +10,11 @@ import argparse
 import os
 import sqlite3
 import sys
+import time
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,8 +24,20 @@ from bench.place import Place
 
 TABLES = ("customer", "sales_order", "customer_month", "customer_year")
 KEPT = ("contribution", "composition", "retention-rate")  # what they read is kept by the sync, orders are not read
-ASKED = {
-    "contribution": {"": {}, ", all years": {"period": "all"}, ", paid only": {"orders": "paid"}},
+YEAR = datetime.now(UTC).year
+PERIODS: dict[str, dict[str, str]] = {  # of each report that knows it
+    "as it opens": {},
+    "the year before": {"period": f"{YEAR - 1}"},
+    "12 months": {"period": f"{YEAR - 1}-10-12m"},
+    "a quarter": {"period": f"{YEAR - 1}-Q4"},
+}
+ASKED = {"contribution": {"all years": {"period": "all"}, "this year, paid only": {"orders": "paid"}}}
+PAGES = {
+    "dashboard": "/dashboard/",
+    "dashboard of a year": "/dashboard/?span=year",
+    "orders behind all contribution of a year": f"/reports/contribution/rows?period={YEAR}&line=total&column=amount",
+    "customers behind those of a level": f"/reports/composition/rows?period={YEAR}&line=total&column=customers",
+    "warnings behind those of a year": f"/reports/churn-analysis/rows?period={YEAR}&line=total&column=warned",
 }
 YEARS = 8 * 365 * 86400  # seconds
 
@@ -239,16 +253,32 @@ def _as_sqlite(column: Any) -> str:
 
 
 def measure() -> None:
-    """Print a table: each report's figures of this year. Raises `SystemExit` if orders are read that need not be."""
+    """Print tables: each report's figures by period, then pages. Raises `SystemExit` if orders are read needlessly."""
     from app.reports.catalogue import REPORTS
 
-    print("| report of this year | seconds | statements | lines |\n|---|--:|--:|--:|", flush=True)
+    print("| report | period | seconds | statements | lines |\n|---|---|--:|--:|--:|", flush=True)
     for report in REPORTS:
-        for words, asked in ASKED.get(report.id, {"": {}}).items():
+        for words, asked in {**PERIODS, **ASKED.get(report.id, {})}.items():
+            with ours.context():
+                period = report.ask(asked).period
+            if period is not None and asked.get("period", period.code) != period.code:
+                continue  # it knows no such period
             took, statements, lines = reports.figures(report, asked, times=3)
-            print(f"| {report.id}{words} | {took / 1000:.2f} | {len(statements)} | {lines} |", flush=True)
+            print(f"| {report.id} | {words} | {took / 1000:.2f} | {len(statements)} | {lines} |", flush=True)
             if report.id in KEPT and any("sales_order" in statement for statement in statements):
                 raise SystemExit(f"{report.id} reads orders.")
+    print("\n| page | seconds | statements |\n|---|--:|--:|", flush=True)
+    open_ = ours.statements(ours.sign_in())
+    for name, address in PAGES.items():
+        open_(address)  # the first is for the caches
+        took, seen = [], []
+        for _time in range(3):
+            began = time.perf_counter()
+            status, seen = open_(address)
+            took.append(time.perf_counter() - began)
+            if status != 200:
+                raise SystemExit(f"{address} answered {status}.")
+        print(f"| {name} | {median(took):.2f} | {len(seen)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,6 @@ ROOT = Path(__file__).resolve().parent.parent
 DATABASES = ("sqlite", "postgresql")
 LIMIT = 27 * 60  # seconds; a run that hangs is stopped, shown and counted as failed
 MEASURED = ("app/*/*operations.py", "app/security/granting.py", "app/*/queries.py", "app/core/*.py", "jobs/*.py")
-OF_THEIR_OWN = ("jobs/supervisor.py", "jobs/prepare.py")  # processes that are started whole, where nobody measures
 NOTHING_SELECTED = 5  # pytest's exit code; fine for one of the two (-k may name a test that runs on one only)
 
 
@@ -60,7 +59,10 @@ def stop(runs: dict[str, subprocess.Popen[bytes]]) -> None:
 
 
 def start(database: str, folder: Path, arguments: list[str]) -> subprocess.Popen[bytes]:
-    """Begin one database's pytest; SQLite's writes down which branches it takes when LIUKE_COVERAGE names a file."""
+    """Begin one database's pytest; SQLite's writes down which branches it takes when LIUKE_COVERAGE names a file.
+
+    The processes it starts write theirs beside it (tests/measuring); .ci/run puts them together.
+    """
     place = os.environ.get("LIUKE_COVERAGE") if database == "sqlite" else None
     pytest = (
         ["slipcover", "--json", f"--out={place}", f"--omit={unmeasured()}", "-m", "pytest"] if place else ["pytest"]
@@ -78,7 +80,7 @@ def start(database: str, folder: Path, arguments: list[str]) -> subprocess.Popen
 
 def unmeasured() -> str:
     """The files that the coverage gate does not ask about, as patterns with commas between them."""
-    asked = {path for pattern in MEASURED for path in ROOT.glob(pattern)} - {ROOT / name for name in OF_THEIR_OWN}
+    asked = {path for pattern in MEASURED for path in ROOT.glob(pattern)}
     return ",".join(
         str(path) for folder in ("app", "jobs") for path in (ROOT / folder).rglob("*.py") if path not in asked
     )

@@ -28,6 +28,11 @@ ENOUGH = 4 * 2**30  # bytes; a run needs about one gigabyte
 WORDS = {"set", "of", "skip", "nowait"}  # FOR UPDATE OF/SKIP/NOWAIT and ON CONFLICT DO UPDATE SET name no table
 
 
+def measuring() -> list[str]:
+    """The folder that has started processes measured too, where this run is."""
+    return [str(ROOT / "tests" / "measuring")] if {"LIUKE_COVERAGE", "SLIPCOVER_ENABLED"} <= os.environ.keys() else []
+
+
 def roomy_memory() -> Path | None:
     """A folder in memory, where there is one with room: a run writes hundreds of thousands of small pages."""
     roomy = MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ENOUGH
@@ -63,7 +68,7 @@ class World:
             "LIUKE_PASSWORD_HASH": "pbkdf2:sha256:1000",  # cheap: thousands of passwords are set here
             "LIUKE_LIMITER_URI": "memory://",
             "LIUKE_DEMO": "0",
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": os.pathsep.join([str(ROOT), *measuring()]),
             **self._programs(),
         }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 from flask import url_for
@@ -390,7 +391,8 @@ def composition_card(found: dict[DictionaryType, list[Group]], span: Span) -> Ca
     told = [parts[n] for n in own]
     if len(own) < len(parts):
         others = [part for n, part in enumerate(parts) if n not in own]
-        told.append((_("Others"), sum(count for _n, count, _s in others), sum(share for _n, _c, share in others)))
+        share = sum((share for _n, _c, share in others), start=Decimal(0))
+        told.append((_("Others"), sum(count for _n, count, _s in others), share))
     ring = drawn(charts.donut, tuple((n, c) for n, c, _share in told), label=_("Active customers by level"))
     return Card(
         BY_KEY["composition"],

@@ -32,7 +32,6 @@ from app.reports.span import running
 from app.reports.tiles import BY_KEY, TILES, arranged, moved
 
 PAGE = 50  # rows behind a figure on one page
-PRINTED = 1000  # lines of a printed page
 DRAWN = 10  # lines that a chart shows of a report of several pages
 
 
@@ -151,17 +150,13 @@ class ReportView(BaseView):
         refused = self.report.days and any(two) and period.between(*two) is None
         if refused:
             flash(_("Give two dates from 1970 to 2100, for example 2026-03-15 and 2026-07-20."), "warning")
-        first = number_arg("from", 0, low=0, high=10_000_000)
-        table = closing.table_of(ask, first=first)
-        if first and not table.lines:
-            abort(404)
+        first, table = self._lines(ask)
         pages = table.count > LINES
         return render_template(
             "reports/report.html",
-            **self.page(ask, table, first=first),
+            **self.page(ask, table, first),
             typed=two if refused else None,
             **self.mails(),
-            first=first,
             previous=self.url("show", ask, **{"from": max(0, first - LINES)}) if first else None,
             next=self.url("show", ask, **{"from": first + LINES}) if pages and first + LINES < table.count else None,
         )
@@ -180,10 +175,10 @@ class ReportView(BaseView):
     @has_access
     @permission_name("show")
     def print(self) -> Any:
-        """The same without what is only for screens."""
+        """The same without what is only for screens, and not a line more: to take away all is to export."""
         ask = self.report.ask(request.args)
-        table = closing.table_of(ask, most=PRINTED)
-        page = {**self.page(ask, table), "title": export.title_of(ask), "crumb": _("Print")}
+        first, table = self._lines(ask)
+        page = {**self.page(ask, table, first), "title": export.title_of(ask), "crumb": _("Print")}
         return render_template("reports/print.html", **page, facts=export.facts_of(ask))
 
     @expose("/rows")
@@ -270,9 +265,9 @@ class ReportView(BaseView):
 
     # -- what the pages share --------------------------------------------------------------------------------
 
-    def page(self, ask: Ask, table: Table, *, first: int = 0) -> dict[str, Any]:
-        """What the page and the printed page show; the table may begin with a later line (`first`), the charts do
-        not."""
+    def page(self, ask: Ask, table: Table, first: int) -> dict[str, Any]:
+        """What the page and the printed page show: the lines of `table`, before which there are `first` others, and the
+        charts, which are the same on every page."""
         rows_url = self.rows_url(ask)
         drawn = replace(table, lines=closing.first_lines(ask, DRAWN)) if first else table
         periods = period.offered(today()) if self.report.timed else []
@@ -292,7 +287,8 @@ class ReportView(BaseView):
             "teams": teams,
             "before_url": self.rows_url(ask.at(ask.period.before)) if ask.period is not None else None,
             "exports": may("can_export", self.report.right),
-            "print_url": self.url("print", ask),
+            "first": first,
+            "print_url": self.url("print", ask, **({"from": first} if first else {})),
             "fresh": freshness(utcnow()),
             **self.frame(),
         }
@@ -328,6 +324,14 @@ class ReportView(BaseView):
             return f"{address}?{urlencode({**given, 'line': line, 'column': found.key})}" if found.adds_up else None
 
         return url
+
+    def _lines(self, ask: Ask) -> tuple[int, Table]:
+        """The page of lines that is asked for, and how many are before it; 404 for one after the last."""
+        first = number_arg("from", 0, low=0, high=10_000_000)
+        table = closing.table_of(ask, first=first)
+        if first and not table.lines:
+            abort(404)
+        return first, table
 
     def _figure(self, given: Any) -> tuple[Ask, Column, str]:
         """Which figure an address means; 404 for none."""

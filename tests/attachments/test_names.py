@@ -10,8 +10,6 @@ from hypothesis import strategies as st
 
 from app.attachments.names import clean_name
 
-pytestmark = pytest.mark.once
-
 TURNS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c"
 
 

@@ -18,11 +18,16 @@ from flask import Flask
 from flask_appbuilder.security.sqla.models import User
 from werkzeug.test import create_environ, run_wsgi_app
 
+from app.attachments import storage
 from app.core.changes import TOLD
+from app.core.models import BulkChange
 from app.core.protected import kind_of
 from app.customers.models import Contact, Customer, Interaction
 from app.extensions import db
 from app.mirror.models import Order
+from app.notices.models import Channel, Delivery, Notification
+from app.reports.catalogue import REPORTS
+from app.runs.models import RunStatus
 from app.sales.models import Opportunity, PlanStep
 from app.tickets.models import Complaint, Feedback, Ticket
 from tests import builders
@@ -31,8 +36,13 @@ from tests.conformance.house import routes, screens
 from tests.support import Browser
 
 LEDGER = Path(__file__).parent / "rights.csv"
-WHO = ("anonymous", "super_admin", "system_admin", "sales_lead", "account_manager", "sharing_manager", "executive")
-"""The columns of the ledger. A sharing manager is an account manager where the company shares all customers."""
+WHO = (
+    "anonymous", "super_admin", "system_admin", "sales_lead", "account_manager", "sharing_manager", "executive",
+    "team_manager", "other_manager", "without_rights",
+)  # fmt: skip
+"""The columns of the ledger. A sharing manager is an account manager where the company shares all customers; a team
+manager is in the account manager's team, where teams share theirs; the other manager is the one whose the foreign rows
+are; who is without rights has a role of the company's own that grants none."""
 
 FOREIGN, OWN, PHONE = "QXZFOREIGN", "QXZOWN", "13987654321"
 MISSING = 999_999
@@ -48,6 +58,9 @@ KEPT_FROM = {
     "account_manager": (FOREIGN, PHONE),
     "sharing_manager": (PHONE,),
     "executive": (PHONE,),
+    "team_manager": (FOREIGN, PHONE),
+    "other_manager": (OWN,),
+    "without_rights": (OWN, FOREIGN, PHONE),
 }
 """What must stand in no answer to whom: the words of a manager's rows, of another one's, and the latter's phones."""
 
@@ -55,24 +68,32 @@ WORDS = {
     "kind": "wecom",
     "token": "0" * 32,
     "filename": "css/liuke.css",
-    "file_id": "1",
-    "step_id": "1",
     "table": "customer",
-    "person": "contact-1",
     "key": "manager",
 }
+ROWS = {
+    "/notices/open/<pk>": "notification",
+    "/jobs/retry/<int:pk>": "failed run",
+    **{f"/reports/{report.id}/mail/<pk>/stop": f"mail of {report.id}" for report in REPORTS},
+}
+"""What stands for <pk> in addresses of screens without a table, or of one row of it only."""
+
+OF_A_ROW = re.compile(r"<(?:\w+:)?(?:pk|person)>")
+PART_OF_A_ROW = re.compile(r"<(?:\w+:)?(?:file_id|step_id)>")
 POSTED = {"format": "csv"}  # lets an export happen
 
 
 class Ids(NamedTuple):
-    """A row of the account manager and one of another manager, by table."""
+    """A row of the account manager and one of another manager, by table or by the words of ROWS."""
 
     own: dict[str, int]
     foreign: dict[str, int]
 
     def of(self, row: str, table: str) -> int:
-        """The id of `row` (own, foreign, missing) in a table."""
-        return {"own": self.own, "foreign": self.foreign, "missing": {}}[row].get(table, MISSING)
+        """The id of `row` (own, foreign, missing) in a table; crossed is a foreign part of an own record."""
+        part = table == "plan_step" or table.startswith("file of")
+        found = {"own": self.own, "foreign": self.foreign, "crossed": self.foreign if part else self.own, "missing": {}}
+        return found[row].get(table, MISSING)
 
 
 def fill(*, lead: User, manager: User, other: User) -> Ids:
@@ -100,7 +121,30 @@ def _fill(mark: str, lead: User, manager: User) -> dict[str, int]:
     )
     db.session.commit()
     first = {name: sa.select(sa.func.min(k)).where(k > before[name]) for name, k in key.items()}
-    return {name: db.session.execute(found).scalar() or MISSING for name, found in first.items()}
+    ids = {name: db.session.execute(found).scalar() or MISSING for name, found in first.items()}
+    return ids | _fill_more(mark, lead, manager, ids)
+
+
+def _fill_more(mark: str, lead: User, manager: User, ids: dict[str, int]) -> dict[str, int]:
+    """Rows that belong to no screen, or to one of those above: by table, or by the words of ROWS. Commits."""
+    assigned = lead if mark == OWN else manager  # a lead opens her own receipts
+    made: dict[str, Any] = {
+        "bulk_change": BulkChange(record_type="customer", action="assign", actor=assigned, done=1),
+        "delivery": Delivery(key=f"k{manager.id}", channel=Channel.mail, recipient=manager),
+        "notification": Notification(
+            event=mark, kind="birthday", recipient=manager, record_type="customer", record_id=ids["customer"], words={}
+        ),
+    }
+    db.session.add_all(made.values())
+    made["failed run"] = builders.job_run(status=RunStatus.failed)
+    made |= {f"mail of {report.id}": builders.report_mail(to=manager, report=report.id) for report in REPORTS}
+    for model in (Customer, Interaction, Opportunity, Ticket):
+        table = model.__tablename__
+        with storage.receive(BytesIO(f"{mark} {table}".encode()), most=100) as incoming:
+            given = {"key": incoming.keep(), "size": incoming.size, "sha256": incoming.sha256}
+        record = db.session.get_one(model, ids[table])
+        made[f"file of {table}"] = builders.attachment(record, by=manager, name=f"{mark}.txt", **given)
+    return {name: row.id for name, row in made.items()}
 
 
 def _screens() -> list[Any]:
@@ -120,17 +164,40 @@ class Probe(NamedTuple):
 
 def probes(app: Flask, ids: Ids) -> Iterator[Probe]:
     """Every address with every method it takes."""
+    figures = dict(_figures(app))
     for route in routes(app):
         table = getattr(getattr(getattr(route.view, "datamodel", None), "obj", None), "__tablename__", "")
-        table = WORDS["table"] if "<table>" in route.url else table
-        for row in ("own", "foreign", "missing") if re.search(r"<(?:\w+:)?pk>", route.url) else ("-",):
-            url = route.url if row == "-" else re.sub(r"<(?:\w+:)?pk>", str(ids.of(row, table)), route.url)
-            columns = (_relations(route.view) or ["id"]) if "<column>" in url else [""]
+        table = WORDS["table"] if "<table>" in route.url else ROWS.get(route.url, table)
+        kinds = ("own", "foreign", "missing") if OF_A_ROW.search(route.url) else ("-",)
+        for row in (*kinds, "crossed") if PART_OF_A_ROW.search(route.url) else kinds:
+            words = WORDS if row == "-" else {**WORDS, **_words(ids, row, table)}
+            columns = (_relations(route.view) or ["id"]) if "<column>" in route.url else [""]
             for column in columns:
-                words = {**WORDS, "column": column}
-                address = re.sub(r"<(?:\w+:)?(\w+)>", lambda m, words=words: words[m[1]], url)
+                given = {**words, "column": column, **figures.get(route.url, {})}
+                address = re.sub(r"<(?:\w+:)?(\w+)>", lambda m, given=given: given[m[1]], route.url)
                 rule = route.url.replace("<column>", column)
+                address += given.get("?", "")
                 yield from (Probe(method, rule, row, address) for method in route.methods)
+
+
+def _words(ids: Ids, row: str, table: str) -> dict[str, str]:
+    """What stands for the ids in an address of a row of this table."""
+    return {
+        "pk": str(ids.of(row, table)),
+        "person": f"contact-{ids.of(row, 'contact')}",
+        "step_id": str(ids.of(row, "plan_step")),
+        "file_id": str(ids.of(row, f"file of {table}")),
+    }
+
+
+def _figures(app: Flask) -> Iterator[tuple[str, dict[str, str]]]:
+    """Of every report the figure the rows of which are asked for, and a filter that is searched, if it has one."""
+    with app.test_request_context():
+        for report in REPORTS:
+            column = next(c.key for c in report.ask({}).columns.values() if c.adds_up)
+            yield f"/reports/{report.id}/rows", {"?": f"?line=total&period=all&column={column}"}
+            searched = [one.key for one in report.filters if one.choices is not None]
+            yield f"/reports/{report.id}/lookup/<key>", {"key": (searched or ["manager"])[0]}
 
 
 def _relations(view: Any) -> list[str]:

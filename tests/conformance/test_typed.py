@@ -205,6 +205,7 @@ def test_whatever_is_typed_into_a_form_is_taken_or_comes_back(app, world, sender
             for limiter in app.extensions.get("limiter", ()):
                 limiter.reset()
     assert wrong == []
+    assert len(set(QUERIES)) == 40
     assert inputs >= 5_000
     assert taken > 100
     assert len(forms) > 50

@@ -104,7 +104,6 @@ def silent():
         yield f"redis://127.0.0.1:{server.getsockname()[1]}/0"
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("how", ["away", "silent"])
 def test_without_redis_every_page_goes_on(app, sign_in, sysadmin, li, monkeypatch, silent, how):
     monkeypatch.setitem(app.config, "REDIS_URL", silent if how == "silent" else "redis://127.0.0.1:1/0")

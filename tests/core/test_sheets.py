@@ -7,14 +7,11 @@ import io
 import zipfile
 from decimal import Decimal
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from python_calamine import CalamineWorkbook
 
 from app.core.sheets import BOM, csv_bytes, harmless, xlsx_into
-
-pytestmark = pytest.mark.once
 
 STARTS = "=+-@\t\r\n＝＋－＠"
 BLANKS = ["", " ", "\u3000", "\u00a0", "\ufeff", "\0", " \0 "]

@@ -89,7 +89,6 @@ class Between:
             end.close()
 
 
-@pytest.mark.once  # Redis is the same beside both, and so is what the scheduler asks of it
 @pytest.mark.parametrize(
     ("command", "rearmed", "queued"),
     [

@@ -10,8 +10,6 @@ import pytest
 
 from app.runs.periodic import CHURN_SCAN, EVERY_DAY, Every, Rule, hand_period, instant, period_of, wall_of
 
-pytestmark = pytest.mark.once
-
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 SATURDAY = Rule(frozenset({5}), time(2))
 

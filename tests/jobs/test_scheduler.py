@@ -17,8 +17,6 @@ from app.runs.periodic import CHURN_SCAN, EVERY_DAY, Periodic, Rule
 from jobs import schedule
 from jobs.schedule import QUARANTINE, CrmScheduler
 
-pytestmark = pytest.mark.once
-
 ENTRIES = CrmScheduler.scheduled_jobs_key
 SATURDAY = datetime(2026, 11, 20, 18, tzinfo=UTC)  # 02:00 in Shanghai
 PERIOD = "2026-11-21T02:00"

@@ -382,7 +382,7 @@ def test_the_counts_are_drawn_however_few(db, li, sign_in, which, numbers):
     call = {re.search(r"column=(\w+)", url)[1]: (url, n) for url, n in marks if f"line={kind('call').id}&" in url}
     assert {key: n for key, (_url, n) in call.items()} == dict(zip(("known_180", "ordered_180"), numbers, strict=True))
     assert [n for url, n in marks if f"line={NOBODY}&" in url] == ["1", "0"]
-    assert re.findall(r'<i class="k[12]"></i>([^<]*)<', html)[:2] == ["At least 180 days old", "Ordered again"]
+    assert re.findall(r'<i class="k[12]"></i>([^<]*)<', html)[:2] == ["At least 180 days old", "Within 180 days"]
     assert case.customer.name in text_of(sign_in(li).get(call["ordered_180"][0]))
 
 

@@ -18,6 +18,7 @@ from app.mirror.models import OrderStatus
 from app.mirror.operations import refresh_totals
 from app.reports import closing, export, period
 from app.reports.catalogue import BY_ID, REPORTS
+from app.reports.report import LINES
 from tests import builders
 from tests.support import rows, text_of
 
@@ -213,6 +214,24 @@ def test_without_the_right_to_export_there_is_no_button_and_no_file(ordered, sig
     assert browser.get("/reports/contribution/").status_code == 200
     [entry] = rows(AuditEntry, AuditEntry.record_type == "report")
     assert (entry.action, entry.outcome, entry.actor_id) == ("export", Outcome.refused, chen.id)
+
+
+def test_the_printed_page_has_the_lines_of_the_page_and_no_more(db, sign_in, chen):
+    """Whoever takes away a whole table needs the right to export, and is written down."""
+    customers, count = [builders.customer() for _number in range(LINES + 20)], LINES + 20
+    for customer in customers:
+        builders.order(customer)
+    refresh_totals()
+    db.session.commit()
+    browser = sign_in(chen).speak("en")
+    for more, lines, words in (("", LINES, f"1–{LINES} of {count}"), (f"&from={LINES}", 20, f"{LINES + 1}–{count} of")):
+        page, paper = (browser.get(f"/reports/contribution/{one}?period=all{more}") for one in ("", "print"))
+        shown, printed = ({c.id for c in customers if c.name in answer.text} for answer in (page, paper))
+        assert printed == shown
+        assert len(printed) == lines
+        assert words in text_of(paper)
+    assert f"/reports/contribution/print?period=all&amp;from={LINES}" in page.text
+    assert browser.get("/reports/contribution/print?period=all&from=1000").status_code == 404
 
 
 @pytest.mark.parametrize("report", REPORTS, ids=lambda report: report.id)

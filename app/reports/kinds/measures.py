@@ -150,7 +150,10 @@ class Retention(Report):
         if not windows:
             return []
         days = windows[-1]
-        counted = {f"known_{days}": _("At least %(n)s days old", n=days), f"ordered_{days}": _("Ordered again")}
+        counted = {
+            f"known_{days}": _("At least %(n)s days old", n=days),
+            f"ordered_{days}": _("Within %(n)s days", n=days),
+        }
         some = _first([line for line in table.lines if line.values[f"known_{days}"]])
         known = _first([line for line in table.lines if line.values.get(rate) is not None])
         rated = any(line.key != NOBODY for line in known)
