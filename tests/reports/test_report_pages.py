@@ -18,8 +18,8 @@ from app.mirror.models import OrderStatus
 from app.mirror.operations import refresh_totals
 from app.reports import closing, export, period
 from app.reports.catalogue import BY_ID, REPORTS
-from app.reports.views import DRAWN
 from app.reports.report import LINES
+from app.reports.views import DRAWN
 from tests import builders
 from tests.support import rows, text_of
 
