@@ -24,7 +24,7 @@ from app.notices.operations import insert
 from app.reports.catalogue import REPORTS
 from app.reports.models import ReportClose
 from app.reports.period import Period, month_of
-from app.reports.report import GROUPING, LINES, TOTAL, Ask, Column, Line, Report, Table, zero
+from app.reports.report import GROUPING, LINES, TOTAL, Ask, Column, Line, Report, Table, in_order, zero
 
 KEPT = 500  # lines of a long report; its total is of all lines
 
@@ -176,12 +176,14 @@ def table_of(ask: Ask, *, first: int = 0, most: int | None = LINES) -> Table:
         table = _as_reported(ask, kept, first, most)
     if not table.total.before or ask.period is None or (earlier := kept_of(ask.at(ask.period.before))) is None:
         return table
-    same = ask.report.same_lines(ask, ask.at(ask.period.before))
-    return replace(
-        table,
-        lines=[_compared(line, earlier) for line in table.lines] if same else table.lines,
-        total=replace(table.total, before=earlier.total.values),
-    )
+    table = replace(table, total=replace(table.total, before=earlier.total.values))
+    return _compared(ask, table, earlier) if ask.report.same_lines(ask, ask.at(ask.period.before)) else table
+
+
+def first_lines(ask: Ask, number: int) -> list[Line]:
+    """The first lines of the answer, whatever page of it is read: what its charts draw."""
+    kept = kept_of(ask)
+    return ask.report.lines(ask, most=number) if kept is None else list(kept.lines.values())[:number]
 
 
 def _closed_in(ask: Ask) -> tuple[int, int]:
@@ -210,9 +212,13 @@ def closed_since(first: Mapping[str, date]) -> int:
 
 
 def label_of(ask: Ask, key: str) -> str | None:
-    """What a line of a closed month was called that is gone since; None if it has none of this key."""
-    kept = kept_of(ask)
-    return str(kept.lines[key].label) if kept is not None and key in kept.lines else None
+    """What a line of a closed month, or of the one before, was called that is gone since; None if they have none of
+    this key."""
+    for one in (ask, ask.at(ask.period.before)) if ask.period is not None else ():
+        kept = kept_of(one)
+        if kept is not None and key in kept.lines:
+            return str(kept.lines[key].label)
+    return None
 
 
 def reported(ask: Ask, column: Column, key: str, *, today: Any) -> tuple[Any, datetime] | None:
@@ -298,8 +304,16 @@ def _nothing(columns: Sequence[Column]) -> dict[str, Any]:
     return {column.key: of(column) for column in columns}
 
 
-def _compared(line: Line, earlier: Kept) -> Line:
-    """A line beside what was reported of it a month earlier; what is not kept of then is counted."""
-    if line.key in earlier.lines:
-        return replace(line, before=earlier.lines[line.key].values)
-    return replace(line, before={}) if earlier.whole else line
+def _compared(ask: Ask, table: Table, earlier: Kept) -> Table:
+    """Each line beside what was reported of it a month earlier, those that are gone since too; of a long report what
+    is not kept of then is counted."""
+    none = {} if ask.report.by_time(ask) else _nothing(table.columns)
+    lines, gone = [], dict(earlier.lines)
+    for line in table.lines:
+        kept = gone.pop(line.key, None)
+        before = kept.values if kept is not None else none if earlier.whole else line.before
+        lines.append(replace(line, before=before))
+    if ask.report.stock or not earlier.whole or table.count > len(lines):
+        return replace(table, lines=lines)
+    lines += [replace(line, values=none, before=line.values) for line in gone.values()]
+    return replace(table, lines=in_order(lines), count=len(lines))

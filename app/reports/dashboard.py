@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 
@@ -448,16 +449,22 @@ def composition_card(found: dict[DictionaryType, list[Group]], rows: Rows, by_re
     percent = shares([group.customers for group in levels])
     parts = [(_name(group), group.customers, share) for group, share in zip(levels, percent, strict=True)]
     biggest = sorted((g for g in regions if g.customers), key=lambda g: -g.customers)
-    links = tuple(_rows_of_group(group, rows) for group in levels)
-    drawing = tuple((name, count) for name, count, _share in parts)
-    ring = drawn(charts.donut, drawing, label=_("Active customers by level"), hrefs=links)
+    own = charts.told_apart([count for _n, count, _share in parts])
+    told, links = [parts[n] for n in own], [_rows_of_group(levels[n], rows) for n in own]
+    if len(own) < len(parts):
+        others = [part for n, part in enumerate(parts) if n not in own]
+        share = sum((share for _n, _c, share in others), start=Decimal(0))
+        told.append((_("Others"), sum(count for _n, count, _s in others), share))
+        links.append(None)
+    drawing = tuple((name, count) for name, count, _share in told)
+    ring = drawn(charts.donut, drawing, label=_("Active customers by level"), hrefs=tuple(links))
     return Card(
         BY_KEY["composition"],
         note=_("active customers"),
         empty=("users", _("No active customers"), _("They come from won opportunities and from the sales system.")),
         wide=ring,
         middle=(f"{total:,}", ngettext("customer", "customers", total)),
-        legend=[(name, f"{share}%") for name, _count, share in parts],
+        legend=[(name, f"{share}%") for name, _count, share in told],
         bars=[
             (_link(_name(group), _rows_of_group(group, by_region)), group.customers, total)
             for group in biggest[:REGIONS]

@@ -94,8 +94,8 @@ def filters_of(ask: Ask) -> list[str]:
 
 
 def sheet_of(ask: Ask, table: Table) -> Sheet:
-    """The table as the page shows it: every line, what it was before, the total last; beside each rate that is hidden
-    below some number, of how many it is.
+    """The table as the page shows it: every line, what it was before, the total last; beside each figure that says
+    of how many it is, that number.
 
     Of a closed month the figures as reported, and in columns of their own those of today where any differs. Of lines
     that were not kept one by one only today's are known; a line says what was reported of them together.
@@ -150,12 +150,12 @@ def sheet_of(ask: Ask, table: Table) -> Sheet:
 
 
 def _with_numbers(columns: list[Column]) -> list[Column]:
-    """The columns, and after each rate that is hidden below some number a column of how many it is of."""
+    """The columns, and after each that says of how many it is a column of that number."""
     told = []
     for column in columns:
         told.append(column)
-        if column.least and column.of:
-            told.append(Column(column.of[1], _("%(column)s: n", column=column.label), "count"))
+        if column.n_of:
+            told.append(Column(column.n_of, _("%(column)s: n", column=column.label), "count"))
     return told
 
 

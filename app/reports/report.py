@@ -31,6 +31,7 @@ from app.reports.period import Period
 LINES = 100  # of one page; a report of fewer lines is shown whole
 GROUPING = "by"  # the filter that says what the lines are; it leaves nothing out
 TOTAL = "total"  # the key of the line that sums the others up
+LAST = ("none", "none-acted")  # keys of the lines that come after the others: of no group, and to compare with
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,12 @@ class Column:
     hidden: bool = False
     least: int = 0
     good: bool | None = None
+    n: str = ""
+
+    @property
+    def n_of(self) -> str:
+        """The column that says of how many it is: for a rate that may be hidden what it is a part of."""
+        return self.of[1] if self.least and self.of is not None else self.n
 
     @property
     def adds_up(self) -> bool:
@@ -275,6 +282,7 @@ class Report:
     days: ClassVar[bool] = False  # may be asked from any day to any other
     compares: ClassVar[bool] = True  # beside it stands the period before
     at_end: ClassVar[bool] = False  # its figures are those of the period's last day, or of now if it is not over
+    stock: ClassVar[bool] = False  # its total is how it stood last, not what its lines come to
 
     def default_period(self) -> Period | None:
         """What is shown when nothing is asked for: this year."""
@@ -362,8 +370,11 @@ class Report:
         return rows
 
     def label_of(self, ask: Ask, key: str) -> Any:
-        """What the line of this key is called; None if there is none."""
-        return next((line.label for line in self.lines(ask) if line.key == key), None)
+        """What the line of this key is called, be it one that only the period before has; None if there is none."""
+        lines = {line.key: line.label for line in self.lines(ask)}
+        if key not in lines and self.compares and ask.period is not None:
+            lines = {line.key: line.label for line in self.lines(ask.at(ask.period.before))}
+        return lines.get(key)
 
     def charts(self, ask: Ask, table: Table, rows_url: Callable[[str, str], str | None]) -> list[Any]:
         """Its charts, of the table's own numbers; `rows_url` (line, column) is where a mark leads."""
@@ -376,6 +387,10 @@ class Report:
     def same_lines(self, ask: Ask, earlier: Ask) -> bool:
         """Whether a line says the same of the period and of the one before, so that both may stand side by side."""
         return True
+
+    def by_time(self, ask: Ask) -> bool:
+        """Whether its lines are the parts of the period, each beside the part at its place in the period before."""
+        return ask.values.get("by") in ("month", "week")
 
     # -- the answer -------------------------------------------------------------------------------------------
 
@@ -394,13 +409,30 @@ class Report:
         else:
             lines = self.lines(ask)
         total = self.total(ask, lines)
+        before: dict[str, Any] = {}
         if earlier is not None:
-            by_key = {line.key: line.values for line in past} if self.same_lines(ask, earlier) else {}
-            lines = [replace(line, before=by_key.get(line.key, {})) for line in lines]
             before = self.total_before(earlier, past)
-        else:
-            before = {}
+            if self.same_lines(ask, earlier):
+                lines = self.beside(ask, lines, past)
         return complete(columns, lines, Line(TOTAL, "", total, before), len(lines) if count is None else count)
+
+    def beside(self, ask: Ask, lines: Sequence[Line], past: Sequence[Line]) -> list[Line]:
+        """The lines with what they were in the period before. Lines that only it has come after the others, for what
+        was then is to add up to its total: they are nothing now, and what is new was nothing then. A part of the time
+        (the 14th week) that only one of both has is in the other not even nothing."""
+        columns = list(ask.columns.values())
+        zeros = {column.key: zero(columns, column.key) for column in columns if column.adds_up}
+        now, then = (dict.fromkeys(zeros), {}) if self.by_time(ask) else (zeros, zeros)
+        before, known = {line.key: line.values for line in past}, {line.key for line in lines}
+        found = [replace(line, before=before.get(line.key, then)) for line in lines]
+        if not self.stock:
+            found += [replace(line, values=dict(now), before=line.values) for line in past if line.key not in known]
+        return in_order(found)
+
+
+def in_order(lines: list[Line]) -> list[Line]:
+    """The lines in their order, but those of `LAST` last."""
+    return sorted(lines, key=lambda line: LAST.index(line.key) + 1 if line.key in LAST else 0)
 
 
 def read_much() -> None:

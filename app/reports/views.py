@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO
 from typing import Any, ClassVar
 from urllib.parse import urlencode
@@ -33,6 +34,7 @@ from app.reports.span import running
 from app.reports.tiles import BY_KEY, TILES, arranged, moved
 
 PAGE = 50  # rows behind a figure on one page
+DRAWN = 10  # lines that a chart shows of a report of several pages
 
 
 class DashboardView(BaseView):
@@ -178,7 +180,8 @@ class ReportView(BaseView):
         """The same without what is only for screens, and not a line more: to take away all is to export."""
         ask = self.report.ask(request.args)
         first, table = self._lines(ask)
-        return render_template("reports/print.html", **self.page(ask, table, first), facts=export.facts_of(ask))
+        page = {**self.page(ask, table, first), "title": export.title_of(ask), "crumb": _("Print")}
+        return render_template("reports/print.html", **page, facts=export.facts_of(ask))
 
     @expose("/rows")
     @has_access
@@ -188,12 +191,15 @@ class ReportView(BaseView):
         ask, column, key = self._figure(request.args)
         first = number_arg("from", 0, low=0, high=10_000_000)
         rows = rows_behind(ask, column, key, first=first, most=PAGE)
+        if first and not rows.rows:
+            abort(404)
+        figure = " · ".join(filter(None, [self._label(ask, key), str(column.label)]))
         where = {"line": key, "column": column.key}
         return render_template(
             "reports/rows.html",
-            title=self.report.title,
+            title=f"{self.report.title} · {figure}",
+            crumb=figure,
             report=self.report,
-            label=self._label(ask, key),
             rows=rows,
             reported=closing.reported(ask, column, key, today=rows.amount),
             ask=ask,
@@ -263,8 +269,10 @@ class ReportView(BaseView):
     # -- what the pages share --------------------------------------------------------------------------------
 
     def page(self, ask: Ask, table: Table, first: int) -> dict[str, Any]:
-        """What the page and the printed page show: the lines of `table`, before which there are `first` others."""
+        """What the page and the printed page show: the lines of `table`, before which there are `first` others, and the
+        charts, which are the same on every page."""
         rows_url = self.rows_url(ask)
+        drawn = replace(table, lines=closing.first_lines(ask, DRAWN)) if first else table
         periods = period.offered(today()) if self.report.timed else []
         teams = queries.teams() if ask.sees_all else {}
         take_room(len(periods) + len(teams))  # a long filter is searched where these leave no room
@@ -274,7 +282,7 @@ class ReportView(BaseView):
             "ask": ask,
             "table": table,
             "note": self.report.note(ask, table),
-            "charts": self.report.charts(ask, table, rows_url),
+            "charts": self.report.charts(ask, drawn, rows_url),
             "rows_url": rows_url,
             "periods": periods,
             "running": ask.period is not None and not ask.period.is_over(today()),

@@ -192,7 +192,7 @@ def test_the_next_month_is_compared_with_what_was_reported(db, closed):
     assert table.closed_at is None
     assert table.total.before["amount"] == Decimal("1000.30")
     by_label = {line.label: line.before.get("amount") for line in table.lines}
-    assert by_label == {"恒锐精密": Decimal("1000.10"), "秦岭航空": Decimal("0.20"), "东海仪表": None}
+    assert by_label == {"恒锐精密": Decimal("1000.10"), "秦岭航空": Decimal("0.20"), "东海仪表": Decimal("0.00")}
 
 
 # -- shares and means, words, a report shown whole ----------------------------------------------------------------

@@ -195,8 +195,8 @@ def _written(columns: list[Any], values: dict[str, Any]) -> list[Any]:
     told: list[Any] = []
     for column in columns:
         told.append(values.get(column.key))
-        if column.least:
-            number = values.get(column.of[1])
+        if column.n_of:
+            number = values.get(column.n_of)
             if number is not None and number < column.least:
                 assert told[-1] is None
                 told[-1] = f"hidden, n is below {column.least}"

@@ -111,7 +111,7 @@ class Contribution(Report):
         ordered = _ordered(ask)
         sizes = _sizes(ordered)
         number, amount = sum(size.customers for size in sizes), _sum(size.amount for size in sizes)
-        steps = [-(-number * n // STEPS) for n in range(1, STEPS + 1)]
+        steps = _steps(number)
         best = _Best(sizes, lambda wanted: _amounts(ordered, wanted), steps, amount)
         counts = {letter: best.within(percent) for letter, percent in CLASSES.items()} | {REST: number}
         classes, before = {}, (0, Decimal("0.00"))
@@ -238,16 +238,29 @@ class Contribution(Report):
             hrefs=tuple(rows_url(line.key, "amount") for line in best),
         )  # fmt: skip
         labels = tuple(f"{(n + 1) * 100 // STEPS}%" for n in range(STEPS))
-        name = str(_l("Cumulative share"))
+        name, points = str(_l("Cumulative share")), table.total.values["curve"]
+        numbers = _steps(table.total.values["customers"])
         curve = both(
-            charts.lines, labels, ((name, table.total.values["curve"]),),
+            charts.lines, labels, ((name, points),),
             label=str(_l("Cumulative share of the order amount by share of the customers")),
             formatter=_percentage, tall=220,
         )  # fmt: skip
         return [
             Drawing(_l("Top 10 customers"), *bars),
-            Drawing(_l("80/20 curve: so many of the customers with orders bring so much"), *curve),
-        ]
+            Drawing(
+                _l("80/20 curve: so many of the customers with orders bring so much"), *curve,
+                head=[str(_l("Share of the customers")), str(_l("Customers")), name],
+                rows=[
+                    (label, f"{number:,}", f"{point}%")
+                    for label, number, point in zip(labels, numbers, points, strict=True)
+                ],
+            ),
+        ]  # fmt: skip
+
+
+def _steps(number: int) -> list[int]:
+    """How many customers each point of the curve speaks of: the first so many lines of the table."""
+    return [-(-number * n // STEPS) for n in range(1, STEPS + 1)]
 
 
 def _placed(line: Line, total: Line) -> Line:
