@@ -15,6 +15,7 @@ from app.core.clock import local
 
 BOM = "\ufeff"  # by which Excel knows UTF-8
 _STARTS = frozenset("=+-@\t\r\n\0＝＋－＠")
+_NOT_IN_NAMES = dict.fromkeys(map(ord, "[]:*?/\\"), " ")
 _BLANKS = " \u3000\u00a0\ufeff"
 FORMATS = {
     "money": "#,##0.00",
@@ -30,6 +31,12 @@ def harmless(text: str) -> str:
     """The text so that no spreadsheet reads it as a formula: with an apostrophe before what could begin one."""
     text = text.replace("\0", "")
     return f"'{text}" if text.lstrip(_BLANKS)[:1] in _STARTS and text.strip(_BLANKS) else text
+
+
+def sheet_name(title: str) -> str:
+    """The title as Excel takes it for the name of a sheet: 31 characters without []:*?/\\, no apostrophe at an end."""
+    plain = " ".join(title.translate(_NOT_IN_NAMES).split())[:31].strip(" '")
+    return plain if plain and plain.lower() != "history" else "_"
 
 
 def csv_bytes(head: Sequence[Any], rows: Iterable[Sequence[Any]]) -> bytes:
@@ -64,7 +71,7 @@ def xlsx_into(
             "nan_inf_to_errors": True,
         },
     )
-    sheet = book.add_worksheet()
+    sheet = book.add_worksheet(sheet_name(title))
     bold, big = book.add_format({"bold": True, "bottom": 1}), book.add_format({"bold": True, "font_size": 14})
     formats = {kind: book.add_format({"num_format": number}) for kind, number in FORMATS.items()}
     sheet.write_string(0, 0, title, big)

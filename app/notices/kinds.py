@@ -21,7 +21,9 @@ class Leads:
     """Where a notification leads: a record's page, the right it needs, and whose rows are seen there."""
 
     scope: type[RowScope]
-    right: tuple[str, str]  # (permission, view), asked again whenever it is shown or opened
+    right: (
+        tuple[str, str] | None
+    )  # (permission, view), asked again whenever it is shown or opened; None: nobody lacks it
     endpoint: str  # of the page, asked with pk=<id of the record>
 
     def url(self, record_id: int) -> str:

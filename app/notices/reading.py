@@ -74,7 +74,8 @@ def lines_of(told: Iterable[Notification]) -> list[Line]:
     for leads, ids in wanted.items():
         rows = leads.scope.rows
         visible = sa.select(rows.id).where(rows.id.in_(ids), leads.scope.criterion())
-        seen[leads] = set(db.session.execute(visible).scalars()) if may(*leads.right) else set()
+        allowed = leads.right is None or may(*leads.right)
+        seen[leads] = set(db.session.execute(visible).scalars()) if allowed else set()
     return [_line(one, seen) for one in told]
 
 

@@ -10,14 +10,22 @@ def register(appbuilder: Any) -> None:
     from flask_babel import lazy_gettext as _l
 
     from app.core import history, nav, personal
+    from app.notices import kinds
     from app.notices.post import COMPOSERS
     from app.reports.catalogue import REPORTS
     from app.reports.closing import forget_manager
     from app.reports.mailing import compose
-    from app.reports.operations import MAIL
-    from app.reports.views import VIEWS, DashboardView
+    from app.reports.operations import MAIL, STOPPED
+    from app.reports.views import TO_REPORT, VIEWS, DashboardView
 
     COMPOSERS[MAIL] = compose
+    kinds.tell(
+        STOPPED,
+        icon="mail",
+        tone="warn",
+        sentence=_l("%(report)s no longer comes by e-mail: you may no longer export it."),
+        leads=TO_REPORT,
+    )
     personal.copies("user", forget_manager)
     history.KINDS["report"] = _l("Report")
     history.tell("report", "export", _l("exported it"), "download", attempt=_l("Export"))

@@ -9,14 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import sqlalchemy as sa
+from flask import g
 from flask_appbuilder.security.sqla.models import User
 from sqlalchemy.orm import aliased
 
 from app.churn.models import ChurnCase
-from app.core.scope import may, reader_id
+from app.core.scope import RowScope, may, reader_id
 from app.customers.access import VisibleCustomers
 from app.customers.models import Customer, CustomerStatus
 from app.extensions import db
+from app.reports.models import ReportMail
 from app.sales.models import Opportunity
 from app.security.access import People
 from app.security.models import UserProfile
@@ -26,6 +28,11 @@ from app.tickets.models import Ticket
 def sees_all(report: str) -> bool:
     """Whether the reader sees everybody's figures in this report."""
     return may("can_see_all", report)
+
+
+def reader_name() -> str:
+    """What the reader is called; '' for nobody."""
+    return g.user.get_full_name() if reader_id() is not None else ""
 
 
 def customers_in(*, everybody: bool) -> sa.ColumnElement[bool]:
@@ -77,6 +84,16 @@ def tickets_in(*, everybody: bool) -> sa.ColumnElement[bool]:
     own = sa.select(Customer.id).where(Customer.owner_id == person)
     involved = sa.or_(Ticket.created_by_id == person, Ticket.assignee_id == person, Ticket.customer_id.in_(own))
     return sa.and_(live, involved)
+
+
+class OwnMails(RowScope):
+    """The reports that the reader gets, or got, by mail."""
+
+    rows = ReportMail
+
+    @classmethod
+    def visible(cls) -> sa.ColumnElement[bool]:
+        return ReportMail.user_id == reader_id()
 
 
 def openable_customers(ids: list[int]) -> set[int]:

@@ -50,6 +50,14 @@ _LONG_FRACTION = re.compile(r"(\.\d)\d+")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]+")
 
 
+def told_apart(sizes: Sequence[Number]) -> list[int]:
+    """The places of the parts that have a colour of their own, in order: all, or of more than there are colours the
+    biggest; the others are to be drawn together, in the last colour."""
+    if len(sizes) <= COLOURS:
+        return list(range(len(sizes)))
+    return sorted(sorted(range(len(sizes)), key=lambda n: -sizes[n])[: COLOURS - 1])
+
+
 class _Wide(str):
     """Text whose length counts a Chinese character as the whole em it takes.
 
@@ -203,6 +211,11 @@ class _Funnel(pygal.Funnel):
         first = self.series[0].points[0]
         first[0], first[1] = (first[0][0], first[3][1]), (first[1][0], first[2][1])
 
+    def funnel(self, serie: Any) -> None:
+        """Nothing is no shape: pygal's would narrow down to it, and lead to no rows."""
+        if any(serie.values):
+            super().funnel(serie)
+
 
 def funnel(
     stages: Sequence[tuple[str, Number]],
@@ -213,7 +226,8 @@ def funnel(
     width: int = 400,
     height: int = 140,
 ) -> Markup:
-    """Stages from left to right, each as high as what is left in it; their names are left to the page.
+    """Stages from left to right, each as high as what is left in it, none where nothing is; their names are left to the
+    page.
 
     Nothing in the first stage, no chart: ''. `hrefs`: one per stage or None.
     """

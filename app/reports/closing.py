@@ -1,7 +1,7 @@
 """Closed months: the company's figures of a month stay as they were reported; what changed since stands beside.
 
-Kept are the whole company's figures with the filters nobody touched. Everything else (a manager's own figures, a
-quarter, another filter) is counted anew whenever it is asked for.
+Kept are the whole company's figures in every grouping a report offers, with the other filters as nobody touched them.
+Everything else (a manager's own figures, a quarter, another filter) is counted anew whenever it is asked for.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from app.notices.operations import insert
 from app.reports.catalogue import REPORTS
 from app.reports.models import ReportClose
 from app.reports.period import Period, month_of
-from app.reports.report import LINES, TOTAL, Ask, Column, Line, Report, Table, zero
+from app.reports.report import GROUPING, LINES, TOTAL, Ask, Column, Line, Report, Table, in_order, zero
 
 KEPT = 500  # lines of a long report; its total is of all lines
 
@@ -37,24 +37,36 @@ def close(month: Period, *, by: User | None = None, at: datetime | None = None) 
 
     `at` is when it is closed (default: now).
 
-    A report that is closed for this month already stays as it is. Returns how many were closed now. Commits report by
-    report, so that reading does not hold up others. Raises `ValueError` for anything but a month that is over.
+    A report that is closed for this month already stays as it is; what was not kept of it then is kept as of now.
+    Returns of how many reports something was kept. Commits table by table, so that reading does not hold up others.
+    Raises `ValueError` for anything but a month that is over.
     """
     now = at or utcnow()
     if month.months != 1 or not month.is_over(local(now).date()):
         raise ValueError(f"not a month that is over: {month.code}")
     closed = 0
     for report in REPORTS:
-        if not report.timed or _found(report, month):
-            continue
-        table = packed(report, month)
-        with unit_of_work():
-            row = insert(ReportClose).values(
-                report=report.id, month=month.first, closed_at=now, closed_by_id=by.id if by else None, table=table
-            )
-            kept = row.on_conflict_do_nothing(index_elements=["report", "month"]).returning(ReportClose.id)
-            closed += db.session.execute(kept).scalar_one_or_none() is not None
+        if report.timed:
+            each = [_asked(report, month, grouping) for grouping in report.groupings]
+            kept = [_close(ask, by, now) for ask in each if not _found(ask)]
+            closed += any(kept)
     return closed
+
+
+def _close(ask: Ask, by: User | None, now: datetime) -> bool:
+    """Keep a month's table in one grouping; whether it was not there yet."""
+    month, table = ask.span.first, packed(ask)
+    with unit_of_work():
+        row = insert(ReportClose).values(
+            report=ask.kept_as, month=month, closed_at=now, closed_by_id=by.id if by else None, table=table
+        )
+        kept = row.on_conflict_do_nothing(index_elements=["report", "month"]).returning(ReportClose.id)
+        return db.session.execute(kept).scalar_one_or_none() is not None
+
+
+def _asked(report: Report, month: Period, grouping: str) -> Ask:
+    """The whole company's question that is kept."""
+    return replace(report.ask({GROUPING: grouping}), period=month, company=True)
 
 
 def month_to_close(now: datetime) -> Period:
@@ -62,14 +74,13 @@ def month_to_close(now: datetime) -> Period:
     return month_of(local(now).date()).before
 
 
-def packed(report: Report, month: Period) -> dict[str, Any]:
-    """The whole company's table of a month as JSON keeps it. Reads only.
+def packed(ask: Ask) -> dict[str, Any]:
+    """The answer as JSON keeps it. Reads only.
 
     Of a long report the first 500 lines that are not all nothing; `whole` says whether those are all there are.
     """
-    ask = replace(report.ask({}), period=month, company=True)
-    long = report.count(ask) is not None
-    table = report.table(ask, most=KEPT + 1, compare=False)
+    long = ask.report.count(ask) is not None
+    table = ask.report.table(ask, most=KEPT + 1, compare=False)
     lines = [line for line in table.lines if not long or _counts(table.columns, line)]
     first = lines[:KEPT] if long else lines
     return {
@@ -150,7 +161,7 @@ class Kept:
 
 def kept_of(ask: Ask) -> Kept | None:
     """What is kept of what is asked; None for a month that is open, and for everything that no month keeps."""
-    return _found(ask.report, ask.period) if ask.period is not None and _may_be_kept(ask) else None
+    return _found(ask) if _may_be_kept(ask) else None
 
 
 def table_of(ask: Ask, *, first: int = 0, most: int | None = LINES) -> Table:
@@ -159,29 +170,38 @@ def table_of(ask: Ask, *, first: int = 0, most: int | None = LINES) -> Table:
     anew although months in it are closed says so (`Table.recounted`)."""
     kept = kept_of(ask)
     if kept is None:
-        table = replace(ask.report.table(ask, first=first, most=most), recounted=_closed_in(ask))
+        closed, reachable = _closed_in(ask)
+        table = replace(ask.report.table(ask, first=first, most=most), recounted=reachable, unkept=closed - reachable)
     else:
         table = _as_reported(ask, kept, first, most)
     if not table.total.before or ask.period is None or (earlier := kept_of(ask.at(ask.period.before))) is None:
         return table
-    same = ask.report.same_lines(ask, ask.at(ask.period.before))
-    return replace(
-        table,
-        lines=[_compared(line, earlier) for line in table.lines] if same else table.lines,
-        total=replace(table.total, before=earlier.total.values),
-    )
+    table = replace(table, total=replace(table.total, before=earlier.total.values))
+    return _compared(ask, table, earlier) if ask.report.same_lines(ask, ask.at(ask.period.before)) else table
 
 
-def _closed_in(ask: Ask) -> int:
-    """How many months of what is asked are closed; of figures as of a day only the month that ends with it counts."""
+def first_lines(ask: Ask, number: int) -> list[Line]:
+    """The first lines of the answer, whatever page of it is read: what its charts draw."""
+    kept = kept_of(ask)
+    return ask.report.lines(ask, most=number) if kept is None else list(kept.lines.values())[:number]
+
+
+def _closed_in(ask: Ask) -> tuple[int, int]:
+    """How many months of what is asked are closed, and in how many of them the reader finds these very figures as they
+    were reported; of figures as of a day only the month that ends with it counts."""
     if not ask.report.timed:
-        return 0
-    closed = sa.select(sa.func.count()).where(ReportClose.report == ask.report.id)
+        return 0, 0
+    month = ReportClose.month
+    reachable = sa.func.count(sa.case((ReportClose.report == ask.kept_as, month)).distinct())
+    closed = sa.select(sa.func.count(month.distinct()), reachable if ask.everybody else sa.literal(0)).where(
+        ReportClose.report.in_({ask.report.id, ask.kept_as})
+    )
     if ask.period is not None:
         first = ask.period.last.first if ask.report.at_end else ask.period.first
         until = ask.period.until.replace(day=1)  # whole months only
         closed = closed.where(ReportClose.month >= first, ReportClose.month < until)
-    return int(db.session.execute(closed).scalar_one())
+    number, found = db.session.execute(closed).one()
+    return number, found
 
 
 def closed_since(first: Mapping[str, date]) -> int:
@@ -192,9 +212,13 @@ def closed_since(first: Mapping[str, date]) -> int:
 
 
 def label_of(ask: Ask, key: str) -> str | None:
-    """What a line of a closed month was called that is gone since; None if it has none of this key."""
-    kept = kept_of(ask)
-    return str(kept.lines[key].label) if kept is not None and key in kept.lines else None
+    """What a line of a closed month, or of the one before, was called that is gone since; None if they have none of
+    this key."""
+    for one in (ask, ask.at(ask.period.before)) if ask.period is not None else ():
+        kept = kept_of(one)
+        if kept is not None and key in kept.lines:
+            return str(kept.lines[key].label)
+    return None
 
 
 def reported(ask: Ask, column: Column, key: str, *, today: Any) -> tuple[Any, datetime] | None:
@@ -214,10 +238,10 @@ def _may_be_kept(ask: Ask) -> bool:
     return ask.period is not None and ask.period.months == 1 and ask.everybody
 
 
-def _found(report: Report, month: Period) -> Kept | None:
+def _found(ask: Ask) -> Kept | None:
     row = db.session.execute(
         sa.select(ReportClose.closed_at, ReportClose.table).where(
-            ReportClose.report == report.id, ReportClose.month == month.first
+            ReportClose.report == ask.kept_as, ReportClose.month == ask.span.first
         )
     ).one_or_none()
     return None if row is None else Kept(row.closed_at, row.table)
@@ -232,8 +256,8 @@ def _as_reported(ask: Ask, kept: Kept, first: int, most: int | None) -> Table:
     missing = [key for key in kept.lines if key not in today]
     gone = len(missing)
     if missing and live.count > len(live.lines):  # of a long report they may have fallen far behind
-        today.update({line.key: line for line in report.lines(ask, keys=missing)})
-        gone = sum(report.label_of(ask, key) is None for key in missing if key not in today)
+        today.update({line.key: line for line in report.of_keys(ask, missing, live.total)})
+        gone = sum(key not in today for key in missing)
     lines = [_beside(live.columns, line, today.get(key)) for key, line in kept.lines.items()]
     for line in live.lines:
         if line.key not in kept.lines:
@@ -248,12 +272,15 @@ def _as_reported(ask: Ask, kept: Kept, first: int, most: int | None) -> Table:
 def _beside(columns: Sequence[Column], kept: Line, today: Line | None) -> Line:
     """A kept line with what is counted today where that differs; a line without today's is gone: nothing is counted.
 
-    What was not kept (the line or the column is new since) was reported as nothing. A line whose own figures are
-    as they were keeps its shares alone, too: not it changed but the whole, and the total says so.
+    What was not kept (the line or the column is new since) was reported as nothing. Shares, too, are today's where they
+    differ, of a line that did not change itself: else those of today would not add up.
     """
     live = today.values if today is not None else {}
-    there_is = [column for column in columns if column.key in live or (today is None and column.adds_up)]
-    values, now = {**live, **_nothing(there_is), **kept.values}, {}
+    there_is = [column for column in columns if today is None or column.key in live]
+    nothing = _nothing(there_is)
+    if today is None:
+        live = nothing
+    values, now = {**live, **nothing, **kept.values}, {}
     for column in there_is:
         key, there = column.key, live.get(column.key)
         if column.kind == "text" and there is not None and not isinstance(there, str):
@@ -262,9 +289,6 @@ def _beside(columns: Sequence[Column], kept: Line, today: Line | None) -> Line:
             there = zero(columns, key)
         if values[key] != there:
             now[key] = there
-    if not any(column.key in now for column in columns if column.adds_up and not column.hidden):
-        of_others = {c.key for c in columns if c.hidden or c.kind in ("share", "percent", "text")}
-        now = {key: there for key, there in now.items() if key not in of_others}
     label = today.label if today is not None and str(today.label) else kept.label
     return Line(kept.key, label, values, today.before if today is not None else {}, now, kept.sub)
 
@@ -280,8 +304,16 @@ def _nothing(columns: Sequence[Column]) -> dict[str, Any]:
     return {column.key: of(column) for column in columns}
 
 
-def _compared(line: Line, earlier: Kept) -> Line:
-    """A line beside what was reported of it a month earlier; what is not kept of then is counted."""
-    if line.key in earlier.lines:
-        return replace(line, before=earlier.lines[line.key].values)
-    return replace(line, before={}) if earlier.whole else line
+def _compared(ask: Ask, table: Table, earlier: Kept) -> Table:
+    """Each line beside what was reported of it a month earlier, those that are gone since too; of a long report what
+    is not kept of then is counted."""
+    none = {} if ask.report.by_time(ask) else _nothing(table.columns)
+    lines, gone = [], dict(earlier.lines)
+    for line in table.lines:
+        kept = gone.pop(line.key, None)
+        before = kept.values if kept is not None else none if earlier.whole else line.before
+        lines.append(replace(line, before=before))
+    if ask.report.stock or not earlier.whole or table.count > len(lines):
+        return replace(table, lines=lines)
+    lines += [replace(line, values=none, before=line.values) for line in gone.values()]
+    return replace(table, lines=in_order(lines), count=len(lines))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 
@@ -43,7 +44,7 @@ _AGAINST = {"month": _l("vs last month"), "quarter": _l("vs last quarter"), "yea
 HOW = {
     "amount": _l(
         "Sum of the orders of the span so far; cancelled ones are left out, unpaid ones count. All figures of this page"
-        " are counted as the records are now; what was reported of a closed month stands in the reports."
+        " are counted as the records are now."
     ),
     "new": _l("Customers registered in the span so far, whatever became of them; deleted ones are left out."),
     "satisfaction": _l("Mean of the final satisfaction, 1 to 5, of the tickets archived in the span so far."),
@@ -183,8 +184,11 @@ def _height(key: str, shown: Sequence[Tile]) -> int:
     return TALL if len(row) > 1 else LOW
 
 
-def closed_months(shown: Sequence[Tile], span: Span) -> str:
-    """The sentence that says how many of the months these tiles count are closed; '' if none is. One statement."""
+def closed_months(shown: Sequence[Tile], span: Span, *, company: bool) -> str:
+    """The sentence that says how many of the months these tiles count are closed; '' if none is. One statement.
+
+    Only the `company`'s figures are kept: of others nothing is said to stand in the reports.
+    """
     months = -24 - max(RECENT - 1, span.period.months)  # two years before the earliest rate
     since = {
         "retention": months_on(span.today.replace(day=1), months),
@@ -202,6 +206,14 @@ def closed_months(shown: Sequence[Tile], span: Span) -> str:
     number = closed_since(first)
     if not number:
         return ""
+    if not company:
+        return ngettext(
+            "%(num)d month counted here is closed, but figures like these were not kept. They are counted as of today, "
+            "comparisons too.",
+            "%(num)d months counted here are closed, but figures like these were not kept. They are counted as of "
+            "today, comparisons too.",
+            number,
+        )
     return ngettext(
         "%(num)d month counted here is closed: what the company reported then stands in the reports of that month. "
         "Here everything is counted as of today, comparisons too.",
@@ -437,16 +449,22 @@ def composition_card(found: dict[DictionaryType, list[Group]], rows: Rows, by_re
     percent = shares([group.customers for group in levels])
     parts = [(_name(group), group.customers, share) for group, share in zip(levels, percent, strict=True)]
     biggest = sorted((g for g in regions if g.customers), key=lambda g: -g.customers)
-    links = tuple(_rows_of_group(group, rows) for group in levels)
-    drawing = tuple((name, count) for name, count, _share in parts)
-    ring = drawn(charts.donut, drawing, label=_("Active customers by level"), hrefs=links)
+    own = charts.told_apart([count for _n, count, _share in parts])
+    told, links = [parts[n] for n in own], [_rows_of_group(levels[n], rows) for n in own]
+    if len(own) < len(parts):
+        others = [part for n, part in enumerate(parts) if n not in own]
+        share = sum((share for _n, _c, share in others), start=Decimal(0))
+        told.append((_("Others"), sum(count for _n, count, _s in others), share))
+        links.append(None)
+    drawing = tuple((name, count) for name, count, _share in told)
+    ring = drawn(charts.donut, drawing, label=_("Active customers by level"), hrefs=tuple(links))
     return Card(
         BY_KEY["composition"],
         note=_("active customers"),
         empty=("users", _("No active customers"), _("They come from won opportunities and from the sales system.")),
         wide=ring,
         middle=(f"{total:,}", ngettext("customer", "customers", total)),
-        legend=[(name, f"{share}%") for name, _count, share in parts],
+        legend=[(name, f"{share}%") for name, _count, share in told],
         bars=[
             (_link(_name(group), _rows_of_group(group, by_region)), group.customers, total)
             for group in biggest[:REGIONS]

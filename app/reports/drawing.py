@@ -24,6 +24,9 @@ class Drawing:
     narrow: Markup
     legend: Sequence[str] = ()
     middle: tuple[str, str] | None = None  # of a ring: number and word
+    head: Sequence[str] = ()
+    rows: Sequence[Sequence[str]] = ()
+    """What it is drawn from, where the report's own table does not say so."""
 
 
 def drawn(draw: Callable[..., Markup], *figures: Any, **given: Any) -> Markup:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
 from flask_babel import lazy_gettext as _l
 
+from app.core.clock import today
 from app.extensions import db
 from app.masterdata.models import DictionaryItem, DictionaryType
 from app.reports.period import Period
@@ -65,3 +67,11 @@ def filled(
     if NONE in found:
         lines.append(Line(NONE, none or _l("Not known"), {**nothing, **found[NONE]}))
     return lines
+
+
+def begun(lines: Sequence[Line], parts: Sequence[Period], found: Collection[str]) -> list[Line]:
+    """The lines of parts of the time; of one that has not begun nothing is known, which is not to be compared."""
+    return [
+        line if part.first <= today() or line.key in found else replace(line, values=dict.fromkeys(line.values))
+        for line, part in zip(lines, parts, strict=True)
+    ]

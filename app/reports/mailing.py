@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from urllib.parse import urlencode
 
 from flask import current_app
@@ -19,6 +20,7 @@ from app.reports import closing, export
 from app.reports.catalogue import BY_ID
 from app.reports.models import Every, ReportMail, StopReason
 from app.reports.operations import note_export, stop
+from app.reports.period import Period, month_of
 from app.reports.report import Ask
 
 
@@ -33,24 +35,36 @@ def compose(claimed: Delivery) -> Mail | None:
     if kept is None or not kept.active:
         db.session.rollback()
         return None
-    every, kind, given, report = kept.every, kept.kind.value, kept.given, BY_ID.get(kept.report)
+    every, kind, given, kept_as = kept.every, kept.kind.value, kept.given, kept.report
+    report = BY_ID.get(kept_as)
     db.session.rollback()  # nothing is held open while the report is read
-    mail, note, why = None, "", StopReason.right
+    mail, note, why, title = None, "", StopReason.right, kept_as
     with reading_as(claimed.recipient_id) as reader:
         if reader is None:
             why = StopReason.account
-        elif report is not None and may("can_show", report.right) and may("can_export", report.right):
-            ask = report.ask({**given, "period": when[:7]})
-            sheet = export.sheet_of(ask, closing.table_of(ask, most=export.MOST))
-            file = File(export.file_name(ask, kind), export.MIME[kind], sheet.file(kind))
-            subject = _("Liuke: %(what)s", what=export.title_of(ask))
-            mail, note = Mail(reader.email, subject, _text(ask, every), file), export.note_of(ask, kind, sheet)
+        elif report is not None:
+            title = str(report.title)
+            if may("can_show", report.right) and may("can_export", report.right):
+                ask = report.ask({**given, "period": _month(every, when).code})
+                sheet = export.sheet_of(ask, closing.table_of(ask, most=export.MOST))
+                file = File(export.file_name(ask, kind), export.MIME[kind], sheet.file(kind))
+                subject = _("Liuke: %(what)s", what=export.title_of(ask))
+                mail = Mail(reader.email, subject, _text(ask, every), file)
+                note = export.note_of(ask, kind, sheet, mailed=True)
     with unit_of_work():
         if mail is None:
-            stop(int(number), why)
+            stop(int(number), why, report=title)
         else:
             note_export(note, actor=db.session.get_one(User, claimed.recipient_id))
     return mail
+
+
+def _month(every: Every, when: str) -> Period:
+    """What a mail is about: of a week (named by its Monday) the month in which the week before it ended, so that the
+    last days of every month are in one; else the month it names."""
+    if every is Every.weekly:
+        return month_of(date.fromisoformat(when) - timedelta(days=1))
+    return month_of(date.fromisoformat(f"{when}-01"))
 
 
 def _text(ask: Ask, every: Every) -> str:

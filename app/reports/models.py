@@ -19,7 +19,11 @@ from app.core.types import UtcDateTime
 
 
 class ReportClose(Model):
-    """The whole company's figures of one report for one month, as they were when the month was closed."""
+    """The whole company's figures of one report for one month, as they were when the month was closed.
+
+    Each grouping is a row of its own; `report` says those that are not the report's first as an address does:
+    composition?by=region.
+    """
 
     without_history: ClassVar[str] = "is written once, from the figures"
 

@@ -18,12 +18,13 @@ from app.extensions import db
 from app.mirror.bulk import insert_into
 from app.notices import post
 from app.notices.models import Channel
-from app.notices.operations import insert
+from app.notices.operations import insert, notify
 from app.reports.models import DashboardTile, Every, FileKind, ReportMail, StopReason
 from app.reports.period import month_of
 from app.reports.tiles import BY_KEY
 
 MAIL = "report"  # the first word of the keys of these mails
+STOPPED = "report_mail.stopped"  # the kind of notification
 LONGEST_ARGS = 1000
 
 
@@ -63,16 +64,20 @@ def unsubscribe(user: User, report: str, number: int) -> bool:
     return bool(db.session.execute(own).rowcount)
 
 
-def stop(number: int, why: StopReason) -> None:
-    """Stop a mail whose reader may not have it any more. Flushes; the caller commits."""
-    db.session.execute(sa.update(ReportMail).where(ReportMail.id == number).values(active=False, stopped_why=why))
+def stop(number: int, why: StopReason, *, report: str) -> None:
+    """Stop a mail whose reader may not have it any more, and tell him; `report` is what he calls it. Flushes; the
+    caller commits."""
+    kept = db.session.get(ReportMail, number)
+    if kept is not None and kept.active:
+        kept.active, kept.stopped_why = False, why
+        notify(STOPPED, to=kept.user, record=kept, event=f"{STOPPED}:{number}:{kept.last_sent_for}", report=report)
 
 
 def queue_mails(every: Every, day: date) -> int:
     """Make this week's or this month's mails, due at once; `day` is the company-local day they belong to.
 
-    A weekly one is about the month its Monday lies in, a monthly one about the month before. Made once: its key names
-    the subscription and the week or month. Returns how many are new. Flushes; the caller commits.
+    A weekly one is about the month of the day before its Monday, a monthly one about the month before. Made once:
+    its key names the subscription and the week or month. Returns how many are new. Flushes; the caller commits.
     """
     when = date.fromordinal(day.toordinal() - day.weekday()).isoformat()
     if every is Every.monthly:

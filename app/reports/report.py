@@ -29,7 +29,9 @@ from app.reports.figures import ratio, shares
 from app.reports.period import Period
 
 LINES = 100  # of one page; a report of fewer lines is shown whole
+GROUPING = "by"  # the filter that says what the lines are; it leaves nothing out
 TOTAL = "total"  # the key of the line that sums the others up
+LAST = ("none", "none-acted")  # keys of the lines that come after the others: of no group, and to compare with
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,12 @@ class Column:
     hidden: bool = False
     least: int = 0
     good: bool | None = None
+    n: str = ""
+
+    @property
+    def n_of(self) -> str:
+        """The column that says of how many it is: for a rate that may be hidden what it is a part of."""
+        return self.of[1] if self.least and self.of is not None else self.n
 
     @property
     def adds_up(self) -> bool:
@@ -84,18 +92,35 @@ class Table:
     kept: int | None = None
     """Of a closed month with more lines than are kept: how many of them are as they were reported."""
     recounted: int = 0
-    """Closed months in the period, the figures of which are counted anew here."""
+    """Closed months in the period, the figures of which are counted anew here though they were kept."""
+    unkept: int = 0
+    """Closed months in the period of which such figures were never kept."""
 
     @property
     def counted_anew(self) -> str:
-        """The sentence that says so."""
-        return ngettext(
-            "%(num)d month in it is closed: what the company reported then stands in the report of that month. Here "
-            "everything is counted as of today.",
-            "%(num)d months in it are closed: what the company reported then stands in the reports of those months. "
-            "Here everything is counted as of today.",
-            self.recounted,
-        )
+        """The sentences that say so."""
+        told = []
+        if self.recounted:
+            told.append(
+                ngettext(
+                    "%(num)d month in it is closed: what the company reported then stands in the report of that month. "
+                    "Here everything is counted as of today.",
+                    "%(num)d months in it are closed: what the company reported then stands in the reports of those "
+                    "months. Here everything is counted as of today.",
+                    self.recounted,
+                )
+            )
+        if self.unkept:
+            told.append(
+                ngettext(
+                    "%(num)d month in it is closed, but figures like these were not kept. They are counted as of "
+                    "today.",
+                    "%(num)d months in it are closed, but figures like these were not kept. They are counted as of "
+                    "today.",
+                    self.unkept,
+                )
+            )
+        return " ".join(told)
 
     @property
     def shown(self) -> list[Column]:
@@ -181,9 +206,16 @@ class Ask:
 
     @property
     def everybody(self) -> bool:
-        """Whether the whole company's figures are asked for, without any filter but the period."""
-        default = {f.key: f.default for f in self.report.filters}
-        return self.whole_company and all(self.values[k] == v for k, v in default.items())
+        """Whether the whole company's figures are asked for, grouped in any way, but without any filter."""
+        kept = all(self.values[f.key] == f.default for f in self.report.filters if f.key != GROUPING)
+        return self.whole_company and kept
+
+    @property
+    def kept_as(self) -> str:
+        """What closed months call this report in this grouping: composition, composition?by=region."""
+        grouping = self.values.get(GROUPING)
+        plain = grouping is None or grouping == self.report.filter(GROUPING).default
+        return self.report.id if plain else f"{self.report.id}?{GROUPING}={grouping}"
 
     @property
     def sees_all(self) -> bool:
@@ -250,6 +282,7 @@ class Report:
     days: ClassVar[bool] = False  # may be asked from any day to any other
     compares: ClassVar[bool] = True  # beside it stands the period before
     at_end: ClassVar[bool] = False  # its figures are those of the period's last day, or of now if it is not over
+    stock: ClassVar[bool] = False  # its total is how it stood last, not what its lines come to
 
     def default_period(self) -> Period | None:
         """What is shown when nothing is asked for: this year."""
@@ -258,6 +291,12 @@ class Report:
     def filter(self, key: str) -> Filter:
         """The filter of this key. Raises `KeyError`."""
         return {f.key: f for f in self.filters}[key]
+
+    @property
+    def groupings(self) -> list[str]:
+        """What its lines may be; one empty text if there is no choice."""
+        offered = [f.offered() or () for f in self.filters if f.key == GROUPING]
+        return [code for code, _label in offered[0]] if offered else [""]
 
     def ask(self, given: Mapping[str, str]) -> Ask:
         """The question an address asks; what it says wrong is left at its default."""
@@ -294,6 +333,10 @@ class Report:
         """All lines, and those of the same question about the period before. Here: one after the other."""
         return self.lines(ask), self.lines(earlier)
 
+    def of_keys(self, ask: Ask, keys: Sequence[str], total: Line) -> list[Line]:
+        """Lines of a long report, with their shares of `total`, wherever they stand in it."""
+        return self.lines(ask, keys=keys)
+
     def total(self, ask: Ask, lines: Sequence[Line]) -> dict[str, Any]:
         """What all lines come to. Here: the sum of `lines`, which are all; reports with more lines or whose lines
         overlap ask the database."""
@@ -327,8 +370,11 @@ class Report:
         return rows
 
     def label_of(self, ask: Ask, key: str) -> Any:
-        """What the line of this key is called; None if there is none."""
-        return next((line.label for line in self.lines(ask) if line.key == key), None)
+        """What the line of this key is called, be it one that only the period before has; None if there is none."""
+        lines = {line.key: line.label for line in self.lines(ask)}
+        if key not in lines and self.compares and ask.period is not None:
+            lines = {line.key: line.label for line in self.lines(ask.at(ask.period.before))}
+        return lines.get(key)
 
     def charts(self, ask: Ask, table: Table, rows_url: Callable[[str, str], str | None]) -> list[Any]:
         """Its charts, of the table's own numbers; `rows_url` (line, column) is where a mark leads."""
@@ -341,6 +387,10 @@ class Report:
     def same_lines(self, ask: Ask, earlier: Ask) -> bool:
         """Whether a line says the same of the period and of the one before, so that both may stand side by side."""
         return True
+
+    def by_time(self, ask: Ask) -> bool:
+        """Whether its lines are the parts of the period, each beside the part at its place in the period before."""
+        return ask.values.get("by") in ("month", "week")
 
     # -- the answer -------------------------------------------------------------------------------------------
 
@@ -359,13 +409,30 @@ class Report:
         else:
             lines = self.lines(ask)
         total = self.total(ask, lines)
+        before: dict[str, Any] = {}
         if earlier is not None:
-            by_key = {line.key: line.values for line in past} if self.same_lines(ask, earlier) else {}
-            lines = [replace(line, before=by_key.get(line.key, {})) for line in lines]
             before = self.total_before(earlier, past)
-        else:
-            before = {}
+            if self.same_lines(ask, earlier):
+                lines = self.beside(ask, lines, past)
         return complete(columns, lines, Line(TOTAL, "", total, before), len(lines) if count is None else count)
+
+    def beside(self, ask: Ask, lines: Sequence[Line], past: Sequence[Line]) -> list[Line]:
+        """The lines with what they were in the period before. Lines that only it has come after the others, for what
+        was then is to add up to its total: they are nothing now, and what is new was nothing then. A part of the time
+        (the 14th week) that only one of both has is in the other not even nothing."""
+        columns = list(ask.columns.values())
+        zeros = {column.key: zero(columns, column.key) for column in columns if column.adds_up}
+        now, then = (dict.fromkeys(zeros), {}) if self.by_time(ask) else (zeros, zeros)
+        before, known = {line.key: line.values for line in past}, {line.key for line in lines}
+        found = [replace(line, before=before.get(line.key, then)) for line in lines]
+        if not self.stock:
+            found += [replace(line, values=dict(now), before=line.values) for line in past if line.key not in known]
+        return in_order(found)
+
+
+def in_order(lines: list[Line]) -> list[Line]:
+    """The lines in their order, but those of `LAST` last."""
+    return sorted(lines, key=lambda line: LAST.index(line.key) + 1 if line.key in LAST else 0)
 
 
 def read_much() -> None:

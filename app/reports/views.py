@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO
 from typing import Any, ClassVar
 from urllib.parse import urlencode
@@ -20,17 +21,20 @@ from app.core.lookups import choices_page
 from app.core.scope import may, row_id
 from app.core.screen import number_arg
 from app.core.unit import unit_of_work
+from app.extensions import db
 from app.mirror.queries import freshness
+from app.notices.kinds import Leads
 from app.notices.transport import address_in
 from app.reports import access, closing, dashboard, export, operations, period, queries
-from app.reports.catalogue import REPORTS
-from app.reports.models import Every, FileKind
+from app.reports.catalogue import BY_ID, REPORTS
+from app.reports.models import Every, FileKind, ReportMail
 from app.reports.operations import subscribe, unsubscribe
 from app.reports.report import LINES, TOTAL, Ask, Column, Report, Table, rows_behind
 from app.reports.span import running
 from app.reports.tiles import BY_KEY, TILES, arranged, moved
 
 PAGE = 50  # rows behind a figure on one page
+DRAWN = 10  # lines that a chart shows of a report of several pages
 
 
 class DashboardView(BaseView):
@@ -66,7 +70,7 @@ class DashboardView(BaseView):
             fresh=freshness(now),
             kpis=kpis,
             cards=cards,
-            closed=dashboard.closed_months(shown, span),
+            closed=dashboard.closed_months(shown, span, company=everybody and team is None),
             how=[(tile.label, dashboard.HOW[tile.key]) for tile in shown],
         )
 
@@ -176,7 +180,8 @@ class ReportView(BaseView):
         """The same without what is only for screens, and not a line more: to take away all is to export."""
         ask = self.report.ask(request.args)
         first, table = self._lines(ask)
-        return render_template("reports/print.html", **self.page(ask, table, first), facts=export.facts_of(ask))
+        page = {**self.page(ask, table, first), "title": export.title_of(ask), "crumb": _("Print")}
+        return render_template("reports/print.html", **page, facts=export.facts_of(ask))
 
     @expose("/rows")
     @has_access
@@ -186,12 +191,15 @@ class ReportView(BaseView):
         ask, column, key = self._figure(request.args)
         first = number_arg("from", 0, low=0, high=10_000_000)
         rows = rows_behind(ask, column, key, first=first, most=PAGE)
+        if first and not rows.rows:
+            abort(404)
+        figure = " · ".join(filter(None, [self._label(ask, key), str(column.label)]))
         where = {"line": key, "column": column.key}
         return render_template(
             "reports/rows.html",
-            title=self.report.title,
+            title=f"{self.report.title} · {figure}",
+            crumb=figure,
             report=self.report,
-            label=self._label(ask, key),
             rows=rows,
             reported=closing.reported(ask, column, key, today=rows.amount),
             ask=ask,
@@ -220,14 +228,15 @@ class ReportView(BaseView):
             ask, column, key = self._figure(request.form)
             rows = rows_behind(ask, column, key, most=export.MOST)
             label = self._label(ask, key)
-            sheet, name = export.rows_sheet(ask, rows, label), export.file_name(ask, kind, label)
+            sheet, name = export.rows_sheet(ask, rows, label), export.file_name(ask, kind, label, str(column.label))
+            where = {"line": key, "column": column.key}
         else:
-            ask = self.report.ask(request.form)
+            ask, where = self.report.ask(request.form), {}
             sheet = export.sheet_of(ask, closing.table_of(ask, most=export.MOST))
             name = export.file_name(ask, kind)
         content = sheet.file(kind)
         with unit_of_work():
-            told = export.note_of(ask, kind, sheet)
+            told = export.note_of(ask, kind, sheet, where=where)
             operations.note_export(told, actor=g.user._get_current_object())
         return send_file(BytesIO(content), mimetype=export.MIME[kind], as_attachment=True, download_name=name)
 
@@ -248,7 +257,7 @@ class ReportView(BaseView):
 
     @expose("/mail/<pk>/stop", methods=["POST"])
     @has_access
-    @permission_name("export")
+    @permission_name("show")
     def stop_mail(self, pk: Any) -> Any:
         """End a mail of one's own."""
         with unit_of_work():
@@ -260,8 +269,10 @@ class ReportView(BaseView):
     # -- what the pages share --------------------------------------------------------------------------------
 
     def page(self, ask: Ask, table: Table, first: int) -> dict[str, Any]:
-        """What the page and the printed page show: the lines of `table`, before which there are `first` others."""
+        """What the page and the printed page show: the lines of `table`, before which there are `first` others, and the
+        charts, which are the same on every page."""
         rows_url = self.rows_url(ask)
+        drawn = replace(table, lines=closing.first_lines(ask, DRAWN)) if first else table
         periods = period.offered(today()) if self.report.timed else []
         teams = queries.teams() if ask.sees_all else {}
         take_room(len(periods) + len(teams))  # a long filter is searched where these leave no room
@@ -271,7 +282,7 @@ class ReportView(BaseView):
             "ask": ask,
             "table": table,
             "note": self.report.note(ask, table),
-            "charts": self.report.charts(ask, table, rows_url),
+            "charts": self.report.charts(ask, drawn, rows_url),
             "rows_url": rows_url,
             "periods": periods,
             "running": ask.period is not None and not ask.period.is_over(today()),
@@ -286,9 +297,10 @@ class ReportView(BaseView):
         }
 
     def mails(self) -> dict[str, Any]:
-        """What the page says of the reader's mails: the form is for who may export and has an address."""
+        """What the page says of the reader's mails: the form is for who may export and has an address; what stopped is
+        told to everybody."""
         address = address_in(g.user.email) if may("can_export", self.report.right) else None
-        mails = queries.mails_of(g.user.id, self.report.id) if address else []
+        mails = queries.mails_of(g.user.id, self.report.id)
         return {
             "address": address,
             "mails": [(mail, export.filters_of(self.report.ask(mail.given))) for mail in mails],
@@ -342,6 +354,19 @@ class ReportView(BaseView):
             abort(404)
         return str(label)
 
+
+class ToReport(Leads):
+    """To the report that a mail is of, or, for who may no longer open it, to the notifications."""
+
+    def url(self, record_id: int) -> str:
+        kept = db.session.get(ReportMail, record_id)
+        report = BY_ID.get(kept.report) if kept is not None else None
+        if report is None or not may("can_show", report.right):
+            return url_for("NoticesView.index")
+        return url_for(f"{report.right}View.show", _anchor="mail")
+
+
+TO_REPORT = ToReport(access.OwnMails, None, "")
 
 VIEWS = [
     type(

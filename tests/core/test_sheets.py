@@ -7,11 +7,12 @@ import io
 import zipfile
 from decimal import Decimal
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from python_calamine import CalamineWorkbook
 
-from app.core.sheets import BOM, csv_bytes, harmless, xlsx_into
+from app.core.sheets import BOM, csv_bytes, harmless, sheet_name, xlsx_into
 
 STARTS = "=+-@\t\r\n＝＋－＠"
 BLANKS = ["", " ", "\u3000", "\u00a0", "\ufeff", "\0", " \0 "]
@@ -59,3 +60,22 @@ def test_two_thousand_texts_in_files_are_texts():
     rows = CalamineWorkbook.from_filelike(out).get_sheet_by_index(0).to_python()
     assert [row[1] for row in rows[-len(texts) :]] == [-1.0] * len(texts)
     assert [row[0] for row in rows[-len(texts) :]] == texts
+
+
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [
+        ("客户贡献", "客户贡献"),
+        ("[a]:b*c?d/e\\f", "a b c d e f"),
+        ("'Quoted'", "Quoted"),
+        ("x" * 30 + " 'y", "x" * 30),
+        ("x" * 40, "x" * 31),
+        ("History", "_"),
+        ("//", "_"),
+    ],
+)
+def test_a_sheet_is_named_as_excel_takes_it(title, name):
+    out = io.BytesIO()
+    xlsx_into(out, title=title, facts=[], head=["a"], kinds=["text"], rows=[["b"]])
+    out.seek(0)
+    assert CalamineWorkbook.from_filelike(out).sheet_names == [name] == [sheet_name(title)]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
+from html import unescape
 
 import pytest
 import sqlalchemy as sa
@@ -14,8 +16,10 @@ from app.churn.models import ChurnCase, ChurnStatus
 from app.core.errors import BusinessError
 from app.customers.models import Customer, CustomerStats, CustomerStatus
 from app.mirror.models import Order, OrderLine, SyncRun, SyncStatus
+from app.mirror.operations import refresh_totals
 from app.mirror.queries import wrong_totals
 from app.notices.reading import reading_as
+from app.reports import closing, export, period
 from app.reports.catalogue import BY_ID, REPORTS
 from jobs import sales_sync
 from tests import builders
@@ -126,6 +130,31 @@ def every_figure_of_cdnow_is_its_rows():
     compared = {report.id: walk(report.ask({"period": "1997"}), opened=0) for report in REPORTS}
     assert compared["contribution"] > 4 * 23_570
     assert all(compared.values())
+    both = contribution.table(contribution.ask({"period": "1998"}), most=None)
+    for which, amount, orders in (("values", "476154.37", 12_757), ("before", "2024161.26", 56_902)):
+        lines = [getattr(line, which) for line in both.lines]
+        assert sum(line.get("amount", 0) for line in lines) == getattr(both.total, which)["amount"] == Decimal(amount)
+        assert sum(line.get("orders", 0) for line in lines) == getattr(both.total, which)["orders"] == orders
+
+
+CELL = re.compile(r'<a href="([^"]+/rows[?][^"]+)">\s*(?:<[^>]+>)*([¥\d,.]+)(?:<[^>]+>)*\s*</a>')
+CHANGE = re.compile(r'<a class="delta[^"]*" href="([^"]+)" title="before: ([¥\d,.]+)"')
+OPENED = 5  # of the cells of each page, and of the changes
+
+
+def figures_of_its_pages_open_their_rows(browser):
+    """Some of every report's figures of half a year and of the year before it, as a reader opens them: the links of
+    the page lead to rows that come to what it says."""
+    opened = 0
+    for report in REPORTS:
+        html = browser.get(f"/reports/{report.id}/?period=1998").get_data(as_text=True)
+        for found in (CELL.findall(html), CHANGE.findall(html)):
+            for url, said in found[:: max(1, len(found) // OPENED)]:
+                page = browser.get(unescape(url)).get_data(as_text=True)
+                head = re.search(r'(?s)<div class="sub">.*?<b>(.*?)</b>', page)[1]
+                assert re.sub("<[^>]+>", "", head).strip() == said, url
+                opened += 1
+    return opened
 
 
 def a_file_of_cdnow_says_what_the_page_says(browser, best):
@@ -179,6 +208,8 @@ def the_orders_of_cdnow_are_read_to_the_cent_and_reading_them_again_changes_noth
         every_figure_of_cdnow_is_its_rows()
     best = db.session.execute(sa.select(Customer.id).where(Customer.number == "CD07592")).scalar_one()
     a_file_of_cdnow_says_what_the_page_says(sign_in(chen), best)
+    opened = figures_of_its_pages_open_their_rows(sign_in(chen).speak("en"))
+    assert opened > 50, opened
 
     again = sales_sync.run(str(CDNOW))
 
@@ -189,6 +220,23 @@ def the_orders_of_cdnow_are_read_to_the_cent_and_reading_them_again_changes_noth
     assert first.checksum == second.checksum
 
     its_saturdays_warn_about_exactly_these(crm)
+    a_closed_month_adds_up_after_late_orders(db, chen, best)
+
+
+def a_closed_month_adds_up_after_late_orders(db, chen, best):
+    """More customers ordered in it than are kept one by one."""
+    assert closing.close(period.parse("1997-03")) == sum(report.timed for report in REPORTS)
+    builders.order(db.session.get_one(Customer, best), at=datetime(1997, 3, 15, tzinfo=UTC), amount="1234.56")
+    refresh_totals()
+    db.session.commit()
+    with reading_as(chen.id):
+        for report in REPORTS:
+            walk(report.ask({"period": "1997-03"}), opened=0)
+        ask = BY_ID["contribution"].ask({"period": "1997-03"})
+        sheet = export.sheet_of(ask, closing.table_of(ask, most=None))
+    total = dict(zip(sheet.head, sheet.rows[-1], strict=True))
+    assert total["Order amount (now)"] - total["Order amount (reported)"] == Decimal("1234.56")
+    assert [row[1] for row in sheet.rows][-2] == "All other lines, as reported"
 
 
 if CDNOW.is_dir():  # where the data set is not at hand there is nothing to test

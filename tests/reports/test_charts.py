@@ -187,7 +187,8 @@ def test_the_scale_has_round_numbers(values, ticks):
 
 
 def test_a_funnel_is_as_high_as_its_picture_and_narrows_to_what_is_left():
-    svg = charts.funnel([("a", 8), ("b", 4), ("c", 0)], label="x", width=300, height=100)
+    links = ["/a", "/b", "/c", "/d"]
+    svg = charts.funnel([("a", 8), ("b", 4), ("c", 1), ("d", 0)], label="x", width=400, height=100, hrefs=links)
 
     drawn = [
         [tuple(map(float, point.split())) for point in re.findall(r"[\d.]+ [\d.]+", polygon.get("points"))]
@@ -202,7 +203,8 @@ def test_a_funnel_is_as_high_as_its_picture_and_narrows_to_what_is_left():
         ]
 
     full = round(100 * (1 - 2 * 0.02))  # pygal leaves a margin
-    assert [edges(points) for points in drawn] == [[full, full], [full, full // 2], [full // 2, 0]]
+    assert [edges(points) for points in drawn] == [[full, full], [full, full // 2], [full // 2, full // 8]]
+    assert re.findall('href="([^"]*)"', svg) == links[:3]  # a stage with nothing has no shape, and leads nowhere
 
 
 def test_crowded_labels_are_thinned():

@@ -13,13 +13,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
+from flask import g
 
 from app.core.types import Money
 from app.customers.models import Customer, CustomerStatus
 from app.mirror.models import Order
 from app.mirror.operations import refresh_totals
-from app.reports import closing, period
-from app.reports.catalogue import REPORTS
+from app.reports import closing, export, period
+from app.reports.catalogue import BY_ID, REPORTS
 from app.reports.kinds.contribution import Contribution
 from app.reports.models import ReportClose
 from app.reports.report import Ask, Column, Line, Report
@@ -27,6 +28,7 @@ from app.runs.models import Installation, JobRun
 from app.runs.periodic import MONTH_CLOSE
 from jobs import month_close
 from tests import builders
+from tests.reports.walking import walk
 from tests.support import rows, text_of
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -190,7 +192,7 @@ def test_the_next_month_is_compared_with_what_was_reported(db, closed):
     assert table.closed_at is None
     assert table.total.before["amount"] == Decimal("1000.30")
     by_label = {line.label: line.before.get("amount") for line in table.lines}
-    assert by_label == {"恒锐精密": Decimal("1000.10"), "秦岭航空": Decimal("0.20"), "东海仪表": None}
+    assert by_label == {"恒锐精密": Decimal("1000.10"), "秦岭航空": Decimal("0.20"), "东海仪表": Decimal("0.00")}
 
 
 # -- shares and means, words, a report shown whole ----------------------------------------------------------------
@@ -241,7 +243,7 @@ def test_shares_and_means_of_what_was_reported_come_from_what_was_reported(db, c
     assert found == {
         "恒锐精密": (
             {"orders": 1, "amount": Decimal("1000.10"), "share": Decimal("50.0"), "mean": Decimal("1000.1")},
-            {},  # its share of more is another, but the line did not change
+            {"share": Decimal("25.0")},  # the line did not change, but the whole did
         ),
         "秦岭航空": (
             {"orders": 1, "amount": Decimal("0.20"), "share": Decimal("50.0"), "mean": Decimal("0.2")},
@@ -256,6 +258,48 @@ def test_shares_and_means_of_what_was_reported_come_from_what_was_reported(db, c
             {"orders": 4, "amount": Decimal("1003.70"), "mean": Decimal("250.9")},
         ),
     }  # fmt: skip
+
+
+# -- every grouping ----------------------------------------------------------------------------------------------
+
+
+def test_a_month_is_kept_in_every_grouping(db, company, chen, sign_in):
+    mine, _other = company
+    for customer in rows(Customer):
+        customer.registered_on = date(2026, 1, 5)
+    db.session.commit()
+    closing.close(MARCH)
+    for report in REPORTS:
+        if report.timed:
+            ways = report.filter("by").offered() if any(f.key == "by" for f in report.filters) else [("", "")]
+            found = {kept.report for kept in rows(ReportClose) if kept.report.split("?")[0] == report.id}
+            first = ways[0][0]
+            assert found == {report.id, *(f"{report.id}?by={code}" for code, _label in ways if code != first)}
+
+    mine.status = CustomerStatus.deleted
+    db.session.commit()
+    for by, _label in BY_ID["composition"].filter("by").offered():
+        answer = sign_in(chen).speak("en").get(f"/reports/composition/?period=2026-03&by={by}")
+        assert "This month is closed: the figures are those reported on" in text_of(answer)
+        assert table_on(answer)["Total"][0] == "3 now 2"
+        assert "3 now 2" in [row[0] for name, row in table_on(answer).items() if name != "Total"]
+
+
+def test_a_grouping_that_was_not_kept_is_counted_anew_and_nothing_is_said_to_be_reported(db, closed, chen, sign_in):
+    """Months closed before every grouping was kept."""
+    db.session.execute(sa.delete(ReportClose).where(ReportClose.report.contains("?")))
+    db.session.commit()
+    browser = sign_in(chen).speak("en")
+    for period_code in ("2026-03", "2026-Q1"):
+        said = text_of(browser.get(f"/reports/composition/?period={period_code}&by=region"))
+        assert "This month is closed" not in said
+        assert NOT_KEPT in said
+        assert REACHED not in said
+    assert REACHED in text_of(browser.get("/reports/composition/?period=2026-Q1"))
+
+    assert closing.close(MARCH) > 0  # by hand: what was not kept then, as of now
+    said = text_of(browser.get("/reports/composition/?period=2026-03&by=region"))
+    assert "This month is closed: the figures are those reported on" in said
 
 
 # -- the pages ----------------------------------------------------------------------------------------------------
@@ -279,20 +323,27 @@ def test_a_manager_sees_his_own_figures_as_they_are_now(db, closed, wang, sign_i
     answer = sign_in(wang).speak("en").get(PAGE)
 
     assert "This month is closed" not in text_of(answer)
-    assert "1 month in it is closed" in text_of(answer)
+    assert NOT_KEPT in text_of(answer)
+    assert REACHED not in text_of(answer)
     assert table_on(answer)["恒锐精密"][1].startswith("¥1,100.00")
     assert list(table_on(answer)) == ["恒锐精密", "Total"]
 
 
-@pytest.mark.parametrize("other", ["?period=2026-03&orders=paid", "?period=2026-Q1", "?period=2026"])
-def test_with_a_filter_or_another_period_it_is_counted_now(db, closed, chen, sign_in, other):
+REACHED = "1 month in it is closed: what the company reported then stands in the report of that month"
+NOT_KEPT = "1 month in it is closed, but figures like these were not kept. They are counted as of today."
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [("?period=2026-03&orders=paid", NOT_KEPT), ("?period=2026&orders=paid", NOT_KEPT), ("?period=2026-Q1", REACHED),
+     ("?period=2026", REACHED)],
+)  # fmt: skip
+def test_with_a_filter_or_another_period_it_is_counted_now(db, closed, chen, sign_in, other, told):
     ordered(db, closed[0], "99.90")
     answer = sign_in(chen).speak("en").get("/reports/contribution/" + other)
 
     assert "This month is closed" not in text_of(answer)
-    assert "1 month in it is closed: what the company reported then stands in the report of that month" in text_of(
-        answer
-    )
+    assert [sentence for sentence in (REACHED, NOT_KEPT) if sentence in text_of(answer)] == [told]
     assert table_on(answer)["恒锐精密"][1].startswith("¥1,100.00")
 
 
@@ -319,6 +370,89 @@ def test_the_file_is_the_page(db, closed, chen, sign_in):
     assert {k: (v["Class"], v["Share"]) for k, v in found.items()} == {  # nothing differs in them
         "恒锐精密": ("A", "99.98"), "秦岭航空": ("C", "0.02"), "东海仪表": ("C", "0.00"), "Total": ("", "100.00"),
     }  # fmt: skip
+
+
+def test_what_is_now_in_the_file_is_todays_and_adds_up(db, closed, chen, zhao, sign_in):
+    """A line that did not change has another share of a whole that did; a customer that is gone has none."""
+    mine, other = closed
+    ordered(db, other, "3000.60")
+    ordered(db, builders.customer(owner=zhao, name="新客户"), "999.20")
+    mine.status = CustomerStatus.deleted
+    db.session.commit()
+    browser = sign_in(chen).speak("en")
+    answer = browser.post("/reports/contribution/export", {"format": "csv", "period": "2026-03"})
+    head, *body = csv.reader(io.StringIO(answer.get_data().decode("utf-8-sig")))
+    found = {row[1]: dict(zip(head, row, strict=True)) for row in body}
+
+    now = {k: (v["Share (now)"], v["Cumulative (now)"], v["Class (now)"]) for k, v in found.items()}
+    assert now == {
+        "恒锐精密": ("0.00", "", ""), "秦岭航空": ("75.02", "75.02", "A"), "新客户": ("24.98", "100.00", "A"),
+        "东海仪表": ("0.00", "", "C"), "Total": ("100.00", "", ""),
+    }  # fmt: skip
+    page = table_on(browser.get(PAGE))
+    for name, row in found.items():
+        reported, today = row["Share (reported)"], row["Share (now)"]
+        assert page[name][2] == (f"{reported}%" if reported == today else f"{reported}% now {today}%")
+
+
+def test_a_closed_month_with_late_data_adds_up_in_every_column(db, closed, chen, zhao, app, monkeypatch):
+    """Also when a line is gone, or so many are kept one by one that the others are told together."""
+    mine, other = closed
+    g.user = chen
+    for late in ("3000.60", None, "0.10"):
+        if late is None:
+            mine.status = CustomerStatus.deleted
+        else:
+            ordered(db, other, late)
+        db.session.commit()
+        assert walk(Contribution().ask({"period": "2026-03"})) > 10
+    db.session.execute(sa.delete(ReportClose))
+    db.session.commit()
+    monkeypatch.setattr(closing, "KEPT", 1)
+    ordered(db, builders.customer(owner=zhao, name="新客户"), "999.20")
+    closing.close(MARCH)
+    ordered(db, rows(Customer, Customer.name == "新客户")[0], "0.80")
+    ask = Contribution().ask({"period": "2026-03"})
+    assert walk(ask) > 10
+    sheet = export.sheet_of(ask, closing.table_of(ask, most=None))
+    assert ["All other lines, as reported" in row for row in sheet.rows] == [False] * 3 + [True, False]
+
+
+def test_the_share_of_a_kept_customer_far_behind_is_todays_too(db, closed, zhao):
+    mine, _other = closed
+    for n in range(4):
+        ordered(db, builders.customer(owner=zhao, name=f"新客户{n}"), "7000")
+    table = closing.table_of(asked(), most=1)
+    assert table.lines[0].label == mine.name
+    assert table.lines[0].now == {
+        key: value
+        for line in asked().report.table(asked(), most=None).lines if line.label == mine.name
+        for key, value in line.values.items() if table.lines[0].values[key] != value
+    }  # fmt: skip
+    assert table.lines[0].now["share"] == Decimal("3.45")
+
+
+def test_beside_todays_rate_of_a_closed_month_stands_todays_n(db, li, sign_in):
+    february = datetime(2026, 2, 10, 4, tzinfo=UTC)
+    customers = [builders.customer(registered_on=date(2025, 1, 1)) for _ in range(12)]
+    for customer in customers[:11]:
+        builders.order(customer, amount="1", at=february)
+        builders.order(customer, amount="1", at=march(10))
+    refresh_totals()
+    db.session.commit()
+    closing.close(MARCH)
+    ordered(db, customers[11], "1", at=february)
+
+    browser = sign_in(li).speak("en")
+    assert (
+        "100.0% n = 11 now 91.7% (n = 12 )" in table_on(browser.get("/reports/retention-rate/?period=2026-03"))["Total"]
+    )
+    answer = browser.post("/reports/retention-rate/export", {"format": "csv", "period": "2026-03"})
+    head, *_lines, total = csv.reader(io.StringIO(answer.get_data().decode("utf-8-sig")))
+    found = dict(zip(head, total, strict=True))
+    assert [found[f"Retention rate{n} ({when})"] for n in ("", ": n") for when in ("reported", "now")] == [
+        "100.0", "91.7", "11", "12",
+    ]  # fmt: skip
 
 
 def test_the_file_of_a_month_that_nothing_changed_has_no_second_columns(db, closed, chen, sign_in):

@@ -65,7 +65,7 @@ def test_beside_the_composition_of_now_stands_that_of_the_end_of_the_period_befo
     table = walk(asked(COMPOSITION, li, by="region", period="2026"))
     found = {str(one.label): (one.values["customers"], one.before.get("customers")) for one in table.lines}
     assert {label: both for label, both in found.items() if any(both)} == {
-        "Beijing": (3, 1), "South China": (2, 2),
+        "Beijing": (3, 1), "South China": (2, 2), "Not known": (0, 1),
     }  # fmt: skip
     assert (table.total.values["customers"], table.total.before["customers"]) == (5, 4)
 

@@ -390,6 +390,16 @@ def test_a_longer_span_counts_more_closed_months_and_without_any_nothing_is_said
     assert "2 months counted here are closed" in text_of(page_of(browser, "?span=year"))
 
 
+def test_of_figures_that_no_closed_month_keeps_nothing_is_said_to_be_reported(company, teams, li, wang, sign_in):
+    """One's own, and a team's: only the company's are kept."""
+    closing.close(period.parse("2026-04"))
+    for reader, query in ((wang, ""), (li, f"?team={teams[0].id}")):
+        text = text_of(page_of(sign_in(reader), query))
+        assert "1 month counted here is closed, but figures like these were not kept." in text
+        assert "what the company reported then" not in text
+    assert "what the company reported then" in text_of(page_of(sign_in(li)))
+
+
 @pytest.mark.parametrize("name", ["li", "wang"])
 def test_the_open_opportunities_stand_in_the_report_the_tile_opens(teams, request, sign_in, wang, zhao, li, name):
     east, _south = teams

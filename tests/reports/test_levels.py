@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from decimal import Decimal
 from urllib.parse import unquote
 
 import pytest
@@ -174,7 +175,7 @@ def test_two_dates_go_along_into_rows_files_print_and_back(db, li, customer, lev
     assert "Time span: 2025-03-15 to 2025-07-20" in text_of(browser.get(printed))
     code = "2025-03-15..2025-07-20"
     answer = browser.post("/reports/levels/export", {"format": "csv", "period": code})
-    assert "2025-03-15 to 2025-07-20.csv" in unquote(answer.headers["Content-Disposition"])
+    assert "2025-03-15 to 2025-07-20-The whole company.csv" in unquote(answer.headers["Content-Disposition"])
     assert "Customers 2024-11-07 to 2025-03-14" in answer.data.decode()
     for start, end in (("2025-03-15", ""), ("0001-01-01", "9999-12-31"), ("x", "2025-03-15")):
         wrong = browser.get("/reports/levels/", query_string={"start": start, "end": end})
@@ -299,3 +300,30 @@ def test_the_page_and_the_rows_of_a_cell(app, sign_in, chen, customer, level):
     with statements(app) as many:
         reader.get("/reports/levels/?period=2025")
     assert len(many) == len(few)
+
+
+def test_with_more_levels_than_colours_the_smallest_are_drawn_together(db, sign_in, chen, level, customer):
+    more = [builders.dictionary_item(type=DictionaryType.level, label=f"第{n}级") for n in range(3)]
+    for code in "12345":
+        for _ in range(int(code) + 1):
+            customer(code)
+    for item in more:
+        builders.customer(level=item, registered_on=BEFORE)
+    db.session.commit()
+
+    page = sign_in(chen).get("/reports/levels/?period=2025").get_data(as_text=True)
+    legend = re.findall(r'<i class="k(\d)"></i>([^<]*)<', page)
+    assert [colour for colour, _name in legend[:6]] == list("123456")
+    assert legend[5][1] == "Others"
+    assert {name for _colour, name in legend[:5]} == {f"To {level(code).label}" for code in "12345"}
+    table = re.search(r"(?s)Show as a table</summary>.*?</table>", page)[0]
+    rows = [re.sub(r"<[^>]+>", " ", row).split() for row in re.findall(r"(?s)<tr>(.*?)</tr>", table)[1:]]
+    assert len(rows) == 8
+    for row in rows:  # what each column of the chart says, adding up to a hundred
+        assert sum(Decimal(part.rstrip("%")) for part in row[-6:]) == 100
+    assert [row[-1] for row in rows if row[0].startswith("第")] == ["100%"] * 3
+    ring = re.search(r'(?s)<section class="card [^"]*" aria-labelledby="card-composition">.*?</section>',
+                     sign_in(chen).get("/dashboard/").get_data(as_text=True))[0]  # fmt: skip
+    own = re.findall(r'<li><i class="k(\d)"></i>([^<]*)<', ring)
+    assert [colour for colour, _name in own] == list("123456")
+    assert own[5][1] == "Others"

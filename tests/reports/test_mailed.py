@@ -11,7 +11,7 @@ from app.core.models import AuditEntry
 from app.core.unit import unit_of_work
 from app.mirror.operations import refresh_totals
 from app.notices import post, transport
-from app.notices.models import Delivery, DeliveryStatus
+from app.notices.models import Delivery, DeliveryStatus, Notification
 from app.notices.transport import NotNow
 from app.reports.models import Every, FileKind, ReportMail, StopReason
 from app.reports.operations import queue_mails, subscribe
@@ -107,9 +107,14 @@ def test_the_file_is_the_export_of_his_page_in_his_language(db, gets, sent, requ
     told = mail.get_body().get_content()
     assert ("2026年3月" if language == "zh" else "Mar 2026") in told
     assert mail["Subject"].startswith("留客" if language == "zh" else "Liuke: Customer contribution Mar 2026")
+    company = "全公司" if language == "zh" else "Figures of: The whole company"
+    assert [words in told for words in (company, "王强")] == [name == "chen", name == "wang"]
+    named = "客户贡献-2026年3月" if language == "zh" else "Customer contribution-Mar 2026"
+    whose = "王强" if name == "wang" else company.removeprefix("Figures of: ")
+    assert file_in(mail).get_filename() == f"{named}-{whose}.csv"
     first = next(e for e in rows(AuditEntry) if e.action == "export")
     assert (first.actor_id, first.note) == (
-        person.id, f"contribution?orders=paid&period=2026-03 csv {3 if name == 'chen' else 2}"
+        person.id, f"contribution?orders=paid&period=2026-03 csv {3 if name == 'chen' else 2} mail"
     )  # fmt: skip
 
 
@@ -117,7 +122,7 @@ def test_a_workbook_comes_with_its_name_and_kind(gets, sent, chen):
     gets(chen, kind=FileKind.xlsx)
     week()
     file = file_in(sent[0])
-    assert file.get_filename() == "Customer contribution-Mar 2026.xlsx"
+    assert file.get_filename() == "Customer contribution-Mar 2026-The whole company.xlsx"
     assert file.get_payload(decode=True)[:2] == b"PK"
 
 
@@ -125,12 +130,17 @@ def test_a_workbook_comes_with_its_name_and_kind(gets, sent, chen):
     ("every", "day", "period"),
     [
         (Every.weekly, date(2026, 3, 30), "2026-03"),
-        (Every.weekly, date(2026, 4, 3), "2026-03"),  # its Monday lies in March
+        (Every.weekly, date(2026, 4, 3), "2026-03"),  # its Monday is the 30th of March
+        (Every.weekly, date(2026, 4, 6), "2026-04"),
+        (Every.weekly, date(2026, 6, 1), "2026-05"),  # a Monday: the week before ended on the 31st of May
+        (Every.weekly, date(2026, 3, 2), "2026-03"),
         (Every.monthly, date(2026, 4, 4), "2026-03"),
         (Every.monthly, date(2026, 1, 4), "2025-12"),
     ],
 )
-def test_weekly_is_about_the_running_month_and_monthly_about_the_one_before(gets, sent, chen, every, day, period):
+def test_weekly_is_about_the_month_in_which_the_week_before_ended_and_monthly_about_the_one_before(
+    gets, sent, chen, every, day, period
+):
     gets(chen, every=every)
     week(every, day)
     assert [e.note.split(" ")[0] for e in rows(AuditEntry) if e.action == "export"] == [f"contribution?period={period}"]
@@ -198,6 +208,49 @@ def test_it_stops_when_the_right_is_gone(db, gets, sent, chen):
     assert week(day=date(2026, 3, 23)) == 0
 
 
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_whoever_may_no_longer_export_a_report_reads_why_it_stopped_and_removes_it(
+    db, gets, sent, chen, sign_in, language
+):
+    db.session.get(UserProfile, chen.id).language = language
+    db.session.commit()
+    kept = gets(chen)
+    chen.roles = [builders.role(rights=[("can_show", "ContributionReport")])]
+    db.session.commit()
+    week()
+
+    browser = sign_in(chen).speak(language)
+    said = text_of(browser.get("/notices/"))
+    if language == "en":
+        assert "Customer contribution no longer comes by e-mail: you may no longer export it." in said
+    else:
+        assert "客户贡献" in said
+    (told,) = rows(Notification)
+    assert (told.recipient_id, told.kind, told.record_id) == (chen.id, "report_mail.stopped", kept.id)
+    opened = browser.post(f"/notices/open/{told.id}")
+    assert opened.headers["Location"] == f"{PAGE}#mail"
+    page = browser.get(PAGE)
+    why = "Stopped: you may no longer export this report" if language == "en" else "已停止：你已没有导出该报表的权限"
+    assert why in text_of(page)
+    assert f'action="{PAGE}mail"' not in page.get_data(as_text=True)
+    assert browser.post(f"{PAGE}mail/{kept.id}/stop").status_code == 302
+    assert rows(ReportMail) == []
+    gone = "You can no longer see" if language == "en" else "你已不能查看"
+    assert gone in text_of(browser.get("/notices/"))
+
+
+def test_whoever_may_not_even_open_the_report_is_told_too(db, gets, sent, chen, sign_in):
+    gets(chen)
+    chen.roles = [builders.role(rights=[("can_show", "Customer")])]
+    db.session.commit()
+    week()
+
+    browser = sign_in(chen).speak("en")
+    assert "Customer contribution no longer comes by e-mail" in text_of(browser.get("/notices/"))
+    opened = browser.post(f"/notices/open/{rows(Notification)[0].id}")
+    assert browser.get(opened.headers["Location"]).status_code == 200
+
+
 def test_it_stops_when_the_account_is_disabled(db, gets, sent, chen):
     kept = gets(chen)
     chen.active = False
@@ -208,6 +261,7 @@ def test_it_stops_when_the_account_is_disabled(db, gets, sent, chen):
     assert sent == []
     db.session.expire_all()
     assert (kept.active, kept.stopped_why) == (False, StopReason.account)
+    assert rows(Notification) == []
 
 
 def test_the_manager_of_a_report_goes_along_by_mail_while_the_reader_may_see_him(db, company, sent, li, wang, zhao):

@@ -368,10 +368,8 @@ def test_the_rows_of_a_figure_have_a_page_and_the_total_is_without_the_compariso
     assert browser.get("/reports/measures/rows?period=2025&line=99999&column=deferred").status_code == 404
 
 
-@pytest.mark.parametrize(
-    ("which", "name", "numbers"), [("first", "Cases", ("2", "1")), ("every", "Measures", ("3", "1"))]
-)
-def test_the_counts_are_drawn_however_few(db, li, sign_in, which, name, numbers):
+@pytest.mark.parametrize(("which", "numbers"), [("first", ("2", "1")), ("every", ("3", "1"))])
+def test_the_counts_are_drawn_however_few(db, li, sign_in, which, numbers):
     case = deferred()
     builders.order(case.customer, at=AT + DAY)
     builders.measure(deferred(), at=AT + 9 * DAY, type=kind("call"))
@@ -382,9 +380,9 @@ def test_the_counts_are_drawn_however_few(db, li, sign_in, which, name, numbers)
     picture = re.search(r'(?s)<svg[^>]*class="lk-chart columns".*?</svg>', html)[0].replace("&amp;", "&")
     marks = re.findall(r'(?s)<a href="([^"]*)".*?<desc class="value">(\d+)</desc>', picture)
     call = {re.search(r"column=(\w+)", url)[1]: (url, n) for url, n in marks if f"line={kind('call').id}&" in url}
-    assert {key: n for key, (_url, n) in call.items()} == dict(zip(("deferred", "ordered_180"), numbers, strict=True))
+    assert {key: n for key, (_url, n) in call.items()} == dict(zip(("known_180", "ordered_180"), numbers, strict=True))
     assert [n for url, n in marks if f"line={NOBODY}&" in url] == ["1", "0"]
-    assert re.findall(r'<i class="k[12]"></i>([^<]*)<', html)[:2] == [name, "Within 180 days"]
+    assert re.findall(r'<i class="k[12]"></i>([^<]*)<', html)[:2] == ["At least 180 days old", "Within 180 days"]
     assert case.customer.name in text_of(sign_in(li).get(call["ordered_180"][0]))
 
 
@@ -402,3 +400,46 @@ def test_without_a_case_there_are_zeros_no_rates_and_no_picture(app, db, li, sig
         page = sign_in(li).get(f"/reports/measures/?period=2025&by={by}")
         assert page.status_code == 200
         assert "lk-chart" not in page.get_data(as_text=True)
+
+
+def drawn(html):
+    """(line, column) -> what the first column chart of a page draws."""
+    picture = re.search(r'(?s)<svg[^>]*class="lk-chart columns".*?</svg>', html)[0].replace("&amp;", "&")
+    marks = re.findall(r'(?s)<a href="[^"]*line=([^&"]*)&column=(\w+)".*?<desc class="value">(\d+)</desc>', picture)
+    return {(line, column): int(number) for line, column, number in marks}
+
+
+def test_only_what_can_be_judged_is_drawn_and_the_amount_says_of_how_many_it_is(db, li, sign_in):
+    builders.order(deferred().customer, at=AT + DAY, amount="80.00")
+    builders.churn_case(opened_at=OPENED)
+    late = datetime(2025, 12, 10, tzinfo=UTC)  # 161 days old
+    for _ in range(3):
+        builders.order(deferred(late, opened_at=late - DAY).customer, at=late + DAY)
+        builders.churn_case(opened_at=late)
+    browser, call = sign_in(li).speak("en"), f"{kind('call').id}"
+    html = browser.get("/reports/measures/?period=2025").get_data(as_text=True)
+    assert drawn(html) == {
+        (call, "known_180"): 1, (call, "ordered_180"): 1, (NOBODY, "known_180"): 1, (NOBODY, "ordered_180"): 0,
+    }  # fmt: skip
+    amounts = [cell for cell in re.findall(r"(?s)<td.*?</td>", html) if "column=value" in cell and "80.00" in cell]
+    assert len(amounts) == 2  # of the calls and of the total
+    for cell in amounts:
+        assert re.search(r"n = <a href=[^>]*column=known_180[^>]*><span class=\"num\">1</span>", cell)
+
+    html = browser.get("/reports/measures/?period=2025-12").get_data(as_text=True)
+    assert "Ordered within 90 days, in numbers" in html  # nothing is older yet
+    assert drawn(html) == {
+        (call, "known_90"): 3, (call, "ordered_90"): 3, (NOBODY, "known_90"): 3, (NOBODY, "ordered_90"): 0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("report", "said"),
+    [("churn-analysis", "By customer level: the level of today."), ("measures", "Customer levels are those of today.")],
+)
+def test_what_is_of_today_is_said(db, li, sign_in, report, said):
+    builders.churn_case(opened_at=OPENED)
+    for page in ("", "print"):
+        text = text_of(sign_in(li).speak("en").get(f"/reports/{report}/{page}?period=2025&by=level"))
+        assert said in text
+        assert "who is in a team, is that of today" in text

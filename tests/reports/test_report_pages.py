@@ -16,9 +16,10 @@ from python_calamine import CalamineWorkbook
 from app.core.models import AuditEntry, Outcome
 from app.mirror.models import OrderStatus
 from app.mirror.operations import refresh_totals
-from app.reports import export
+from app.reports import closing, export, period
 from app.reports.catalogue import BY_ID, REPORTS
 from app.reports.report import LINES
+from app.reports.views import DRAWN
 from tests import builders
 from tests.support import rows, text_of
 
@@ -174,7 +175,10 @@ def test_a_figure_that_is_none_is_not_found(ordered, sign_in, chen, query):
 
 def test_a_workbook_holds_what_the_page_shows_typed_and_without_formulas(ordered, sign_in, chen):
     answer = file_of(sign_in(chen).speak("zh"), "contribution", "xlsx", period="2026")
-    assert "%E5%AE%A2%E6%88%B7%E8%B4%A1%E7%8C%AE-2026%E5%B9%B4.xlsx" in answer.headers["Content-Disposition"]
+    assert (
+        "%E5%AE%A2%E6%88%B7%E8%B4%A1%E7%8C%AE-2026%E5%B9%B4-%E5%85%A8%E5%85%AC%E5%8F%B8.xlsx"
+        in answer.headers["Content-Disposition"]
+    )
     found = CalamineWorkbook.from_filelike(io.BytesIO(answer.data)).get_sheet_by_index(0).to_python()
     head = next(n for n, line in enumerate(found) if line[1] == "客户")
     assert found[0][0] == "客户贡献"
@@ -224,7 +228,8 @@ def test_the_printed_page_has_the_lines_of_the_page_and_no_more(db, sign_in, che
     refresh_totals()
     db.session.commit()
     browser = sign_in(chen).speak("en")
-    for more, lines, words in (("", LINES, f"1–{LINES} of {count}"), (f"&from={LINES}", 20, f"{LINES + 1}–{count} of")):
+    last = 20 + DRAWN  # and the biggest, whom the chart shows on every page
+    for more, lines, words in (("", LINES, f"1–{LINES} of {count}"), (f"&from={LINES}", last, f"{LINES + 1}–{count}")):
         page, paper = (browser.get(f"/reports/contribution/{one}?period=all{more}") for one in ("", "print"))
         shown, printed = ({c.id for c in customers if c.name in answer.text} for answer in (page, paper))
         assert printed == shown
@@ -282,3 +287,65 @@ def test_the_shares_of_a_composition_add_up_to_exactly_100(db, sign_in, chen):
     assert {len(line[2].partition(".")[2]) for line in lines[1:]} == {1}  # 50.0, not 50
     assert lines[-1][:3] == ["Total", "6", "100.0"]
     assert BY_ID["composition"].filter("by").read("nonsense") == "level"
+
+
+def test_crumbs_name_the_figure_and_rows_end_where_they_end(ordered, sign_in, chen):
+    browser = sign_in(chen)
+    here = r'(?s)<ol class="crumb">.*?</ol>'
+    for address, crumb, title in (
+        (
+            "rows?period=2026&line=total&column=amount",
+            "All · Order amount",
+            "Customer contribution · All · Order amount",
+        ),
+        (f"rows?period=2026&line={ordered[0].id}&column=orders", "恒锐精密 · Number of orders", "恒锐精密"),
+        ("print?period=2026", "Print", "Customer contribution 2026 ·"),
+    ):
+        page = browser.get(f"/reports/contribution/{address}").get_data(as_text=True)
+        found = re.sub("<[^>]+>", " ", re.search(here, page)[0])
+        assert " ".join(found.split()) == f"Customer contribution {crumb}"
+        assert title in re.search("(?s)<title>(.*?)</title>", page)[1]
+    rows = "/reports/contribution/rows?period=2026&line=total&column=amount&from="
+    assert [browser.get(rows + first).status_code for first in ("0", "3", "50", "999999")] == [200, 200, 404, 404]
+    empty = f"/reports/contribution/rows?period=2020&line={ordered[0].id}&column=amount"
+    assert browser.get(empty).status_code == 200
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_the_ten_biggest_are_drawn_on_every_page(db, sign_in, chen, kept):
+    for n in range(103):
+        builders.order(builders.customer(name=f"客户{n:03d}"), at=NEW_YEAR, amount=f"{2000 - n}.00", lines=0)
+    refresh_totals()
+    db.session.commit()
+    if kept:
+        closing.close(period.parse("2026-01"))
+    browser = sign_in(chen)
+    drawn, listed = [], []
+    for first in ("0", "100", "10"):
+        page = browser.get(f"/reports/contribution/?period=2026-01&from={first}").get_data(as_text=True)
+        picture = re.search(r'(?s)<svg[^>]*class="lk-chart hbar".*?</svg>', page)[0]
+        drawn.append(sorted(re.findall(r'<desc class="label">(.*?)</desc>', picture)))
+        listed.append(re.findall(r'(?s)<tbody>.*?<th scope="row">(.*?)<', page)[-1])
+    assert drawn == [[f"客户{n:03d}" for n in range(10)]] * 3
+    assert listed == ["客户000", "客户100", "客户010"]
+
+
+def test_the_curve_is_told_in_numbers_which_are_those_of_the_file(db, sign_in, chen):
+    for n in range(30):
+        builders.order(builders.customer(), at=NEW_YEAR, amount=f"{(n + 1) ** 2}.10", lines=0)
+    refresh_totals()
+    db.session.commit()
+    browser = sign_in(chen)
+    lines = csv_rows(file_of(browser, "contribution", "csv", period="2026"))
+    place = lines[0].index("Cumulative")
+    for address in ("", "print"):
+        page = browser.get(f"/reports/contribution/{address}?period=2026").get_data(as_text=True)
+        picture = re.search(r'(?s)<svg[^>]*class="lk-chart lines".*?</svg>', page)[0]
+        table = re.search(r"(?s)</svg></div>\s*(?:<details.*?)?(<div class=\"t-wrap mt-2\">.*?</table>)", page)[1]
+        told = [re.sub(r"<[^>]+>", " ", row).split() for row in re.findall(r"(?s)<tr>(.*?)</tr>", table)[1:]]
+        assert [share for share, _customers, _point in told] == [f"{n}%" for n in range(5, 101, 5)]
+        drawn = [float(point) for point in re.findall(r'<desc class="value">([\d.]+)%</desc>', picture)]
+        assert [float(point.rstrip("%")) for _share, _customers, point in told] == drawn
+        for _share, customers, point in told:
+            assert Decimal(lines[int(customers)][place]) == Decimal(point.rstrip("%"))
+        assert ("<details" in table) is False

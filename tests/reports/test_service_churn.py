@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 import zipfile
 from datetime import date
@@ -79,6 +81,20 @@ def test_tickets_by_other_properties(db, li, tickets, by, expected):
 
     found = figures(table, "tickets", "returned")
     assert list(found.items()) == list(expected.items())
+
+
+@pytest.mark.parametrize("by", ["type", "month"])
+def test_what_is_drawn_of_tickets_stands_in_the_table_and_the_file(db, li, sign_in, tickets, by):
+    browser = sign_in(li)
+    page = browser.get(f"/reports/service/?period=2025&by={by}").get_data(as_text=True)
+    drawn = dict(re.findall(r'column=(s\d|waiting)".*?<desc class="value">(\d+)', page.replace("&amp;", "&"), re.S))
+    assert {"s5", "s4", "s3"} <= drawn.keys()
+    head = re.findall(r'<th scope="col"[^>]*>([^<]*)</th>', page)
+    assert {"5 stars", "4 stars", "3 stars", "Not archived yet"} <= set(head)
+    file = browser.post("/reports/service/export", data={"format": "csv", "period": "2025", "by": by})
+    head, *_lines, total = csv.reader(io.StringIO(file.data.decode("utf-8-sig")))
+    found = dict(zip(head, total, strict=True))
+    assert [found[name] for name in ("5 stars", "4 stars", "3 stars", "Not archived yet")] == ["1", "1", "1", "2"]
 
 
 def test_a_quarter_has_three_months(db, li, tickets):
@@ -381,8 +397,8 @@ def test_a_mean_is_no_percentage_in_a_file(db, li, tickets):
     ask = asked(SERVICE, li, period="2025")
     sheet = sheet_of(ask, SERVICE.table(ask, compare=False))
 
-    assert sheet.kinds == ["text", "count", "count", "percent", "mean", "count", "mean", "count"]
-    assert sheet.rows[-1][1:] == [5, 3, Decimal("60.0"), Decimal("4.0"), 0, None, 6]
+    assert sheet.kinds == ["text", "count", "count", "percent", "mean", "count", "mean", *["count"] * 5]
+    assert sheet.rows[-1][1:] == [5, 3, Decimal("60.0"), Decimal("4.0"), 0, None, 6, 2, 1, 1, 1]
     assert zipfile.ZipFile(BytesIO(sheet.file("xlsx"))).read("xl/styles.xml").count(b'formatCode="0.0"') == 1
 
 

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from app.core.clock import today
 from app.extensions import db
-from app.reports import export, period, queries
+from app.reports import closing, export, period, queries
 from app.reports.kinds.contribution import CENT, CLASS, DOWN
 from app.reports.report import TOTAL, Ask, Report, Table, rows_behind
 
@@ -44,7 +44,7 @@ def asks(report: Report, *periods: str, chosen: bool = True) -> list[Ask]:
 def walk(ask: Ask, *, opened: int = OPENED) -> int:
     """Compare every figure of this report's answer, that of the period before beside it and those in its file with
     their rows; of `opened` lines and the last each figure is opened one by one (without any only the total, and nothing
-    hidden). Returns how many; raises `AssertionError`."""
+    hidden). A closed month is read as it is shown, too. Returns how many; raises `AssertionError`."""
     report, table = ask.report, ask.report.table(ask, most=None)
     seen = _exported(ask, table)
     earlier = ask.at(ask.period.before) if table.total.before and ask.period is not None else None
@@ -71,7 +71,63 @@ def walk(ask: Ask, *, opened: int = OPENED) -> int:
         seen += _walk_order(ask, table, opened)
     for column in [one for one in table.shown if one.of is not None and one.kind not in ("text", "percent")]:
         seen += _divided(table, column, f"{report.id} {ask.args} {column.key}")
+    if closing.kept_of(ask) is not None:
+        seen += walk_closed(ask, table)
     return seen
+
+
+def walk_closed(ask: Ask, live: Table) -> int:
+    """A closed month as it is shown and as a file has it: the figures of now are those of `live`, those reported are
+    what was kept, and both add up as `live` does."""
+    kept, table = closing.kept_of(ask), closing.table_of(ask, most=None)
+    assert kept is not None
+    today = {line.key: line.values for line in live.lines}
+    body = _in_columns(ask, table)
+    seen = 0
+    for column in table.shown:
+        where, name = f"{ask.report.id} {ask.args} {column.key}", str(column.label)
+        differing = f"{name} (now)" in body
+        reported = body[f"{name} (reported)" if differing else name]
+        now = body[f"{name} (now)"] if differing else reported
+        lines = [*table.lines, *([None] if len(reported) > len(table.lines) + 1 else []), table.total]
+        for line, was, is_now in zip(lines, reported, now, strict=True):
+            if line is None:
+                continue  # of lines that were not kept one by one: what was reported of them together
+            found = live.total.values if line is table.total else today.get(line.key)
+            if column.kind != "text":
+                exact = found.get(column.key) if found is not None else _nothing_of(column)
+                assert _same(is_now, exact), f"{where} {line.label}: {is_now} is {exact}"
+            then = kept.total if line is table.total else kept.lines.get(line.key)
+            if then is not None and column.key in then.values and column.kind != "text":
+                assert _same(was, then.values[column.key]), f"{where} {line.label}: {was} was {then.values[column.key]}"
+            seen += 1
+        if column.adds_up and sum(line.values[column.key] for line in live.lines) == live.total.values[column.key]:
+            for figures in (now, reported):
+                assert sum(one or 0 for one in figures[:-1]) == figures[-1], f"{where}: {figures}"
+        if _is_of_a_whole(column):
+            for figures in (now, reported):
+                assert sum(one or 0 for one in figures[:-1]) in (0, 100), f"{where}: {figures}"
+    return seen
+
+
+def _in_columns(ask: Ask, table: Table) -> dict[str, list[Any]]:
+    """What a file has under each head."""
+    sheet = export.sheet_of(ask, table)
+    return {name: [row[n] for row in sheet.rows] for n, name in enumerate(sheet.head)}
+
+
+def _is_of_a_whole(column: Any) -> bool:
+    return column.of is not None and column.of[0] == column.of[1]
+
+
+def _nothing_of(column: Any) -> Any:
+    """What a line that is gone comes to."""
+    return 0 if column.adds_up or _is_of_a_whole(column) else None
+
+
+def _same(shown: Any, exact: Any) -> bool:
+    """Whether a cell says this figure; a hidden rate says in words that it is hidden."""
+    return exact is None if shown is None or isinstance(shown, str) else shown == exact
 
 
 def _is_of_order(column: Any) -> bool:
@@ -129,9 +185,23 @@ def _exported(ask: Ask, table: Table) -> int:
     compared = [c for c in shown if c.kind not in ("text", "percent")] if table.total.before else []
     assert len(sheet.rows) == len(table.lines) + bool(table.total.values)
     for line, row in zip((*table.lines, table.total), sheet.rows, strict=False):
-        figures = [line.values.get(c.key) for c in shown] + [line.before.get(c.key) for c in compared]
+        figures = [*_written(shown, line.values), *_written(compared, line.before)]
         assert row[1 + numbered :] == figures, f"{ask.report.id} {ask.args} {line.key}"
     return 0
+
+
+def _written(columns: list[Any], values: dict[str, Any]) -> list[Any]:
+    """Figures as a file has them: after a rate of `least` or more its n; of fewer the words that it is hidden."""
+    told: list[Any] = []
+    for column in columns:
+        told.append(values.get(column.key))
+        if column.n_of:
+            number = values.get(column.n_of)
+            if number is not None and number < column.least:
+                assert told[-1] is None
+                told[-1] = f"hidden, n is below {column.least}"
+            told.append(number)
+    return told
 
 
 def _grouped(rows: Any, *, counted: bool) -> dict[str, Any]:

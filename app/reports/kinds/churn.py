@@ -56,7 +56,8 @@ class Churn(Report):
     def columns(self, ask: Ask) -> list[Column]:
         return [
             Column("warned", _l("Warned"), "count", good=False, how=_l(
-                "Cases opened in the period. By account manager: who owned the customer at the time of the warning.")),
+                "Cases opened in the period. By account manager: who owned the customer at the time of the warning. "
+                "By customer level: the level of today.")),
             Column("deferred", _l("Deferred"), "count", how=_l(
                 "Cases whose first retention measure was taken in the period, whenever they were opened.")),
             Column("recovered", _l("Recovered"), "count", good=True, how=_l(
@@ -82,6 +83,7 @@ class Churn(Report):
         for kind, line, number in db.session.execute(counted):
             found.setdefault(line, {})[kind] = number
         by, none = ask.values["by"], None
+        happened = set(found)
         if by == "owner":
             wanted, none = groups.persons(found), _l("Without owner")
         elif by == "reason":
@@ -94,7 +96,8 @@ class Churn(Report):
             wanted, begun = groups.months(ask.span), [m for m in ask.span.each_month() if m.first <= today()]
             for n, number in enumerate(customers_at(ask, begun), start=1):
                 found.setdefault(str(n), {})["at_start"] = number
-        return groups.filled(wanted, found, {**dict.fromkeys(KINDS, 0), "at_start": None}, none=none)
+        lines = groups.filled(wanted, found, {**dict.fromkeys(KINDS, 0), "at_start": None}, none=none)
+        return groups.begun(lines, _parts(ask), happened) if self.by_time(ask) else lines
 
     def total(self, ask: Ask, lines: Sequence[Line]) -> dict[str, Any]:
         """Their sum, and the customers there were at the beginning of the whole period."""
@@ -137,7 +140,9 @@ class Churn(Report):
 
     def charts(self, ask: Ask, table: Table, rows_url: Callable[[str, str], str | None]) -> list[Drawing]:
         lines = table.lines
-        if ask.values["by"] not in ("month", "week"):
+        if self.by_time(ask):
+            lines = [line for line in lines if line.values["warned"] is not None]
+        else:
             lines = [line for line in lines if any(line.values[key] for key in DRAWN)]
             lines = sorted(lines, key=lambda line: -sum(line.values[key] for key in DRAWN))[:MOST]
         if not any(line.values[key] for line in lines for key in DRAWN):
@@ -217,7 +222,11 @@ def _cases(ask: Ask, kind: str, *columns: Any, named: bool = False) -> Any:
 def _line(ask: Ask, kind: str) -> Any:
     by = ask.values["by"]
     if by in ("month", "week"):
-        parts = ask.span.each_month() if by == "month" else ask.span.each_week()
-        return groups.part_of(parts, CHURN_MOMENTS[kind]).label("line")
+        return groups.part_of(_parts(ask), CHURN_MOMENTS[kind]).label("line")
     column = {"owner": ChurnCase.owner_id, "reason": ChurnCase.reason_type_id, "level": Whose.level_id}[by]
     return groups.key_of(column).label("line")
+
+
+def _parts(ask: Ask) -> list[Period]:
+    """The months or weeks of its period."""
+    return ask.span.each_month() if ask.values["by"] == "month" else ask.span.each_week()

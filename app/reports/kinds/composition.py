@@ -20,7 +20,7 @@ from app.reports.kinds.churn import lost_at
 from app.reports.past import value_at, values_at
 from app.reports.report import Ask, Column, Filter, Line, Report, Table
 
-RING = 6  # parts a ring can tell apart
+RING = charts.COLOURS  # parts a ring can tell apart
 
 DIMENSIONS: dict[str, tuple[Any, Any, DictionaryType | None]] = {
     "level": (_l("Level"), Customer.level_id, DictionaryType.level),
@@ -87,14 +87,13 @@ class Composition(Report):
         label = str(_l("Active customers by group"))
         total = table.total.values["customers"]
         if len(lines) <= RING:
-            parts = tuple((str(line.label), line.values["customers"]) for line in table.lines)
-            links = tuple(rows_url(line.key, "customers") for line in table.lines)
+            lines = table.lines if len(table.lines) <= RING else lines
+            parts = tuple((str(line.label), line.values["customers"]) for line in lines)
+            links = tuple(rows_url(line.key, "customers") for line in lines)
             ring = drawn(charts.donut, parts, label=label, hrefs=links)
             middle = (f"{total:,}", ngettext("customer", "customers", total))
             return [
-                Drawing(
-                    self.title, ring, ring, [f"{line.label} {line.values['share']}%" for line in table.lines], middle
-                )
+                Drawing(self.title, ring, ring, [f"{line.label} {line.values['share']}%" for line in lines], middle)
             ]
         bars = alone(
             charts.hbar, tuple(str(line.label) for line in lines), tuple(line.values["customers"] for line in lines),

@@ -111,7 +111,7 @@ class Contribution(Report):
         ordered = _ordered(ask)
         sizes = _sizes(ordered)
         number, amount = sum(size.customers for size in sizes), _sum(size.amount for size in sizes)
-        steps = [-(-number * n // STEPS) for n in range(1, STEPS + 1)]
+        steps = _steps(number)
         best = _Best(sizes, lambda wanted: _amounts(ordered, wanted), steps, amount)
         counts = {letter: best.within(percent) for letter, percent in CLASSES.items()} | {REST: number}
         classes, before = {}, (0, Decimal("0.00"))
@@ -135,21 +135,26 @@ class Contribution(Report):
     def table(self, ask: Ask, **how: Any) -> Table:
         """Shares are the steps of the cumulative share, so that they add up to what it says."""
         table = super().table(ask, **how)
-        whole = table.total.values["amount"]
-        lines = []
-        for line in table.lines:
-            running = line.values[DOWN]
-            values = dict(line.values, share=Decimal("0.00"), cumulative=None, **{"class": REST})
-            if running is not None and whole > 0:
-                earlier = running - values["amount"]
-                values["cumulative"] = _percent(running, whole)
-                values["share"] = values["cumulative"] - _percent(earlier, whole)
-                values["class"] = _class(earlier, whole)
-            values[CLASS] = table.total.values["classes"][values["class"]][1]
-            lines.append(replace(line, values=values))
-        if whole > 0:
+        if table.total.values["amount"] > 0:
             table.total.values["share"] = Decimal("100.00")
-        return replace(table, lines=lines)
+        return replace(table, lines=[_placed(line, table.total) for line in table.lines])
+
+    def of_keys(self, ask: Ask, keys: Sequence[str], total: Line) -> list[Line]:
+        ordered = _ordered(ask)
+        running = sa.func.sum(ordered.c.amount).over(
+            order_by=(ordered.c.amount.desc(), ordered.c.customer_id), rows=(None, 0)
+        )
+        every = sa.select(ordered, running.label("running")).subquery()
+        found = (
+            sa.select(Customer.id, every.c.orders, every.c.amount, every.c.running)
+            .outerjoin(every, every.c.customer_id == Customer.id)
+            .where(*_wanted(ask), among(Customer.id, [int(key) for key in keys]))
+        )
+        none = Decimal("0.00")
+        return [
+            _placed(Line(str(pk), "", {"orders": orders or 0, "amount": amount or none, DOWN: running}), total)
+            for pk, orders, amount, running in db.session.execute(found)
+        ]
 
     def note(self, ask: Ask, table: Table) -> str:
         number, amount = table.total.values["classes"]["A"]
@@ -233,16 +238,42 @@ class Contribution(Report):
             hrefs=tuple(rows_url(line.key, "amount") for line in best),
         )  # fmt: skip
         labels = tuple(f"{(n + 1) * 100 // STEPS}%" for n in range(STEPS))
-        name = str(_l("Cumulative share"))
+        name, points = str(_l("Cumulative share")), table.total.values["curve"]
+        numbers = _steps(table.total.values["customers"])
         curve = both(
-            charts.lines, labels, ((name, table.total.values["curve"]),),
+            charts.lines, labels, ((name, points),),
             label=str(_l("Cumulative share of the order amount by share of the customers")),
             formatter=_percentage, tall=220,
         )  # fmt: skip
         return [
             Drawing(_l("Top 10 customers"), *bars),
-            Drawing(_l("80/20 curve: so many of the customers with orders bring so much"), *curve),
-        ]
+            Drawing(
+                _l("80/20 curve: so many of the customers with orders bring so much"), *curve,
+                head=[str(_l("Share of the customers")), str(_l("Customers")), name],
+                rows=[
+                    (label, f"{number:,}", f"{point}%")
+                    for label, number, point in zip(labels, numbers, points, strict=True)
+                ],
+            ),
+        ]  # fmt: skip
+
+
+def _steps(number: int) -> list[int]:
+    """How many customers each point of the curve speaks of: the first so many lines of the table."""
+    return [-(-number * n // STEPS) for n in range(1, STEPS + 1)]
+
+
+def _placed(line: Line, total: Line) -> Line:
+    """The line with its shares and its class."""
+    running, whole = line.values[DOWN], total.values["amount"]
+    values = dict(line.values, share=Decimal("0.00"), cumulative=None, **{"class": REST})
+    if running is not None and whole > 0:
+        earlier = running - values["amount"]
+        values["cumulative"] = _percent(running, whole)
+        values["share"] = values["cumulative"] - _percent(earlier, whole)
+        values["class"] = _class(earlier, whole)
+    values[CLASS] = total.values["classes"][values["class"]][1]
+    return replace(line, values=values)
 
 
 def _percentage(value: Any) -> str:

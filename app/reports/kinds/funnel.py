@@ -162,7 +162,7 @@ class Funnel(Report):
         )
 
     def charts(self, ask: Ask, table: Table, rows_url: Callable[[str, str], str | None]) -> list[Drawing]:
-        if not table.lines:
+        if not table.total.values["opportunities"]:
             return []
         if _by_status(ask):
             title = _l("Opportunities by status")

@@ -43,6 +43,7 @@ class Ledger(Report):
     title = _l("Churn ledger")
     about = _l("All warnings so far, and where each stood at the end of each month or day.")
     line_label = _l("At the end of")
+    stock = True
 
     def columns(self, ask: Ask) -> list[Column]:
         return [
@@ -81,6 +82,9 @@ class Ledger(Report):
     def total(self, ask: Ask, lines: Sequence[Line]) -> dict[str, Any]:
         """How it stood last: stocks do not add up."""
         return dict(lines[-1].values) if lines else super().total(ask, lines)
+
+    def by_time(self, ask: Ask) -> bool:
+        return True
 
     def rows(self, ask: Ask, column: Column) -> Any:
         stood = _stood(ask, _ends(ask)).subquery()

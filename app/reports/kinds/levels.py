@@ -86,17 +86,29 @@ class Levels(Report):
     def charts(self, ask: Ask, table: Table, rows_url: Callable[[str, str], str | None]) -> list[Drawing]:
         lines = [line for line in table.lines if line.values["all"]]
         ends = [column for column in table.shown if column.key != "all" and table.total.values[column.key]]
-        if not lines or len(ends) > charts.COLOURS:
+        if not lines:
             return []
-        parts = {line.key: shares([line.values[end.key] for end in ends]) for line in lines}
-        names = [str(end.label) for end in ends]
+        own = [ends[n] for n in charts.told_apart([table.total.values[end.key] for end in ends])]
+        parts = [(str(end.label), [end.key]) for end in own]
+        if len(own) < len(ends):
+            parts.append((_("Others"), [end.key for end in ends if end not in own]))
+        names = [name for name, _keys in parts]
+        told = {line.key: shares([sum(line.values[key] for key in keys) for _name, keys in parts]) for line in lines}
         stack = alone(
             charts.stacked, tuple(str(line.label) for line in lines),
-            tuple((name, tuple(parts[line.key][n] for line in lines)) for n, name in enumerate(names)),
+            tuple((name, tuple(told[line.key][n] for line in lines)) for n, name in enumerate(names)),
             label=str(_l("Where the customers of each level are at the end")), formatter=_percentage, tall=240,
-            hrefs=tuple(tuple(rows_url(line.key, end.key) for line in lines) for end in ends),
+            hrefs=tuple(
+                tuple(rows_url(line.key, keys[0]) if len(keys) == 1 else None for line in lines)
+                for _name, keys in parts
+            ),
         )  # fmt: skip
-        return [Drawing(_l("Where the customers of each level are at the end"), *stack, names)]
+        numbers = [(str(line.label), *(_percentage(share) for share in told[line.key])) for line in lines]
+        drawing = Drawing(
+            _l("Where the customers of each level are at the end"), *stack, names,
+            head=[str(self.line_label), *names], rows=numbers,
+        )  # fmt: skip
+        return [drawing]
 
 
 def _percentage(value: Any) -> str:

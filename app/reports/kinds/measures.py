@@ -62,9 +62,10 @@ class Retention(Report):
             Column("deferred", _l("Measures") if every else _l("Cases"), "count", how=_l(
                 "Every measure taken in the period, also several of one case: an order then counts for each of them "
                 "that it came after. In the last line, which the total leaves out, cases opened in the period that "
-                "have no measure and were not confirmed lost.") if every else _l(
+                "have no measure and were not confirmed lost. Customer levels are those of today.") if every else _l(
                 "Cases whose first measure was taken in the period, by that measure; in the last line, which the total "
-                "leaves out, cases opened in the period that have no measure and were not confirmed lost.")),
+                "leaves out, cases opened in the period that have no measure and were not confirmed lost. Customer "
+                "levels are those of today.")),
             *(Column(f"known_{n}", _l("Past %(n)s days", n=n), "count", hidden=True) for n in WINDOWS),
             *(Column(f"ordered_{n}", _l("Within %(n)s days", n=n), "count", good=True, how=_l(
                 "Those of the cases at least %(n)s days old whose customer placed an order, not cancelled, after the "
@@ -76,8 +77,9 @@ class Retention(Report):
                     "Of the cases whose measure (without one: warning) is at least %(n)s days ago; not shown for fewer "
                     "than 10.", n=n))
               for n in WINDOWS),
-            Column("value", _l("Order amount, 180 days"), "money", good=True, how=_l(
-                "Sum of the orders that “Within 180 days” speaks of, each once for its case.")),
+            Column("value", _l("Order amount, 180 days"), "money", good=True, n=f"known_{LONGEST}", how=_l(
+                "All orders of the cases that “Within 180 days” speaks of, in these 180 days, each once for its case; "
+                "n is the number of cases at least 180 days old, which can be fewer than all.")),
         ]  # fmt: skip
 
     def lines(
@@ -142,27 +144,29 @@ class Retention(Report):
         )
 
     def charts(self, ask: Ask, table: Table, rows_url: Callable[[str, str], str | None]) -> list[Drawing]:
-        rate, counted = f"rate_{SHOWN}", ("deferred", f"ordered_{LONGEST}")
-        some = _first([line for line in table.lines if line.values["deferred"]])
-        if not some:
+        rate = f"rate_{SHOWN}"
+        # The longest window that is over for somebody: what was not yet to be seen is no failure.
+        windows = [n for n in WINDOWS if any(line.values[f"known_{n}"] for line in table.lines)]
+        if not windows:
             return []
+        days = windows[-1]
+        counted = {
+            f"known_{days}": _("At least %(n)s days old", n=days),
+            f"ordered_{days}": _("Within %(n)s days", n=days),
+        }
+        some = _first([line for line in table.lines if line.values[f"known_{days}"]])
         known = _first([line for line in table.lines if line.values.get(rate) is not None])
         rated = any(line.key != NOBODY for line in known)
-        title, names = (
-            _l("Ordered within %(n)s days, in numbers", n=LONGEST),
-            [ask.columns[key].label for key in counted],
-        )
+        title, names = _l("Ordered within %(n)s days, in numbers", n=days), list(counted.values())
         columns = (both if rated else alone)(
             charts.columns,
             tuple(str(line.label) for line in some),
-            tuple(
-                (str(name), tuple(line.values[key] for line in some)) for name, key in zip(names, counted, strict=True)
-            ),
+            tuple((name, tuple(line.values[key] for line in some)) for key, name in counted.items()),
             label=str(title),
             tall=240,
             hrefs=tuple(tuple(rows_url(line.key, key) for line in some) for key in counted),
         )
-        numbers = Drawing(title, *columns, [str(name) for name in names])
+        numbers = Drawing(title, *columns, names)
         if not rated:
             return [numbers]
         title = _l("Ordered within %(n)s days, per cent of n cases", n=SHOWN)

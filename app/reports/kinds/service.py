@@ -43,6 +43,7 @@ class Service(Report):
     )  # fmt: skip
 
     def columns(self, ask: Ask) -> list[Column]:
+        alone = ask.values["by"] == "satisfaction"  # each line is one of these columns
         return [
             Column("tickets", _l("Tickets"), "count", how=_l(
                 "Tickets created in the period, by the company's calendar; deleted ones are left out.")),
@@ -60,8 +61,10 @@ class Service(Report):
                 "How often these tickets were given back because the customer was not satisfied.")),
             Column("stars", _l("Sum of the stars"), "number", hidden=True),
             Column("ended_stars", _l("Sum of the stars of those archived in the period"), "number", hidden=True),
-            Column("waiting", _l("Not archived yet"), "count", hidden=True),
-            *(Column(f"s{n}", _l("%(n)s stars", n=n), "count", hidden=True) for n in STARS),
+            Column("waiting", _l("Not archived yet"), "count", hidden=alone, how=_l(
+                "Tickets created in the period that are not archived by now.")),
+            *(Column(f"s{n}", _l("%(n)s stars", n=n), "count", hidden=alone, how=_l(
+                "Tickets created in the period that were archived with so many stars.")) for n in STARS),
         ]  # fmt: skip
 
     def lines(
@@ -88,7 +91,8 @@ class Service(Report):
             wanted, none = [(str(n), _l("%(n)s stars", n=n)) for n in STARS], _l("Not archived yet")
         else:
             wanted, none = groups.persons(found), _l("Not assigned yet")
-        return groups.filled(wanted, found, dict.fromkeys(amounts, 0), none=none)
+        lines = groups.filled(wanted, found, dict.fromkeys(amounts, 0), none=none)
+        return groups.begun(lines, ask.span.each_month(), found) if by == "month" else lines
 
     def rows(self, ask: Ask, column: Column) -> Any:
         amount, ended = _amounts()[column.key], column.key in ENDED
@@ -123,15 +127,16 @@ class Service(Report):
         if not lines or by == "satisfaction":
             return drawings
         if by == "month":
+            lines = [line for line in table.lines if line.values["tickets"] is not None]
             series = {
                 **{f"s{n}": name for n, name in zip(STARS, names, strict=True)},
                 "waiting": str(_l("Not archived yet")),
             }
             stack = both(
-                charts.stacked, tuple(str(line.label) for line in table.lines),
-                tuple((name, tuple(line.values[key] for line in table.lines)) for key, name in series.items()),
+                charts.stacked, tuple(str(line.label) for line in lines),
+                tuple((name, tuple(line.values[key] for line in lines)) for key, name in series.items()),
                 label=str(_l("Tickets by month and satisfaction")), tall=240,
-                hrefs=tuple(tuple(rows_url(line.key, key) for line in table.lines) for key in series),
+                hrefs=tuple(tuple(rows_url(line.key, key) for line in lines) for key in series),
             )  # fmt: skip
             return [Drawing(_l("Tickets by month"), *stack, list(series.values())), *drawings]
         most = sorted(lines, key=lambda line: -line.values["tickets"])[:12]
