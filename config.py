@@ -7,25 +7,32 @@ import secrets
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from limits import parse_many
 
 ROOT = Path(__file__).resolve().parent
+YES, NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 
 def flag(name: str, default: bool) -> bool:
-    """A yes/no setting: 1, true, yes, on are yes."""
-    value = os.environ.get(name)
-    return default if value is None or value == "" else value.lower() in {"1", "true", "yes", "on"}
+    """A yes/no setting."""
+    value = os.environ.get(name, "").strip().lower()
+    if value not in ("", *YES, *NO):
+        raise SystemExit(f"{name} must be one of {', '.join((*YES, *NO))}, not {os.environ[name]!r}.")
+    return value in YES if value else default
 
 
-def number(name: str, default: int) -> int:
-    """A whole-number setting."""
+def number(name: str, default: int, least: int = 1) -> int:
+    """A setting that is a whole number."""
     value = os.environ.get(name, "")
     try:
-        return int(value) if value else default
+        found = int(value) if value else default
     except ValueError:
         raise SystemExit(f"{name} must be a whole number, not {value!r}.") from None
+    if found < least:
+        raise SystemExit(f"{name} must be {least} or more, not {value!r}.")
+    return found
 
 
 def one_of(name: str, default: str, *others: str) -> str:
@@ -33,6 +40,16 @@ def one_of(name: str, default: str, *others: str) -> str:
     value = os.environ.get(name, "").strip() or default
     if value not in (default, *others):
         raise SystemExit(f"{name} must be {' or '.join((default, *others))}, not {value!r}.")
+    return value
+
+
+def time_zone(name: str, default: str) -> str:
+    """A time zone of the tz database."""
+    value = os.environ.get(name, "").strip() or default
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise SystemExit(f"{name} must be a time zone, {default} say, not {value!r}.") from None
     return value
 
 
@@ -84,9 +101,12 @@ def months_by_level(text: str) -> dict[str, int]:
     """LIUKE_CHURN_MONTHS_BY_LEVEL: "3=9,5=12" gives level 3 nine months and level 5 twelve."""
     pairs = [part.split("=", 1) for part in text.split(",") if part.strip()]
     try:
-        return {level.strip(): int(months) for level, months in pairs}
+        found = {level.strip(): int(months) for level, months in pairs}
     except ValueError:
-        raise SystemExit("LIUKE_CHURN_MONTHS_BY_LEVEL reads like 3=9,5=12 (level=months).") from None
+        found = {"": 0}
+    if any(months < 1 for months in found.values()):
+        raise SystemExit("LIUKE_CHURN_MONTHS_BY_LEVEL reads like 3=9,5=12 (level=months).")
+    return found
 
 
 def mail_url(url: str) -> str:
@@ -94,6 +114,14 @@ def mail_url(url: str) -> str:
     if url and not url.startswith(("smtp://", "smtps://")):
         raise SystemExit("LIUKE_MAIL_URL reads like smtp://user:password@host:587 or smtps://user:password@host:465.")
     return url
+
+
+def mail_base(url: str, hosts: list[str]) -> str:
+    """LIUKE_URL; unset, the first of LIUKE_HOSTS over https, so that no server mails links to 127.0.0.1."""
+    url = url.strip().rstrip("/")
+    if url and not url.startswith(("https://", "http://")):
+        raise SystemExit(f"LIUKE_URL reads like https://crm.example.com, not {url!r}.")
+    return url or (f"https://{hosts[0].removeprefix('.')}" if hosts else "")
 
 
 def status_codes(text: str) -> dict[str, str]:
@@ -127,12 +155,19 @@ def _minutes(wall: str) -> int:
 class Config:
     """Everything an installation can set, with its default."""
 
+    # What can be read: the name of the language, what its button says (short where there is little room) and its code
+    # in pages, if that is another one. The sentences stand in translations/, those of English in the source.
+    LANGUAGES = {
+        "zh": {"name": "中文", "switch": "切换到中文", "short": "中", "html": "zh-CN", "flag": "cn"},
+        "en": {"name": "English", "switch": "Switch to English", "short": "EN", "flag": "gb"},
+    }
+
     LIUKE_VAR = Path(os.environ.get("LIUKE_VAR", ROOT / "var")).resolve()
     LIUKE_HOST = os.environ.get("LIUKE_HOST", "127.0.0.1")
     LIUKE_PORT = number("LIUKE_PORT", 5000)
     LIUKE_DEMO = flag("LIUKE_DEMO", True)  # load the demo company into an empty database at first start
-    LIUKE_TIMEZONE = os.environ.get("LIUKE_TIMEZONE", "Asia/Shanghai")
-    LIUKE_LANGUAGE = os.environ.get("LIUKE_LANGUAGE", "zh")
+    LIUKE_TIMEZONE = time_zone("LIUKE_TIMEZONE", "Asia/Shanghai")
+    LIUKE_LANGUAGE = one_of("LIUKE_LANGUAGE", *LANGUAGES)
     LIUKE_CHURN_MONTHS = number("LIUKE_CHURN_MONTHS", 6)  # calendar months without an order
     LIUKE_CHURN_MONTHS_BY_LEVEL = months_by_level(os.environ.get("LIUKE_CHURN_MONTHS_BY_LEVEL", ""))
     LIUKE_MIRROR_STALE_DAYS = number("LIUKE_MIRROR_STALE_DAYS", 8)
@@ -140,25 +175,25 @@ class Config:
     LIUKE_CAMPAIGN_DAYS = number("LIUKE_CAMPAIGN_DAYS", 90)  # orders count as following an activity
     LIUKE_SYNC_STATUS = status_codes(os.environ.get("LIUKE_SYNC_STATUS", ""))  # beside the codes it knows
     LIUKE_WORK_HOURS = work_hours(os.environ.get("LIUKE_WORK_HOURS") or "09:00-18:00")  # of a working day
-    LIUKE_ESCALATE_HOURS = number("LIUKE_ESCALATE_HOURS", 4)  # working hours from a reminder to the leads
+    LIUKE_ESCALATE_HOURS = number("LIUKE_ESCALATE_HOURS", 4, least=0)  # working hours from a reminder to the leads
     LIUKE_CUSTOMERS_SHARED = one_of("LIUKE_CUSTOMERS_SHARED", "all", "team", "own")
     LIUKE_SECOND_LOGIN = one_of("LIUKE_SECOND_LOGIN", "replace", "refuse")
     LIUKE_IDLE_MINUTES = number("LIUKE_IDLE_MINUTES", 30)
     LIUKE_SESSION_HOURS = number("LIUKE_SESSION_HOURS", 12)
-    # accounts, rights and handovers ask for a password typed longer ago than this again
-    LIUKE_REAUTH_MINUTES = max(1, number("LIUKE_REAUTH_MINUTES", 15))
+    # accounts, rights, teams and handovers ask for a password typed longer ago than this again
+    LIUKE_REAUTH_MINUTES = number("LIUKE_REAUTH_MINUTES", 15)
     LIUKE_REMEMBER_IDLE_DAYS = number("LIUKE_REMEMBER_IDLE_DAYS", 7)
     LIUKE_REMEMBER_DAYS = number("LIUKE_REMEMBER_DAYS", 14)
     LIUKE_LOG = one_of("LIUKE_LOG", "text", "json")  # json: one object per line, with every request
-    LIUKE_PROXIES = number("LIUKE_PROXIES", 0)  # reverse proxies in front of the web process
+    LIUKE_PROXIES = number("LIUKE_PROXIES", 0, least=0)  # reverse proxies in front of the web process
     LIUKE_HTTPS = flag("LIUKE_HTTPS", False)  # cookies only over https
     LIUKE_HOSTS = [h.strip() for h in os.environ.get("LIUKE_HOSTS", "").split(",") if h.strip()]
     LIUKE_LOGIN_LIMIT = limit("LIUKE_LOGIN_LIMIT", "10 per 5 minutes")  # bad logins, per address and account
     LIUKE_LOGIN_LIMIT_PER_ADDRESS = limit("LIUKE_LOGIN_LIMIT_PER_ADDRESS", "100 per 5 minutes")
     LIUKE_CODE_LIMIT = limit("LIUKE_CODE_LIMIT", "50 per day")  # wrong codes of the second step, per account
     LIUKE_LINK_LIMIT = limit("LIUKE_LINK_LIMIT", "5 per hour")  # links asked for, per address and account
-    LIUKE_LINK_MINUTES = max(1, number("LIUKE_LINK_MINUTES", 30))  # how long a mailed link for a new password is good
-    LIUKE_URL = os.environ.get("LIUKE_URL", "")  # https://crm.example.com, for links in mails
+    LIUKE_LINK_MINUTES = number("LIUKE_LINK_MINUTES", 30)  # how long a mailed link for a new password is good
+    LIUKE_URL = mail_base(os.environ.get("LIUKE_URL", ""), LIUKE_HOSTS)  # https://crm.example.com, for links in mails
     LIUKE_MAIL_URL = mail_url(os.environ.get("LIUKE_MAIL_URL", ""))  # none: mails are written into var/outbox
     LIUKE_MAIL_FROM = os.environ.get("LIUKE_MAIL_FROM", "Liuke <liuke@localhost>")
     # hosts that robots may live on beside WeCom's, DingTalk's and Feishu's own
@@ -166,9 +201,9 @@ class Config:
     LIUKE_WEB_WORKERS = number("LIUKE_WEB_WORKERS", 2)
     LIUKE_UPLOADS = Path(os.environ.get("LIUKE_UPLOADS") or LIUKE_VAR / "uploads").resolve()  # attached files
     LIUKE_BACKUPS = Path(os.environ.get("LIUKE_BACKUPS") or LIUKE_VAR / "backups").resolve()
-    LIUKE_BACKUPS_KEPT = max(1, number("LIUKE_BACKUPS_KEPT", 14))  # the newest, one of every night
+    LIUKE_BACKUPS_KEPT = number("LIUKE_BACKUPS_KEPT", 14)  # the newest, one of every night
     LIUKE_PG_BIN = os.environ.get("LIUKE_PG_BIN", "")  # folder of pg_dump; none: what is found
-    LIUKE_PURGE_AFTER_DAYS = max(0, number("LIUKE_PURGE_AFTER_DAYS", 30))  # in the recycle bin before it may be purged
+    LIUKE_PURGE_AFTER_DAYS = number("LIUKE_PURGE_AFTER_DAYS", 30, least=0)  # in the recycle bin before it may be purged
     LIUKE_UPLOAD_MB = number("LIUKE_UPLOAD_MB", 10)  # the files of one upload together
 
     SECRET_KEY = secret_key(LIUKE_VAR)
@@ -176,12 +211,6 @@ class Config:
     REDIS_URL = os.environ.get("REDIS_URL") or f"unix://{LIUKE_VAR / 'redis.sock'}?db=0"
 
     APP_NAME = "留客 Liuke"
-    # What can be read: the name of the language, what its button says (short where there is little room) and its code
-    # in pages, if that is another one. The sentences stand in translations/, those of English in the source.
-    LANGUAGES = {
-        "zh": {"name": "中文", "switch": "切换到中文", "short": "中", "html": "zh-CN", "flag": "cn"},
-        "en": {"name": "English", "switch": "Switch to English", "short": "EN", "flag": "gb"},
-    }
     BABEL_DEFAULT_LOCALE = LIUKE_LANGUAGE
     BABEL_DEFAULT_TIMEZONE = LIUKE_TIMEZONE
     BABEL_TRANSLATION_DIRECTORIES = str(ROOT / "translations")

@@ -367,3 +367,9 @@ class CrmForm(DynamicForm):
             self[field].errors = [*self[field].errors, sentence]
         else:
             self.form_errors.append(sentence)
+
+    def refuse_only(self, sentence: str) -> None:
+        """The same where it makes no difference what is wrong with the fields."""
+        for field in self:
+            field.errors = ()
+        self.form_errors = [sentence]

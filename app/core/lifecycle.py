@@ -81,15 +81,19 @@ class Step:
             if rule is not None:
                 rule(record, actor)
 
+    def check(self, record: HasStatus, *, actor: User | None) -> None:
+        """Raises `BusinessError` when the step cannot be taken now, whatever is typed."""
+        if not self.open_to(record):
+            raise StepRefused(self._why_not(record))
+        self._ask(record, actor)
+
     def why_not(self, record: HasStatus, *, actor: User | None) -> str | None:
         """Why the step cannot be taken now, whatever is typed; None if nothing speaks against it yet.
 
         For pages, so that nobody fills in a form in vain. Taking the step asks again.
         """
-        if not self.open_to(record):
-            return self._why_not(record)
         try:
-            self._ask(record, actor)
+            self.check(record, actor=actor)
         except BusinessError as refusal:
             return str(refusal)
         return None
@@ -184,6 +188,20 @@ def perform(taken: Step, record: HasStatus, *, actor: User | None, **given: Any)
         log.warning("integrity error in step %s", taken.name, exc_info=True)
         note_refusal(record_type, record_id, taken.name, actor_id=actor_id, before=before, why=str(FASTER))
         raise StepRefused(str(FASTER)) from error
+
+
+def check_or_note(taken: Step, record: HasStatus, *, actor: User | None) -> None:
+    """For a form that is not complete: whoever tries a step that cannot be taken hears that, not what is missing.
+
+    The refusal is written to the history as that of a complete form, then raised again. Commits it.
+    """
+    record_type, record_id, before = record.__tablename__, record.id, record.status  # type: ignore[attr-defined]
+    actor_id = actor.id if actor is not None else None
+    try:
+        taken.check(record, actor=actor)
+    except BusinessError as refusal:
+        note_refusal(record_type, record_id, taken.name, actor_id=actor_id, before=before, why=str(refusal))
+        raise
 
 
 def note_move(

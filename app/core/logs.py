@@ -18,8 +18,12 @@ from pythonjsonlogger.json import JsonFormatter
 
 REQUESTS = logging.getLogger("liuke.requests")
 
-SECRET_ARGUMENTS = ("token",)
-"""Parts of addresses that open something to whoever knows them: mailed links, calendars."""
+SLASH = r"(?:/|%(?:25)*2f)"
+OPENS = rf"(?i)({SLASH}(?:login{SLASH}+link|calendar){SLASH}+)"
+SECRET_PATH = re.compile(OPENS + r"(?s:.+)")
+SECRET_TEXT = re.compile(OPENS + r"[^\s\"'\\]+")
+"""Addresses that open something to whoever knows them: mailed links, calendars. They are told by how they begin, for
+what no route knows, another method or a slash too many, is written down as well."""
 
 PASSWORDS = re.compile(r"(://[^\s/:@\"]*:)[^\s/@\"]+@")
 """The password inside an address, of a database or a mail server, say."""
@@ -39,11 +43,15 @@ def reader() -> Any:
 
 def path() -> str:
     """The address that was asked for, without what comes after the question mark and without its secrets."""
-    found = request.path
-    for name in SECRET_ARGUMENTS:
-        if secret := (request.view_args or {}).get(name):
-            found = found.replace(str(secret), "***")
-    return found
+    return SECRET_PATH.sub(r"\1***", request.path)
+
+
+class Record(logging.LogRecord):
+    """What is written, by whomever: the server in front of the application names addresses in its errors, too."""
+
+    def getMessage(self) -> str:  # noqa: N802 - the library's name
+        """The message, without the secrets of addresses."""
+        return SECRET_TEXT.sub(r"\1***", super().getMessage())
 
 
 class Lines(JsonFormatter):
@@ -63,7 +71,7 @@ class Lines(JsonFormatter):
             log_data |= {"request": reference(), "user": reader(), "method": request.method, "path": path()}
 
     def format(self, record: logging.LogRecord) -> str:
-        return PASSWORDS.sub(r"\1***@", super().format(record))
+        return SECRET_TEXT.sub(r"\1***", PASSWORDS.sub(r"\1***@", super().format(record)))
 
 
 def write_lines(stream: TextIO | None = None) -> None:
@@ -80,7 +88,8 @@ def write_lines(stream: TextIO | None = None) -> None:
 
 
 def install(app: Flask) -> None:
-    """Give every request its reference and, where lines are written, a line of its own."""
+    """Give every request its reference and, where lines are written, a line of its own; keep secrets out of all."""
+    logging.setLogRecordFactory(Record)
     if app.config["LIUKE_LOG"] == "json":
         write_lines()
 

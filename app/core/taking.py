@@ -14,8 +14,8 @@ from app.core import bulk, personal
 from app.core.changes import in_bulk
 from app.core.errors import BusinessError, NotYours
 from app.core.forms import CrmForm
-from app.core.lifecycle import Step, note_refusal, perform
-from app.core.models import BulkChange
+from app.core.lifecycle import Step, check_or_note, note_refusal, perform
+from app.core.models import BulkChange, FieldChange
 from app.core.scope import may, row_id
 from app.core.screen import Screen
 from app.core.search import Search
@@ -29,6 +29,7 @@ from app.extensions import db
 log = logging.getLogger(__name__)
 
 AT_ONCE = 200  # rows of one request: two or three seconds
+SHOWN = 100  # lines of rows of a list that were done; those that were refused all have theirs
 
 Line = tuple[str, str | None, bool, str]  # id, name, whether it was done, what happened
 
@@ -50,7 +51,8 @@ class TakesSteps(Screen):
         """The page of one step: GET shows what it will do and asks, or says why it cannot be taken; POST does it.
 
         The right was checked by the route, the row is loaded in scope, the rule is the operation's. After a refusal
-        the page comes back with the reason and the typed text; nothing is half done.
+        the page comes back with the reason and the typed text; nothing is half done. An incomplete form is asked for
+        what is missing only where the step could be taken.
         """
         record = self.load(pk)
         form = form_type() if form_type is not None else CrmForm()
@@ -63,12 +65,9 @@ class TakesSteps(Screen):
             leads_to(back)
             try:
                 result = perform(taken, record, actor=actor, **values, **given)
-            except NotYours as refusal:
-                form.refuse(str(refusal))
-                status = 403
             except BusinessError as refusal:
                 form.refuse(str(refusal))
-                status = 409
+                status = 403 if isinstance(refusal, NotYours) else 409
             else:
                 flash(str(taken.done), "success")
                 return redirect(self.after_step(taken, record, result))
@@ -78,6 +77,12 @@ class TakesSteps(Screen):
                 return self._stale_step(taken, record, form, why=why)
         elif request.method == "POST":
             status = 422
+            try:
+                check_or_note(taken, record, actor=actor)
+            except BusinessError as refusal:
+                form.refuse_only(str(refusal))
+                status = 403 if isinstance(refusal, NotYours) else 409
+                record = self.load(pk)
         page = render_template(
             self.step_template,
             title=taken.label,
@@ -132,15 +137,19 @@ class TakesSteps(Screen):
         """Where a taken step leads: back to the record."""
         return self.show_url(record) or url_for(f"{self.endpoint}.list")
 
-    def run_bulk(self, taken: Any, form_type: Any, *, title: Any, label: Any) -> Any:
+    def name_in_bulk(self, record: Any) -> str:
+        """What a row is called among many, of which some may have the same name."""
+        return str(record)
+
+    def run_bulk(self, taken: Step, form_type: Any, *, title: Any, label: Any) -> Any:
         """The same step for many rows: first the question, then one line per row with what happened to it.
 
         The rows are those that were selected, or all that the list's filters match (its arguments are in the address,
         and asked again here, in the reader's scope): then in the order of their ids, at most 200 at a time, and the
-        result offers to go on with the rest. `taken` is a Step, or a function of the record that gives the step to
-        take. Each row is a unit of work of its own: one refusal stops nothing. A row outside the reader's scope counts
-        as not found. When the database goes away, what was done before still has its lines. By GET (the result's
-        address, opened again) there is nothing to do but to go back to the list.
+        result offers to go on with the rest, tells every row that was refused and the first hundred that were done, of
+        all the parts. Each row is a unit of work of its own: one refusal stops nothing. A row outside the reader's
+        scope counts as not found. When the database goes away, what was done before still has its lines. By GET (the
+        result's address, opened again) there is nothing to do but to go back to the list.
         """
         everything = request.form.get("reach") == "all"
         pks = list(dict.fromkeys(request.form.getlist("rowid")))[:AT_ONCE]
@@ -157,7 +166,7 @@ class TakesSteps(Screen):
                 title=title,
                 label=label,
                 form=form,
-                rows=[row for row in map(self.scope.find, pks) if row is not None],
+                rows=[self.name_in_bulk(row) for row in map(self.scope.find, pks[:50]) if row is not None],
                 pks=pks,
                 everything=everything,
                 matching=self._count(matching, exact=True),
@@ -167,7 +176,7 @@ class TakesSteps(Screen):
             )
             return page, (422 if "confirmed" in request.form else 200)
         values = {f.name: f.data for f in form if f.name not in ("csrf_token", "confirmed")}
-        left = after = 0
+        left = after = more = 0
         if everything:
             key, after = self.scope.rows.id, _number_given("after")
             matching.append(key > after)
@@ -183,7 +192,10 @@ class TakesSteps(Screen):
         skipped = len(lines) - done + (0 if everything else len(missed))
         if everything:
             left, after = left - len(lines), int(lines[-1][0]) if lines else after
-            lines = [line for line in lines if not line[2]]
+        refused = [line for line in lines if not line[2]]
+        if everything:
+            told = self._first_done(receipt, lines, str(taken.done)) if number else []
+            lines, more = refused + told, max(receipt.done - len(told), 0) if number else 0
         done, skipped = done + _number_given("done"), skipped + _number_given("skipped")
         return render_template(
             "crm/bulk_result.html",
@@ -192,7 +204,9 @@ class TakesSteps(Screen):
             done=done,
             skipped=skipped,
             lines=[*lines, *((pk, None, False, _("The database is away or busy")) for pk in missed)],
+            more=more,
             left=left,
+            to_read=bool(refused or missed),
             carried={
                 **{name: request.form[name] for name in values if name in request.form},
                 "after": after,
@@ -203,16 +217,25 @@ class TakesSteps(Screen):
             **self.frame(),
         )
 
-    def _receipt(self, taken: Any) -> BulkChange:
+    def _first_done(self, receipt: BulkChange, lines: list[Line], sentence: str) -> list[Line]:
+        """The first hundred rows that were done, those of earlier parts too: by name while in reach."""
+        names = {pk: name for pk, name, done, _sentence in lines if done}
+        own = (FieldChange.bulk_id == receipt.id, FieldChange.record_type == receipt.record_type)
+        changed = sa.select(FieldChange.record_id).where(*own).distinct().order_by(FieldChange.record_id).limit(SHOWN)
+        pks = [str(pk) for pk in db.session.execute(changed).scalars()]
+        earlier = self.scope.select().where(self.scope.rows.id.in_([int(pk) for pk in pks if pk not in names]))
+        names |= {str(row.id): self.name_in_bulk(row) for row in db.session.execute(earlier).scalars()}
+        return [(pk, names.get(pk), True, sentence) for pk in pks]
+
+    def _receipt(self, taken: Step) -> BulkChange:
         """The receipt of this bulk change: a new one, or that of the part before. Commits."""
         actor, table = g.user._get_current_object(), self.scope.rows.__tablename__
-        action = taken.name if isinstance(taken, Step) else taken.__name__
         known = db.session.get(BulkChange, _number_given("receipt")) if _number_given("receipt") else None
-        same = known is not None and (known.actor_id, known.record_type, known.action) == (actor.id, table, action)
+        same = known is not None and (known.actor_id, known.record_type, known.action) == (actor.id, table, taken.name)
         if known is not None and same and known.undone_at is None:
             return known
         with unit_of_work():
-            return bulk.begin(table, action, actor=actor)
+            return bulk.begin(table, taken.name, actor=actor)
 
     @staticmethod
     def _finish(receipt: BulkChange, *, done: int, skipped: int) -> int | None:
@@ -229,7 +252,7 @@ class TakesSteps(Screen):
         address, query = url_for(f"{self.endpoint}.list"), url_encode(request.args)
         return f"{address}?{query}" if query else address
 
-    def _take_many(self, taken: Any, pks: list[str], values: dict[str, Any]) -> tuple[list[Line], list[str]]:
+    def _take_many(self, taken: Step, pks: list[str], values: dict[str, Any]) -> tuple[list[Line], list[str]]:
         """Take the step for these rows, one line each; and the rows that were missed when the database went away."""
         actor, lines = g.user._get_current_object(), []
         for pk in pks:
@@ -241,24 +264,23 @@ class TakesSteps(Screen):
                 break
         return lines, pks[len(lines) :]
 
-    def _take_one(self, taken: Any, pk: str, actor: Any, values: dict[str, Any]) -> tuple[str | None, bool, str]:
+    def _take_one(self, taken: Step, pk: str, actor: Any, values: dict[str, Any]) -> tuple[str | None, bool, str]:
         """What became of one row of many: its name, whether the step was taken, and the sentence that says so."""
         record = self.scope.find(pk)
         number = row_id(pk)
         row = record or (db.session.get(self.scope.rows, number) if number else None)
         if row is None:
             return None, False, _("Not found.")
-        step = taken if isinstance(taken, Step) else taken(row)
         if record is None:
             why, table = _("Not found."), row.__tablename__
-            note_refusal(table, row.id, step.name, actor_id=actor.id, before=getattr(row, "status", None), why=why)
+            note_refusal(table, row.id, taken.name, actor_id=actor.id, before=getattr(row, "status", None), why=why)
             return None, False, why
-        name = str(record)
+        name = self.name_in_bulk(record)
         try:
-            perform(step, record, actor=actor, **values)
+            perform(taken, record, actor=actor, **values)
         except BusinessError as refusal:
             return name, False, str(refusal)
-        return name, True, str(step.done)
+        return name, True, str(taken.done)
 
 
 def _number_given(name: str) -> int:

@@ -23,6 +23,7 @@ from app.masterdata.models import DictionaryItem, DictionaryType
 from app.security.rights import holders, holds
 
 CLOCKS = timedelta(minutes=5)  # how far clocks may be apart
+NAMES = 20071202  # PostgreSQL's advisory locks that stand for names; another name of the same hash only waits
 
 
 @event.listens_for(Customer, "before_insert")
@@ -84,6 +85,16 @@ def _free_number(day: date) -> str:
         number = next_number("KH", day)
         if db.session.execute(sa.select(Customer.id).where(Customer.number == number)).first() is None:
             return number
+
+
+def claim_name(name: str) -> None:
+    """Whoever is about to make a customer of this name waits until others who are have ended their transactions.
+
+    `same_name` then finds what they made. On SQLite the whole transaction holds the write lock already.
+    """
+    if db.engine.dialect.name == "postgresql":
+        key = sa.func.hashtext(name_key(name)[:100])
+        db.session.execute(sa.select(sa.func.pg_advisory_xact_lock(NAMES, key)))
 
 
 def same_name(name: str, *where: sa.ColumnElement[bool]) -> list[Customer]:

@@ -230,6 +230,9 @@ class CustomerView(CarriesFiles, CrmView):
     def assign(self, pk: Any) -> Any:
         return self.run_step(operations.assign, pk, owner_form(lambda: self.lookup_url("owner")))
 
+    def name_in_bulk(self, record: Customer) -> str:
+        return f"{record.name} · {record.number}"
+
     @expose("/bulk-assign", methods=["GET", "POST"])
     @has_access
     @permission_name("assign")

@@ -31,6 +31,7 @@ COLOURS = 6
 FONT_SIZE = 11
 ROOM = 60  # pixels in which a shortened label still says something
 SLANT, SLANTED_WIDTH = 325, 14  # degrees, and Latin characters
+PHONE, SHORT = 400, 4  # pixels below which longer words than this are read beside lying bars, not aslant
 LABEL_WIDTH = 24  # of a bar's label, in Latin characters; 14 Chinese ones
 
 _STYLE = Style(
@@ -77,8 +78,9 @@ def hbar(
     formatter: Formatter | None = None,
     hrefs: Sequence[str | None] | None = None,
     width: int = 400,
+    step: int = 26,
 ) -> Markup:
-    """Horizontal bars with their values at the end, first label on top.
+    """Horizontal bars with their values at the end, first label on top, one every `step` pixels.
 
     `label` names the chart for those who cannot see it. `hrefs` are addresses of our own pages, one per bar or None.
     Long labels take two lines and are cut only when those are too short; the tip has them whole. No values: "".
@@ -91,7 +93,7 @@ def hbar(
     beyond = (max(len(_Wide(t)) for t in texts) * 0.6 * FONT_SIZE + 12) / max(plot, 120)
     low, high = min(0.0, *map(float, values)), max(0.0, *map(float, values))
     chart = pygal.HorizontalBar(
-        **_HOUSE, width=width, height=26 * len(names) + 16, show_x_labels=False, show_y_guides=False,
+        **_HOUSE, width=width, height=step * len(names) + 16, show_x_labels=False, show_y_guides=False,
         print_values=True, print_values_position="top", range=(low, (high or 1.0) / (1 - min(beyond, 0.6))),
     )  # fmt: skip
     # The gap between bars is not among pygal's options.
@@ -329,6 +331,8 @@ def _upright(
     if every == 2 and room >= ROOM and words:  # not a row of dates: all of them, in two lines
         shown, every = [_fold(_clean(text), int(room / 0.6 / FONT_SIZE) - 1) for text in labels], 1
         options["margin_bottom"], height = _HOUSE["margin"] + FONT_SIZE, height + FONT_SIZE
+    elif every > 1 and words and width < PHONE and max(map(len, shown)) > SHORT and kind in _LYING:
+        return _lying(kind, labels, series, ticks, label=label, formatter=formatter, hrefs=hrefs, width=width)
     elif every > 1 and words:  # no room for that either: all of them, aslant
         shown, every = [_Wide(_cut(_clean(text), SLANTED_WIDTH)) for text in labels], 1
         options["x_label_rotation"] = SLANT
@@ -340,17 +344,63 @@ def _upright(
     )  # fmt: skip
     chart._series_margin = 0.2
     chart.x_labels = shown
-    every_link = hrefs if hrefs is not None else [[None] * len(labels)] * len(series)
     every_text = texts or [[_formatted(v, formatter) if v is not None else "" for v in own] for _name, own in series]
-    for (title, values), links, said in zip(series, every_link, every_text, strict=True):
-        names = labels if title is None else [title] * len(labels)
-        points = [
-            None if value is None else _point(value, text, name=own, href=href)
-            for own, value, text, href in zip(names, values, said, links, strict=True)
-        ]
+    for points in _marks(labels, series, every_text, hrefs):
         chart.add("", points)
     named = all(title is not None for title, _values in series)
     return _drawn(chart, label, name, notes=_NOTES if named else _NOTES - {"x_label"})
+
+
+def _marks(
+    labels: Sequence[str],
+    series: Sequence[tuple[str | None, Sequence[Number | None]]],
+    texts: Sequence[Sequence[str]],
+    hrefs: Links,
+) -> list[list[dict[str, Any] | None]]:
+    """The marks of every series; one without a name has the labels for names."""
+    every_link = hrefs if hrefs is not None else [[None] * len(labels)] * len(series)
+    return [
+        [
+            None if value is None else _point(value, text, name=own, href=href)
+            for own, value, text, href in zip(
+                labels if title is None else [title] * len(labels), values, said, links, strict=True
+            )
+        ]
+        for (title, values), links, said in zip(series, every_link, texts, strict=True)
+    ]
+
+
+_LYING = {pygal.Bar: pygal.HorizontalBar, pygal.StackedBar: pygal.HorizontalStackedBar}
+
+
+def _lying(
+    kind: Callable[..., Any],
+    labels: Sequence[str],
+    series: Sequence[tuple[str | None, Sequence[Number | None]]],
+    ticks: Sequence[float],
+    *,
+    label: str,
+    formatter: Formatter | None,
+    hrefs: Links,
+    width: int,
+) -> Markup:
+    """Columns laid on their side, first label on top, so that a phone has room for words: in two lines beside them."""
+    cleaned = [_clean(text) for text in labels]
+    most = 16 if max(len(_Wide(text)) for text in cleaned) <= 28 else LABEL_WIDTH
+    names = [_fold(text, most) for text in cleaned]
+    texts = [[_formatted(v, formatter) if v is not None else "" for v in own] for _name, own in series]
+    longest = (max(len(_formatted(tick, formatter)) for tick in ticks) + 2) * 0.6 * FONT_SIZE
+    every = math.ceil(longest * len(ticks) / (width - max(map(len, names)) * 0.6 * FONT_SIZE - 20))
+    each = max(30, 11 * len(series) + 8) if kind is pygal.Bar else 30
+    chart = _LYING[kind](
+        **_HOUSE, width=width, height=each * len(names) + 36, range=(ticks[0], ticks[-1]), y_labels=ticks[::every],
+        y_labels_major=[], show_minor_y_labels=True, value_formatter=lambda value: _formatted(value, formatter),
+    )  # fmt: skip
+    chart._series_margin = 0.16
+    chart.x_labels = names[::-1]
+    for points in _marks(labels, series, texts, hrefs):
+        chart.add("", points[::-1])
+    return _drawn(chart, label, "lying")
 
 
 def _point(value: Number, text: str, *, name: str, href: str | None = None) -> dict[str, Any]:
@@ -376,7 +426,7 @@ def _house_rules(root: Any, label: str, name: str, notes: frozenset[str]) -> Any
             if not isinstance(child.tag, str) or _tag(child) in _DROPPED or _is_spare(child, notes):
                 parent.remove(child)
     for text in [element for element in root.iter() if _tag(element) == "text" and "\n" in (element.text or "")]:
-        _two_lines(text, upward=name == "hbar")
+        _two_lines(text, upward=name in ("hbar", "lying"))
     for element in root.iter():
         element.attrib.pop("style", None)
         for attribute in _GEOMETRY:
@@ -385,9 +435,12 @@ def _house_rules(root: Any, label: str, name: str, notes: frozenset[str]) -> Any
         element_class = element.get("class")
         if element_class and "color-" in element_class:
             element.set("class", re.sub(r"color-(\d+)", lambda m: f"color-{int(m[1]) % COLOURS}", element_class))
-    if name == "hbar":  # pygal draws upwards; the keyboard goes from the first bar to the last
+    if name in ("hbar", "lying"):  # pygal draws upwards; the keyboard goes from the first bar to the last
         for group in [element for element in root.iter() if element.get("class") == "bars"]:
             group[:] = group[::-1]
+    if name == "lying":
+        plot = next(element for element in root.iter() if element.get("class") == "plot")
+        plot[:] = sorted(plot, key=_series_of)
     links = [element for element in root.iter() if _tag(element) == "a"]
     for link in links:
         for attribute in [a for a in link.attrib if str(a).endswith("href") or a == "target"]:
@@ -402,6 +455,12 @@ def _house_rules(root: Any, label: str, name: str, notes: frozenset[str]) -> Any
     root.set("role", "group" if links else "img")  # the contents of an img are hidden, and links must not be
     root.set("aria-label", label)
     return root
+
+
+def _series_of(element: Any) -> int:
+    """Which series a group of marks is; -1 for all else."""
+    found = re.search(r"serie-(\d+)", element.get("class") or "")
+    return int(found[1]) if found else -1
 
 
 def _two_lines(text: Any, *, upward: bool) -> None:

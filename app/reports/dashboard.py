@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import url_for
 from flask_babel import format_date, ngettext
@@ -24,6 +25,7 @@ from app.reports.catalogue import BY_ID
 from app.reports.closing import closed_since
 from app.reports.drawing import drawn
 from app.reports.figures import money_parts, shares, short_money
+from app.reports.groups import NONE
 from app.reports.kinds.funnel import STAGES
 from app.reports.period import Period, twelve_months, year_of
 from app.reports.queries import Chances, Contribution, Figure, Group, Happened, Service
@@ -32,6 +34,8 @@ from app.reports.tiles import BY_KEY, Tile
 from app.sales.models import OpportunityStatus
 
 WIDE, THIRD, NARROW = 720, 340, 320  # two thirds of a desktop page, one third, and a phone
+LOW, TALL = 240, 308  # a wide chart that has its row for itself, and one beside a card that is as high
+WIDE_CARDS = frozenset({"churn-trend", "weekly"})  # two thirds of a row; the others a third
 REGIONS = 5  # that have room beside the ring
 
 SPANS = (("month", _l("This month")), ("quarter", _l("This quarter")), ("year", _l("This year")))
@@ -99,7 +103,6 @@ class Card:
 
     tile: Tile
     note: str
-    span: str
     empty: tuple[str, str, str]  # icon, what is missing, where it comes from
     wide: str = ""
     narrow: str = ""  # where it is another
@@ -107,12 +110,17 @@ class Card:
     corner: str = ""
     legend: Sequence[tuple[str, str]] = ()  # name, figure; coloured like the chart
     colours: str = "k"  # classes of the legend: k1, k2 ...
-    bars: Sequence[tuple[str, int, int]] = ()  # name, number, of which whole
-    facts: Sequence[tuple[str, str | Markup]] = ()  # name, figure; what the chart has no room for
+    bars: Sequence[tuple[str | Markup, int, int]] = ()  # name, number, of which whole
+    facts: Sequence[tuple[str | Markup, str | Markup]] = ()  # name, figure; what the chart has no room for
     head: Sequence[str] = ()
     numeric: frozenset[int] = frozenset()
     rows: list[list[Any]] = field(default_factory=list)
     url: str | None = None
+
+    @property
+    def span(self) -> str:
+        """How much of a row it takes, as a class."""
+        return "s8" if self.key in WIDE_CARDS else "s4"
 
     @property
     def key(self) -> str:
@@ -131,6 +139,9 @@ def tiles(
         found: Happened = asked(queries.happened, "customers", "cases")
         return found
 
+    def rows(key: str, **more: str) -> Rows:
+        return rows_of(BY_KEY[key], span, team, **more)
+
     makers: dict[str, Callable[[], Any]] = {
         "amount": lambda: amount_kpi(asked(queries.ordered, "customers"), span),
         "new": lambda: count_kpi("new", happened().new, span, good=True),
@@ -138,18 +149,39 @@ def tiles(
         "warnings": lambda: count_kpi("warnings", happened().warnings, span, good=False),
         "retention": lambda: retention_kpi(asked(queries.retention, "customers"), span),
         "open": lambda: count_kpi("open", asked(queries.chances, "opportunities").open, span, good=None),
-        "churn-trend": lambda: churn_card(happened(), span),
+        "churn-trend": lambda: churn_card(happened(), span, rows("churn-trend"), height=_height("churn-trend", shown)),
         "funnel": lambda: funnel_card(
-            asked(queries.chances, "opportunities"), span, forecast=report_url(BY_KEY["open"], span, team)
+            asked(queries.chances, "opportunities"),
+            span,
+            rows("funnel"),
+            forecast=report_url(BY_KEY["open"], span, team),
         ),
-        "states": lambda: states_card(asked(queries.chances, "opportunities"), team=team),
-        "weekly": lambda: weekly_card(happened()),
-        "best": lambda: _best(span, scopes),
-        "composition": lambda: composition_card(queries.composition(customers=scopes.customers), span),
+        "states": lambda: states_card(asked(queries.chances, "opportunities"), rows("states"), team=team),
+        "weekly": lambda: weekly_card(happened(), rows("weekly"), height=_height("weekly", shown)),
+        "best": lambda: _best(span, scopes, rows("best")),
+        "composition": lambda: composition_card(
+            queries.composition(customers=scopes.customers), rows("composition"), rows("composition", by="region")
+        ),
         "answers": lambda: service_card(asked(queries.service, "tickets"), span),
     }
     made = {tile.key: replace(makers[tile.key](), url=report_url(tile, span, team)) for tile in shown}
     return ([made[tile.key] for tile in shown if not tile.chart], [made[tile.key] for tile in shown if tile.chart])
+
+
+Rows = Callable[[Any, str, Any], str | None]
+"""Of a line, a column and the number they hold in a report: where its rows are, None for nobody's and for none."""
+
+
+def _height(key: str, shown: Sequence[Tile]) -> int:
+    """How high a wide chart is drawn: as the card it has beside it, or low where it has none."""
+    row: list[str] = []
+    for tile in (tile for tile in shown if tile.chart):
+        if sum(8 if one in WIDE_CARDS else 4 for one in (*row, tile.key)) > 12:
+            if key in row:
+                break
+            row = []
+        row.append(tile.key)
+    return TALL if len(row) > 1 else LOW
 
 
 def closed_months(shown: Sequence[Tile], span: Span) -> str:
@@ -247,23 +279,23 @@ def _kpi(
 # -- charts -------------------------------------------------------------------------------------------------------
 
 
-def churn_card(found: Happened, span: Span) -> Card:
+def churn_card(found: Happened, span: Span, rows: Rows, *, height: int) -> Card:
     """客户流失趋势: warnings, deferred and lost cases of twelve months."""
     names = [_("New warnings"), _("Deferred"), _("Lost")]
     some = any(any(series) for series in found.trend)
     series, labels = tuple(zip(names, found.trend, strict=True)), tuple(short_month(m) for m in found.months)
+    links = _parts(rows, ("warned", "deferred", "lost"), found.trend)
 
     def draw(width: int, height: int) -> Markup:
         label = _("Churn cases by month: new warnings, deferred, lost")
         # Columns, not lines: many months have nothing of one kind, and lines would lie upon each other at zero.
-        return drawn(charts.columns, labels, series, label=label, width=width, height=height)
+        return drawn(charts.columns, labels, series, label=label, hrefs=links, width=width, height=height)
 
     return Card(
         BY_KEY["churn-trend"],
         note=_("last %(n)d months", n=len(found.months)),
-        span="s8",
         empty=("heart-handshake", _("No churn cases in this time"), _("The churn run opens them on Saturdays.")),
-        wide=draw(WIDE, 240) if some else "",
+        wide=draw(WIDE, height) if some else "",
         narrow=draw(NARROW, 200) if some else "",
         legend=[(name, "") for name in names],
         head=[_("Month"), *names],
@@ -272,22 +304,30 @@ def churn_card(found: Happened, span: Span) -> Card:
     )
 
 
-def weekly_card(found: Happened) -> Card:
+def _parts(rows: Rows, columns: Sequence[str], numbers: Sequence[Sequence[int]]) -> tuple[tuple[str | None, ...], ...]:
+    """Where the marks of months or weeks lead: a report calls these by their places, from 1 on."""
+    return tuple(
+        tuple(rows(place, column, number) for place, number in enumerate(of_column, start=1))
+        for column, of_column in zip(columns, numbers, strict=True)
+    )
+
+
+def weekly_card(found: Happened, rows: Rows, *, height: int) -> Card:
     """每周流失: cases opened, recovered and lost of twelve weeks, each named by its Monday."""
     names = [_("New warnings"), _("Recovered"), _("Lost")]
     some = any(any(series) for series in found.weekly)
     series, labels = tuple(zip(names, found.weekly, strict=True)), tuple(short_day(week) for week in found.weeks)
+    links = _parts(rows, ("warned", "recovered", "lost"), found.weekly)
 
     def draw(width: int, height: int) -> Markup:
         label = _("Churn cases by week: new warnings, recovered, lost")
-        return drawn(charts.columns, labels, series, label=label, width=width, height=height)
+        return drawn(charts.columns, labels, series, label=label, hrefs=links, width=width, height=height)
 
     return Card(
         BY_KEY["weekly"],
         note=_("last %(n)d weeks, each named by its Monday", n=len(found.weeks)),
-        span="s8",
         empty=("heart-handshake", _("No churn cases in this time"), _("The churn run opens them on Saturdays.")),
-        wide=draw(WIDE, 240) if some else "",
+        wide=draw(WIDE, height) if some else "",
         narrow=draw(NARROW, 200) if some else "",
         legend=[(name, "") for name in names],
         head=[_("Week"), *names],
@@ -296,43 +336,54 @@ def weekly_card(found: Happened) -> Card:
     )
 
 
-def states_card(found: Chances, *, team: int | None) -> Card:
-    """机会状态: all opportunities by where they stand. Bars and names lead to their list where the reader may open it;
-    not those of one team, for lists know no teams, nor where the list shows others than are counted here."""
+def states_card(found: Chances, rows: Rows, *, team: int | None) -> Card:
+    """机会状态: all opportunities by where they stand. Bars lead to their rows in the report, names to their list where
+    the reader may open it; not those of one team, for lists know no teams, nor where the list shows others than are
+    counted here."""
     same = access.sees_all("Dashboard") == may("can_see_all", "Opportunity")
     opens = team is None and same and may("can_list", "Opportunity")
     urls = tuple(
         url_for("OpportunityView.list", _flt_0_status=status.value) if opens else None for status in OpportunityStatus
     )
     names = tuple(str(status.label) for status in OpportunityStatus)
-    total = sum(found.states)
+    total, parts = sum(found.states), shares(found.states)
+    links = tuple(
+        rows(status.value, "opportunities", number)
+        for status, number in zip(OpportunityStatus, found.states, strict=True)
+    )
     label = _("Opportunities by status")
     return Card(
         BY_KEY["states"],
         note=ngettext("%(num)d opportunity", "%(num)d opportunities", total),
-        span="s4",
         empty=("target-arrow", _("No opportunities yet"), _("They are entered under Opportunities.")),
-        wide=drawn(charts.hbar, names, found.states, label=label, hrefs=urls, width=THIRD) if total else "",
+        wide=drawn(charts.hbar, names, found.states, label=label, hrefs=links, width=THIRD, step=46) if total else "",
+        facts=[
+            (_link(name, url), f"{number:,} · {share}%")
+            for name, url, number, share in zip(names, urls, found.states, parts, strict=True)
+        ]
+        if total
+        else (),
         head=[_("Status"), _("Opportunities"), _("Share")],
         numeric=frozenset({1, 2}),
         rows=[
             [_link(name, url), f"{number:,}", f"{share}%"]
-            for name, url, number, share in zip(names, urls, found.states, shares(found.states), strict=True)
+            for name, url, number, share in zip(names, urls, found.states, parts, strict=True)
         ],
     )
 
 
-def funnel_card(found: Chances, span: Span, *, forecast: str | None) -> Card:
+def funnel_card(found: Chances, span: Span, rows: Rows, *, forecast: str | None) -> Card:
     """销售漏斗: how far the opportunities entered in the span came. Those open now lead to the forecast."""
     names = [str(label) for label in STAGES.values()]
     entered, *_others, won = found.stages
     share = [f"{number * 100 / entered:.0f}%" if entered else "" for number in found.stages]
-    picture = drawn(charts.funnel, tuple(zip(names, found.stages, strict=True)), label=_("Sales funnel"))
+    links = tuple(rows(key, "opportunities", number) for key, number in zip(STAGES, found.stages, strict=True))
+    drawing = tuple(zip(names, found.stages, strict=True))
+    picture = drawn(charts.funnel, drawing, label=_("Sales funnel"), hrefs=links)
     stages = list(zip(names, found.stages, share, strict=True))
     return Card(
         BY_KEY["funnel"],
         note=span.period.label,
-        span="s4",
         empty=("target-arrow", _("No opportunities in this time"), _("They are entered under Opportunities.")),
         wide=picture,
         corner=_("Conversion %(share)s", share=f"{won * 100 / entered:.1f}%") if entered else "",
@@ -348,13 +399,13 @@ def funnel_card(found: Chances, span: Span, *, forecast: str | None) -> Card:
     )
 
 
-def _best(span: Span, scopes: Scopes) -> Card:
+def _best(span: Span, scopes: Scopes, rows: Rows) -> Card:
     best = queries.top_customers(period=year_of(span.today), customers=scopes.customers)
-    return contribution_card(best, span, openable=access.openable_customers([c.customer_id for c in best]))
+    return contribution_card(best, span, rows, openable=access.openable_customers([c.customer_id for c in best]))
 
 
-def contribution_card(best: Sequence[Contribution], span: Span, *, openable: set[int]) -> Card:
-    """客户贡献前 10. Bars and names lead to the customers the reader may open."""
+def contribution_card(best: Sequence[Contribution], span: Span, rows: Rows, *, openable: set[int]) -> Card:
+    """客户贡献前 10. Bars lead to the orders, names to the customers the reader may open."""
     urls = tuple(url_for("CustomerView.show", pk=c.customer_id) if c.customer_id in openable else None for c in best)
     bars = drawn(
         charts.hbar,
@@ -362,13 +413,13 @@ def contribution_card(best: Sequence[Contribution], span: Span, *, openable: set
         tuple(c.total for c in best),
         label=_("The customers with the highest order amount"),
         formatter=short_money,
-        hrefs=urls,
+        hrefs=tuple(rows(c.customer_id, "amount", c.total) for c in best),
         width=THIRD,
+        step=32,
     )
     return Card(
         BY_KEY["best"],
         note=year_of(span.today).label,
-        span="s4",
         empty=("receipt", _("No orders in this time"), _("Orders come from the sales system.")),
         wide=bars,
         head=[_("Rank"), _("Customer"), _("Order amount")],
@@ -380,7 +431,7 @@ def contribution_card(best: Sequence[Contribution], span: Span, *, openable: set
     )
 
 
-def composition_card(found: dict[DictionaryType, list[Group]], span: Span) -> Card:
+def composition_card(found: dict[DictionaryType, list[Group]], rows: Rows, by_region: Rows) -> Card:
     """客户构成: a ring by level, the biggest regions as bars."""
     levels, regions = found[DictionaryType.level], found[DictionaryType.region]
     total = sum(group.customers for group in levels)
@@ -388,21 +439,25 @@ def composition_card(found: dict[DictionaryType, list[Group]], span: Span) -> Ca
     parts = [(_name(group), group.customers, share) for group, share in zip(levels, percent, strict=True)]
     biggest = sorted((g for g in regions if g.customers), key=lambda g: -g.customers)
     own = charts.told_apart([count for _n, count, _share in parts])
-    told = [parts[n] for n in own]
+    told, links = [parts[n] for n in own], [_rows_of_group(levels[n], rows) for n in own]
     if len(own) < len(parts):
         others = [part for n, part in enumerate(parts) if n not in own]
         share = sum((share for _n, _c, share in others), start=Decimal(0))
         told.append((_("Others"), sum(count for _n, count, _s in others), share))
-    ring = drawn(charts.donut, tuple((n, c) for n, c, _share in told), label=_("Active customers by level"))
+        links.append(None)
+    drawing = tuple((name, count) for name, count, _share in told)
+    ring = drawn(charts.donut, drawing, label=_("Active customers by level"), hrefs=tuple(links))
     return Card(
         BY_KEY["composition"],
         note=_("active customers"),
-        span="s4",
         empty=("users", _("No active customers"), _("They come from won opportunities and from the sales system.")),
         wide=ring,
         middle=(f"{total:,}", ngettext("customer", "customers", total)),
         legend=[(name, f"{share}%") for name, _count, share in told],
-        bars=[(_name(group), group.customers, total) for group in biggest[:REGIONS]],
+        bars=[
+            (_link(_name(group), _rows_of_group(group, by_region)), group.customers, total)
+            for group in biggest[:REGIONS]
+        ],
         head=[_("Group"), _("Customers"), _("Share")],
         numeric=frozenset({1, 2}),
         rows=[
@@ -423,7 +478,6 @@ def service_card(found: Service, span: Span) -> Card:
     return Card(
         BY_KEY["answers"],
         note=_("by month, per cent"),
-        span="s4",
         empty=("mood-smile", _("No answers in this time"), _("They are given when a ticket is fed back.")),
         wide=drawn(charts.answers, labels, series, label=_("Answers about service by month"), width=THIRD),
         legend=[(name, "") for name in names],
@@ -446,15 +500,39 @@ def report_url(tile: Tile, span: Span, team: int | None) -> str | None:
     report = BY_ID.get(tile.report)
     if report is None or not may("can_show", report.right):
         return None
-    given: dict[str, Any] = {"period": span.period.code if report.timed else None}
-    given |= {  # what does not go by the span
-        "retention": lambda: {"period": twelve_months(span.today).code},
-        "best": lambda: {"period": year_of(span.today).code},
-        "churn-trend": lambda: {"by": "month", "period": _trend(span).code},
-        "weekly": lambda: {"by": "week", "period": _weeks(span).code},
-        "states": lambda: {"by": "status", "period": "all"},
-    }.get(tile.key, dict)()
-    return url_for(f"{report.right}View.show", **given, team=team)
+    return url_for(f"{report.right}View.show", **_asked_of(tile, span), team=team)
+
+
+def rows_of(tile: Tile, span: Span, team: int | None, **more: str) -> Rows:
+    """Where the records behind the marks of a chart are: the rows of the same figures in the report its tile opens,
+    with the filters `more`. Nowhere if the reader may not open it, or would see others there than are counted here."""
+    report = BY_ID[tile.report]
+    same = access.sees_all(report.right) == access.sees_all("Dashboard")
+    if not same or not may("can_show", report.right):
+        return lambda _line, _column, _number: None
+    address, asked = url_for(f"{report.right}View.rows"), _asked_of(tile, span) | more
+    if team is not None:
+        asked["team"] = team
+
+    def url(line: Any, column: str, number: Any) -> str | None:
+        return f"{address}?{urlencode({**asked, 'line': line, 'column': column})}" if number else None
+
+    return url
+
+
+def _asked_of(tile: Tile, span: Span) -> dict[str, Any]:
+    """What the address of a tile's report says of time and groups."""
+    given: dict[str, Any] = {"period": span.period.code} if BY_ID[tile.report].timed else {}
+    return (
+        given
+        | {  # what does not go by the span
+            "retention": lambda: {"period": twelve_months(span.today).code},
+            "best": lambda: {"period": year_of(span.today).code},
+            "churn-trend": lambda: {"by": "month", "period": _trend(span).code},
+            "weekly": lambda: {"by": "week", "period": _weeks(span).code},
+            "states": lambda: {"by": "status", "period": "all"},
+        }.get(tile.key, dict)()
+    )
 
 
 def _trend(span: Span) -> Period:
@@ -476,6 +554,10 @@ def short_day(day: date) -> str:
 def short_month(month: date) -> str:
     """A month without its year: 11月, or Nov in English."""
     return str(format_date(month, "M月" if language() == "zh" else "MMM"))
+
+
+def _rows_of_group(group: Group, rows: Rows) -> str | None:
+    return rows(NONE if group.item is None else group.item.id, "customers", group.customers)
 
 
 def _name(group: Group) -> str:

@@ -9,7 +9,7 @@ from flask_babel import lazy_gettext as _l
 from markupsafe import escape
 from wtforms import RadioField
 from wtforms.fields.choices import SelectChoice
-from wtforms.validators import Length
+from wtforms.validators import AnyOf, Length
 
 from app.core.forms import CrmForm, DayField, Filled, LongTextField, RowSelect, sensible_date
 from app.security.access import account_managers
@@ -34,6 +34,12 @@ class WinForm(CrmForm):
     """Nothing to ask unless there is a customer with the same name."""
 
 
+class Answered(AnyOf):
+    """One of the answers, and none of the form library's sentences."""
+
+    field_flags = {"required": True}
+
+
 def namesake_form(namesakes: list[Any], *, others: bool) -> type[CrmForm]:
     """Attach to one of the customers with this name, or create another one.
 
@@ -45,13 +51,15 @@ def namesake_form(namesakes: list[Any], *, others: bool) -> type[CrmForm]:
         for c in namesakes
     ]
 
+    options.append(SelectChoice("new", _l("Create another customer anyway")))
+
     class NamesakeForm(CrmForm):
         out_of_reach = others
         choice = RadioField(
             _l("There is already a customer with this name"),
-            [Filled()],
-            choices=[*options, SelectChoice("new", _l("Create another customer anyway"))],
-            validate_choice=True,
+            [Answered([option.value for option in options], message=_l("Choose one of the answers."))],
+            choices=options,
+            validate_choice=False,
         )
 
     return NamesakeForm

@@ -17,7 +17,7 @@ from app.core.sentences import gettext as _
 from app.core.sentences import ngettext
 from app.customers.access import in_reach_of
 from app.customers.models import Contact, Customer, CustomerStatus
-from app.customers.operations import add_contact, claim, open_account, same_name
+from app.customers.operations import add_contact, claim, claim_name, open_account, same_name
 from app.extensions import db
 from app.notices.operations import notify
 from app.sales.models import CloseKind, Opportunity, OpportunityStatus, PlanStep
@@ -202,7 +202,8 @@ def win(
     """Close the plan as a success and create the customer with its primary contact, exactly once.
 
     Needs at least one step and a result on every step, unless the actor holds can_win_unfinished. When a live
-    customer has the same name, the actor chooses: `attach_to` it or `create_anyway`; never silently.
+    customer has the same name, the actor chooses: `attach_to` it or `create_anyway`; never silently. Of two that
+    win at the same moment, the second finds the customer of the first.
     """
     if attach_to is not None:
         # A colleague's customer that the actor does not see is not his to attach to.
@@ -210,9 +211,10 @@ def win(
             raise BusinessError(_("This customer does not have the opportunity's name. Choose another one."))
         customer = attach_to
         _attach(customer, opportunity, actor=actor, at=at)
-    elif not create_anyway and same_name(opportunity.customer_name):
-        raise BusinessError(_("There is already a customer with this name. Attach to it, or create another one."))
     else:
+        claim_name(opportunity.customer_name)  # after the opportunity, before the number: everybody in this order
+        if not create_anyway and same_name(opportunity.customer_name):
+            raise BusinessError(_("There is already a customer with this name. Attach to it, or create another one."))
         customer = open_account(
             name=opportunity.customer_name,
             owner=opportunity.assignee,
@@ -291,9 +293,16 @@ def _close_lost(opportunity: Opportunity, kind: CloseKind, *, actor: User, at: d
 
 def _open_plan(opportunity: Opportunity, actor: User) -> None:
     _lock(opportunity)
+    check_plan(opportunity, actor)
+
+
+def check_plan(opportunity: Opportunity, actor: User | None, *planned: PlanStep) -> None:
+    """Raises `BusinessError` when this person cannot change the plan now, or these steps of it."""
     if opportunity.status != S.assigned:
         raise BusinessError(_("This opportunity is not in development, so its plan can no longer be changed."))
     _theirs(opportunity, actor)
+    for one in planned:
+        _not_executed(one)
 
 
 def _check_day(opportunity: Opportunity, planned_on: date) -> None:
@@ -367,10 +376,7 @@ def remove_step(planned: PlanStep, *, actor: User, at: datetime | None = None) -
 
 def check_return(planned: PlanStep, actor: User | None) -> None:
     """Raises `BusinessError` unless a removed step may come back into its plan: as it might be changed now."""
-    opportunity = planned.opportunity
-    if opportunity.status != S.assigned:
-        raise BusinessError(_("This opportunity is not in development, so its plan can no longer be changed."))
-    _theirs(opportunity, actor)
+    check_plan(planned.opportunity, actor)
 
 
 def _flush() -> None:

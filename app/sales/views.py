@@ -173,6 +173,9 @@ class OpportunityView(CarriesFiles, CrmView):
     def reassign(self, pk: Any) -> Any:
         return self.run_step(operations.reassign, pk, assign_form(lambda: self.lookup_url("assignee")))
 
+    def name_in_bulk(self, record: Opportunity) -> str:
+        return f"{record.title} · {record.customer_name}"
+
     @expose("/bulk-assign", methods=["GET", "POST"])
     @has_access
     @permission_name("assign")
@@ -188,9 +191,16 @@ class OpportunityView(CarriesFiles, CrmView):
     @has_access
     def win(self, pk: Any) -> Any:
         record = self.load(pk)
-        known = same_name(record.customer_name) if record.status == OpportunityStatus.assigned else []
+        known = self._known(record)
         if not known:
-            return self.run_step(operations.win, pk, WinForm)
+            answer = self.run_step(operations.win, pk, WinForm)
+            if not (isinstance(answer, tuple) and answer[1] == 409):
+                return answer
+            record = self.load(pk)
+            known = self._known(record)
+            if not known or operations.win.why_not(record, actor=g.user._get_current_object()) is not None:
+                return answer
+            # Somebody made a customer of this name at the same moment: the question comes now.
         namesakes = same_name(record.customer_name, VisibleCustomers.criterion())
         made = namesake_form(namesakes, others=len(known) > len(namesakes))
         chosen = made().choice.data if request.method == "POST" else None
@@ -198,6 +208,11 @@ class OpportunityView(CarriesFiles, CrmView):
         if chosen and chosen != "new":
             given["attach_to"] = next((c for c in namesakes if str(c.id) == chosen), None)
         return self.run_step(cast(Step, _Chosen(operations.win)), pk, made, **given)
+
+    @staticmethod
+    def _known(record: Opportunity) -> list[Any]:
+        """The customers that have the prospect's name, while the opportunity can be won."""
+        return same_name(record.customer_name) if record.status == OpportunityStatus.assigned else []
 
     @expose("/lose/<pk>", methods=["GET", "POST"])
     @has_access
@@ -284,20 +299,23 @@ class OpportunityView(CarriesFiles, CrmView):
 
     def _plan_move(self, record: Opportunity, form: Any, name: str, move: Any, done: str, **shown: Any) -> Any:
         """Do one thing to the plan in a unit of work; on refusal show the page again with the typed text."""
-        if form is not None and not form.validate():
-            return self._again(record, 422, **{name: form}, **shown)
         actor, pk, before = g.user._get_current_object(), record.id, record.status
         ids = {name: planned.id for name, planned in shown.items()}
+        complete = form is None or form.validate()
         try:
-            with unit_of_work():
-                move(actor)
+            if complete:
+                with unit_of_work():
+                    move(actor)
+            else:
+                operations.check_plan(record, actor, *shown.values())
+                return self._again(record, 422, **{name: form}, **shown)
         except BusinessError as refusal:
             note_refusal("opportunity", pk, "plan", actor_id=actor.id, before=before, why=str(refusal))
             status = 403 if isinstance(refusal, NotYours) else 409
             if form is None:
                 flash(str(refusal), "warning")
                 return redirect(url_for("OpportunityView.show", pk=pk))
-            form.refuse(str(refusal))
+            form.refuse_only(str(refusal))
             shown = {name: db.session.get(PlanStep, step_id) for name, step_id in ids.items()}  # None: it is gone
             return self._again(self.load(pk), status, **{name: form}, **shown)
         flash(done, "success")

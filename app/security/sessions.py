@@ -61,17 +61,22 @@ def token_hash(token: str) -> str:
 
 def live_session(user_id: int) -> UserSession | None:
     """The account's session that is neither ended nor run out."""
-    row = db.session.execute(
+    row = _open_session(user_id)
+    return row if row is not None and not _over(row, utcnow()) else None
+
+
+def _open_session(user_id: int) -> UserSession | None:
+    """The account's session that nobody ended; it may have run out since."""
+    return db.session.execute(
         sa.select(UserSession).where(UserSession.user_id == user_id, UserSession.ended_at.is_(None))
     ).scalar_one_or_none()
-    return row if row is not None and not _over(row, utcnow()) else None
 
 
 def start(user_id: int, *, remember: bool, ip: str | None, user_agent: str | None, replace: bool = True) -> str:
     """Begin a session and return its token. Commits.
 
-    Ends any other session of the account; with `replace` false one that is still live stays and
-    `SignedInElsewhere` is raised. Two logins at once: the index lets one be the live session; the other tries
+    Ends any other session of the account; with `replace` false one that is still live stays, however late it came,
+    and `SignedInElsewhere` is raised. Two logins at once: the index lets one be the live session; the other tries
     again and becomes the newest, or is refused.
     """
     idle, lasts = limits(remember=remember)
@@ -80,9 +85,10 @@ def start(user_id: int, *, remember: bool, ip: str | None, user_agent: str | Non
         now = utcnow()
         try:
             with unit_of_work():
-                if not replace:
-                    _refuse_if_live(user_id)
-                _end(UserSession.user_id == user_id, "superseded", now)
+                if replace:
+                    _end(UserSession.user_id == user_id, "superseded", now)
+                else:
+                    _end_what_ran_out(user_id, now)
                 db.session.add(
                     UserSession(
                         token_hash=token_hash(token),
@@ -113,10 +119,14 @@ def limits(*, remember: bool) -> tuple[timedelta, timedelta]:
     return timedelta(minutes=config["LIUKE_IDLE_MINUTES"]), timedelta(hours=config["LIUKE_SESSION_HOURS"])
 
 
-def _refuse_if_live(user_id: int) -> None:
-    live = live_session(user_id)
-    if live is not None:
-        raise SignedInElsewhere(live.started_at, live.ip)
+def _end_what_ran_out(user_id: int, now: datetime) -> None:
+    """End the session that was looked at and no other: one that began meanwhile is left to the index."""
+    row = _open_session(user_id)
+    if row is None:
+        return
+    if not (_over(row, now) or _over_for_an_admin(row, now)):
+        raise SignedInElsewhere(row.started_at, row.ip)
+    _end(UserSession.id == row.id, "superseded", now)
 
 
 def fresh(row: UserSession) -> bool:

@@ -296,6 +296,8 @@ END_SESSIONS = Move("end_sessions", _l("End sessions"), "logout", "danger")
 class TeamView(CrmView):
     """团队."""
 
+    # with LIUKE_CUSTOMERS_SHARED=team it says who sees whose customers
+    fresh_password = frozenset({"add", "edit", "delete"})
     datamodel = SQLAInterface(Team)
     scope = AllTeams
     class_permission_name = "Team"

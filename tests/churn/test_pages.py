@@ -324,12 +324,13 @@ def test_a_lead_who_is_not_needed_is_refused_and_keeps_the_text(sign_in, case, l
     assert (refusal.actor_id, refusal.outcome.value, refusal.action) == (li.id, "refused", path.replace("-", "_"))
 
 
-@pytest.mark.parametrize(("path", "given"), STEPS.items())
+@pytest.mark.parametrize(("path", "given"), [*STEPS.items(), *((path, {}) for path in STEPS)])
 def test_a_step_from_an_ended_case_is_refused_and_recorded(sign_in, wang, path, given):
     case = builders.churn_case(builders.customer(owner=wang), status=ChurnStatus.recovered)
     answer = sign_in(wang).post(f"/churn/{path}/{case.id}", given)
     assert answer.status_code == 409
     assert "the record is “Recovered”" in text_of(answer)
+    assert "Fill in this field." not in text_of(answer)
     assert [e.outcome.value for e in rows(AuditEntry)] == ["refused"]
 
 

@@ -17,6 +17,7 @@ from tests.conformance.house import routes, screens
 from tests.conformance.test_reading import addresses, contents
 from tests.conformance.test_rights import filled
 from tests.support import PASSWORD, statements
+from tests.world import ROOT
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; ",
@@ -58,6 +59,32 @@ def test_every_page_carries_the_headers_and_no_cookie_is_for_scripts(app, db, ba
                 wrong.append(f"{url}: {dict(answer.headers)}")
     assert wrong == []
     assert pages > 300
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "status"),
+    [
+        ("GET", "/static/nothing.css", 404), ("GET", "/static/css/", 404), ("GET", "/static/..%2f..%2fconfig.py", 404),
+        ("POST", "/static/css/liuke.css", 405), ("PROPFIND", "/static/css/liuke.css", 405),
+        ("GET", "/static/appbuilder/nothing.css", 404),
+    ],
+)  # fmt: skip
+def test_an_error_where_files_lie_is_kept_nowhere_either(client, method, url, status):
+    answer = client.flask.open(url, method=method)
+    assert answer.status_code == status
+    assert [name for name, value in HEADERS.items() if not answer.headers.get(name, "").startswith(value)] == []
+
+
+@pytest.mark.once
+def test_nginx_hands_files_out_with_the_headers_of_the_product(app, client):
+    app.config["LIUKE_HTTPS"] = True
+    answer = client.get("/static/img/icons.svg", buffered=True)
+    (inside,) = re.findall(r"location /static/ \{([^}]+)\}", (ROOT / "deploy" / "nginx.conf.example").read_text())
+    said = dict(re.findall(r'add_header (\S+) "?([^"]+?)"? always;', inside))
+    assert len(said) == inside.count("add_header") == 6
+    assert {**answer.headers, **said} == dict(answer.headers)
+    assert {*HEADERS, "Strict-Transport-Security"} - {"Cache-Control"} == set(said)
+    assert (answer.headers["Cache-Control"], "expires 1y;" in inside) == ("public, max-age=31536000", True)
 
 
 def test_over_https_cookies_and_pages_stay_there(app, client, wang):

@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import re
+from urllib.parse import unquote
 
 import pytest
 import sqlalchemy as sa
@@ -13,6 +14,7 @@ from flask import Flask
 
 from app.core import logs
 from app.customers.views import CustomerView
+from app.security.door import open_to_all
 from tests.support import text_of
 from tests.world import ROOT
 
@@ -74,10 +76,70 @@ def test_no_line_holds_what_a_statement_was_given_or_a_mailed_link(lines, app, c
     client.get("/login/link/abcdefghijklmnop")
     client.get("/calendar/abcdefghijklmnop.ics")
     told = lines()
-    assert [line["path"] for line in told] == ["/login/link/***", "/calendar/***.ics"]
+    assert [line["path"] for line in told] == ["/login/link/***", "/calendar/***"]
     with pytest.raises(sa.exc.OperationalError) as wrong:
         db.session.execute(sa.text("SELECT 1 FROM nowhere WHERE x = :x"), {"x": "13800138000"})
     assert "13800138000" not in str(wrong.value)
+
+
+TOKEN = "s3cr3t-Abcdefghijklmnopqrstuvwxyz_0123456789"
+ASKED = [
+    (method, path.replace("*", TOKEN))
+    for path in (
+        "/login/link/*", "/login/link/*/", "/login/link/*/x", "/login/link//*", "//login//link/*", "/LOGIN/Link/*",
+        "/login/link/%20*", "/login/link/*%0A*", "/login/link/x/*", "/login%2Flink/*", "/login%252Flink%252F*",
+        "/calendar/*.ics", "/calendar/*.ICS", "/calendar/*", "/calendar/*.ics/", "/calendar/*.ics.", "/calendar//*.ics",
+        "//calendar/*.ics", "/Calendar/*.ics", "/calendar/%22*%22", "/crm/calendar/*.ics",
+    )
+    for method in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PROPFIND", "REPORT")
+]  # fmt: skip
+
+
+def test_no_secret_of_an_address_is_written_whatever_comes_of_it(lines, app):
+    """Also where no route knows the address or the method, and where the answer leads elsewhere."""
+    ask, statuses = app.test_client(), set()
+    for method, path in ASKED:
+        answer = ask.open("/", method=method, environ_overrides={"PATH_INFO": unquote(path)})  # as a server gives it
+        written = lines()
+        assert [line["message"] for line in written] == ["request"], (method, path)
+        assert TOKEN not in json.dumps(written), (method, path)
+        assert "***" in written[0]["path"]
+        statuses.add(answer.status_code)
+    assert statuses >= {308, 400, 404, 405}
+
+
+@pytest.mark.parametrize("name", ["gunicorn.error", "gunicorn.access", "werkzeug", "app", "urllib3"])
+def test_what_others_write_about_an_address_has_no_secret_either(app, name):
+    """As text, with a formatter of theirs: gunicorn names the address of a request that it could not answer."""
+    stream = io.StringIO()
+    handler, log = logging.StreamHandler(stream), logging.getLogger(name)
+    handler.setFormatter(logging.Formatter("%(asctime)s [%(levelname)s] %(message)s"))
+    log.addHandler(handler)
+    try:
+        for method, path in ASKED:
+            log.error("Error handling request %s %s", method, path)
+            log.error('127.0.0.1 - - "%s %s HTTP/1.1" 500 -', method, path)
+            whole = f"Invalid request from ip=127.0.0.1: Invalid HTTP request line: '{method} {path} HTTP/x'"
+            log.error(whole)
+    finally:
+        log.removeHandler(handler)
+    written = stream.getvalue()
+    assert written.count("\n") == written.count("***") == 3 * len(ASKED)
+    assert TOKEN not in written
+    assert len(ASKED) == 168
+
+
+def test_an_error_about_such_an_address_is_written_without_its_secret(lines, app, monkeypatch):
+    @open_to_all
+    def fails(token):
+        raise RuntimeError(f"no answer from /calendar/{TOKEN}.ics")
+
+    monkeypatch.setitem(app.view_functions, "calendar_feed", fails)
+    app.config["TESTING"] = False
+    assert app.test_client().get(f"/calendar/{TOKEN}.ics").status_code == 500
+    error, line = lines()
+    assert "RuntimeError" in error["error"]
+    assert TOKEN not in json.dumps([error, line])
 
 
 def test_what_stands_before_the_product_logs_no_secret_either(app):
@@ -93,12 +155,13 @@ def test_what_stands_before_the_product_logs_no_secret_either(app):
     assert re.findall(r"(?<=\n    )access_log [^;]+ (\w+);", served) == ["liuke"]
     assert re.findall(r"error_log \S+ (\w+);", served) == ["crit"]  # an error's line has the whole request
     unlogged = [
-        re.compile(address)
-        for address, inside in re.findall(r"location ~ (\S+) \{([^}]+)\}", served)
+        re.compile(address, re.IGNORECASE)
+        for address, inside in re.findall(r"location ~\* (\S+) \{([^}]+)\}", served)
         if "access_log off;" in inside
     ]
-    secret = [rule.rule for rule in app.url_map.iter_rules() if set(logs.SECRET_ARGUMENTS) & rule.arguments]
+    secret = [rule.rule for rule in app.url_map.iter_rules() if "token" in rule.arguments]
     assert len(secret) == 2
+    assert [rule for rule in secret if not logs.SECRET_PATH.match(rule)] == []
     assert [rule for rule in secret if not any(found.match(rule) for found in unlogged)] == []
 
 

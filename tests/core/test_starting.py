@@ -125,7 +125,21 @@ MISTYPED = {
     "LIUKE_SECOND_LOGIN": ("Refuse", "deny"),
     "LIUKE_CUSTOMERS_SHARED": ("none", "Team"),
     "LIUKE_LOG": ("JSON", "jsonl"),
-}
+    "LIUKE_LANGUAGE": ("de", "english"),
+    "LIUKE_TIMEZONE": ("Mars", "Asia", "../etc/passwd", "+8"),
+    "LIUKE_URL": ("crm.example.com", "//crm.example.com"),
+    "LIUKE_HTTPS": ("ture", "enabled", "2", "y", "1;"),
+    "LIUKE_DEMO": ("none", "-1", "flase"),
+    **dict.fromkeys(
+        (
+            "LIUKE_PORT", "LIUKE_CHURN_MONTHS", "LIUKE_MIRROR_STALE_DAYS", "LIUKE_CLOSE_DAY", "LIUKE_CAMPAIGN_DAYS",
+            "LIUKE_IDLE_MINUTES", "LIUKE_SESSION_HOURS", "LIUKE_REAUTH_MINUTES", "LIUKE_REMEMBER_IDLE_DAYS",
+            "LIUKE_REMEMBER_DAYS", "LIUKE_LINK_MINUTES", "LIUKE_WEB_WORKERS", "LIUKE_BACKUPS_KEPT", "LIUKE_UPLOAD_MB",
+        ),
+        ("0", "-5", "half"),
+    ),
+    **dict.fromkeys(("LIUKE_PROXIES", "LIUKE_ESCALATE_HOURS", "LIUKE_PURGE_AFTER_DAYS"), ("-1", "one")),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in MISTYPED.items() for value in values])
@@ -138,6 +152,34 @@ def test_a_mistyped_setting_is_a_sentence_and_no_other_setting(name, value, monk
     assert repr(value) in str(why.value)
 
 
+def test_every_flag_and_number_of_the_settings_has_such_a_case():
+    names = re.findall(
+        r'= (?:flag|number|day_of_month|time_zone|one_of|limit|mail_base)\((?:os\.environ\.get\()?"(\w+)"',
+        (ROOT / "config.py").read_text(),
+    )
+    assert set(names) == set(MISTYPED)
+    assert len(names) > 25
+
+
+@pytest.mark.parametrize("value", ["3=9,5=-12", "3=0", "3"])
+def test_levels_have_months(value, monkeypatch):
+    monkeypatch.setenv("LIUKE_CHURN_MONTHS_BY_LEVEL", value)
+    with pytest.raises(SystemExit, match="LIUKE_CHURN_MONTHS_BY_LEVEL reads like"):
+        runpy.run_path(str(ROOT / "config.py"))
+
+
+@pytest.mark.parametrize(
+    ("value", "secure"),
+    [("1", True), ("true", True), ("YES", True), (" On ", True), ("0", False), ("False", False), ("no", False),
+     ("off", False), ("", False)],
+)  # fmt: skip
+def test_a_flag_is_yes_or_no_in_the_words_people_use(value, secure, monkeypatch):
+    monkeypatch.setenv("LIUKE_HTTPS", value)
+    settings = runpy.run_path(str(ROOT / "config.py"))["Config"]
+    assert settings.SESSION_COOKIE_SECURE is secure
+    assert ("__Host-liuke" if secure else "liuke") == settings.SESSION_COOKIE_NAME
+
+
 @pytest.mark.parametrize(
     "value", ["", " 3 per minute ", "3/minute", "10 per 5 minutes; 50 per day", "3/minute, 9/hour"]
 )
@@ -146,6 +188,32 @@ def test_a_limit_is_written_as_the_library_reads_it(value, monkeypatch):
     settings = runpy.run_path(str(ROOT / "config.py"))["Config"]
     assert (value.strip() or "10 per 5 minutes") == settings.LIUKE_LOGIN_LIMIT
     assert len(parse_many(f"{settings.LIUKE_LOGIN_LIMIT};50 per day")) in (2, 3)  # as the second step asks
+
+
+@pytest.mark.parametrize(
+    ("url", "hosts", "base"),
+    [
+        ("", "crm.example.com, 10.0.0.11", "https://crm.example.com"), ("", ".example.com", "https://example.com"),
+        ("https://kunden.example.com/", "crm.example.com", "https://kunden.example.com"), ("", "", ""),
+    ],
+)  # fmt: skip
+def test_links_in_mails_begin_with_a_name_that_is_served(url, hosts, base, monkeypatch):
+    """Production has LIUKE_HOSTS, or it does not start; so no link there leads to the machine itself."""
+    monkeypatch.setenv("LIUKE_URL", url)
+    monkeypatch.setenv("LIUKE_HOSTS", hosts)
+    assert base == runpy.run_path(str(ROOT / "config.py"))["Config"].LIUKE_URL
+
+
+def test_the_example_of_a_server_says_where_its_links_lead(monkeypatch):
+    lines = (ROOT / "deploy" / "liuke.env.example").read_text().splitlines()
+    monkeypatch.delenv("LIUKE_PASSWORD_HASH")  # the tests have a cheap one
+    example = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    for name, value in {**example, "SECRET_KEY": GOOD["SECRET_KEY"]}.items():
+        monkeypatch.setenv(name, value)
+    settings = vars(runpy.run_path(str(ROOT / "config.py"))["Config"])
+    assert settings["LIUKE_URL"] == f"https://{settings['LIUKE_HOSTS'][0]}" == example["LIUKE_URL"]
+    refused = why_not(settings, debug=False)
+    assert ["DATABASE_URL" in refused[0], "REDIS_URL" in refused[1], len(refused)] == [True, True, 2]
 
 
 SECRETS = {

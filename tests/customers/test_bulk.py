@@ -63,7 +63,11 @@ def test_all_that_match_are_given_away_and_only_they(db, sign_in, li, zhao, nort
     region, made = north
     sent = {"confirmed": "1", "reach": "all", "rowid": [made[0].id], "owner": zhao.id}
     answer = sign_in(li).post(address(region), sent)
-    assert "7 records done" in text_of(answer)
+    text = text_of(answer)
+    assert "7 records done" in text
+    assert text.count("The owner was assigned.") == 7
+    assert [c.number for c in made if f"{c.name} · {c.number}" not in text] == []
+    assert "more record" not in text
     assert owned_by(zhao) == {c.name for c in made}
     told = rows(AuditEntry, AuditEntry.action == "assign", AuditEntry.outcome == Outcome.done)
     assert sorted(e.record_id for e in told) == sorted(c.id for c in made)
@@ -74,6 +78,35 @@ def test_only_the_selected_rows_are_given_away_when_so_chosen(db, sign_in, li, z
     sent = {"confirmed": "1", "reach": "selected", "rowid": [made[0].id], "owner": zhao.id}
     assert "1 record done" in text_of(sign_in(li).post(address(region), sent))
     assert owned_by(zhao) == {made[0].name}
+
+
+def test_of_many_the_first_that_were_done_are_named_whichever_part_did_them(
+    app, db, sign_in, wang, zhao, north, monkeypatch
+):
+    """Also who gives away what he sees no longer then has a line for each."""
+    monkeypatch.setattr(taking, "AT_ONCE", 2)
+    monkeypatch.setattr(taking, "SHOWN", 3)
+    app.config["LIUKE_CUSTOMERS_SHARED"] = "own"
+    region, made = north
+    rights = [("can_list", "Customer"), ("can_assign", "Customer"), ("can_be_assigned", "Customer")]
+    helper = builders.user(roles=[builders.role(rights=rights)])
+    for customer in made:
+        customer.owner = helper
+    db.session.commit()
+    browser, url = sign_in(helper), f"/customers/bulk-assign?_flt_0_region={region.id}"
+    answer = browser.post(url, {"confirmed": "1", "reach": "all", "owner": zhao.id})
+    text = text_of(answer)
+    assert (text.count("The owner was assigned."), "more record" in text) == (2, False)
+    assert made[0].number in text
+    assert made[1].number in text
+    fields, by_itself = hidden_fields(answer.get_data(as_text=True))
+    assert by_itself
+    text = text_of(browser.post(url, fields))
+    assert text.count("The owner was assigned.") == 3
+    assert made[2].number in text
+    assert f"Row {made[0].id}" in text
+    assert made[0].number not in text
+    assert "1 more record was done." in text
 
 
 def test_many_are_given_away_part_by_part_until_none_is_left(db, sign_in, li, zhao, north, monkeypatch):
@@ -88,6 +121,7 @@ def test_many_are_given_away_part_by_part_until_none_is_left(db, sign_in, li, zh
     assert "6 records done · 1 left" in text_of(answer)
     answer = browser.post(address(region), hidden_fields(answer.get_data(as_text=True))[0])
     assert "7 records done" in text_of(answer)
+    assert [c.number for c in made if c.number not in text_of(answer)] == []
     assert "left" not in text_of(answer).partition("7 records done")[2].partition("Back")[0]
     assert 'name="after"' not in answer.get_data(as_text=True)
     assert owned_by(zhao) == {c.name for c in made}
@@ -103,13 +137,14 @@ def test_a_refused_row_stops_the_going_on_to_be_read_and_is_named_once(db, sign_
     text = text_of(answer)
     assert "2 records done · 1 skipped · 4 left" in text
     assert text.count("赵敏 is already the owner.") == 1
-    assert made[1].name in text
-    assert made[0].name not in text
+    assert text.index(made[1].number) < text.index(made[0].number) < text.index(made[2].number)
     fields, by_itself = hidden_fields(answer.get_data(as_text=True))
     assert not by_itself
     text = text_of(browser.post(url, fields))
     assert "5 records done · 1 skipped · 1 left" in text
     assert "already the owner" not in text
+    assert made[1].number not in text
+    assert made[0].number in text
 
 
 def test_the_filter_reaches_no_further_than_the_reader(app, db, sign_in, wang, zhao, north):

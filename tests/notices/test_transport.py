@@ -287,13 +287,16 @@ def test_a_subject_cannot_add_a_header(app):
     assert made["Bcc"] is None
 
 
-def test_without_a_server_a_mail_is_a_file_of_this_account_alone(app, db):
+def test_without_a_server_a_mail_is_a_file_of_this_account_alone(app, db, caplog):
     with app.test_request_context():
         for _time in range(2):
             transport.send_mail(mail(app, key="mail-1-2026-11-22"))
     (path,) = transport.outbox().glob("mail-1-*")
     assert path.stat().st_mode & 0o077 == 0
+    assert path.parent.stat().st_mode & 0o077 == 0
     assert b"Message-ID: <k@x>" in path.read_bytes()
+    line = f"no mail server is set (LIUKE_MAIL_URL): a mail was written to {path}"
+    assert [record.message for record in caplog.records] == [line, line]  # and not what it says
     path.unlink()
 
 

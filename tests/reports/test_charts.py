@@ -259,3 +259,41 @@ def test_of_months_every_second_is_named_and_of_words_all_in_two_lines():
     assert named(months) == months[::2]
     words = [f"{name}有限公司销售部" for name in "甲乙丙丁戊己庚"]
     assert len(named(words)) == len(words)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("draw", [charts.columns, charts.stacked])
+def test_on_a_phone_words_stand_whole_beside_lying_bars_in_the_order_given(draw):
+    labels = [
+        "Visit",
+        "Price concession",
+        "Warnings nobody acted on",
+        "Newly registered",
+        "一二三四五六七八九十有限公司",
+    ]
+    series = [("cases", [1, 2, 3, 4, 5]), ("ordered", [5, 4, None, 2, 1])]
+    links = [[f"/reports/x/rows?line={n}&column={name}" for n in range(5)] for name, _values in series]
+    svg = draw(labels, series, label="x", hrefs=links, width=320)
+
+    root = tree(svg)
+    told = {"".join(text.itertext()): text for text in root.iter(f"{SVG}text")}
+    found = [(whole.replace(" ", ""), float(text.get("y"))) for whole, text in told.items()]
+    places = {name: y for name, y in found if name in {label.replace(" ", "") for label in labels}}
+    assert root.get("class") == "lk-chart lying"
+    assert sorted(places, key=places.get) == [label.replace(" ", "") for label in labels]
+    bars = [(link.get("href"), link.find(f"{SVG}rect")) for link in root.iter(f"{SVG}a")]
+    assert [href for href, _bar in bars] == [links[0][n] for n in range(5)] + [links[1][n] for n in (0, 1, 3, 4)]
+    widths = [float(bar.get("width")) for _href, bar in bars]
+    assert widths[4] == pytest.approx(widths[0] * 5, rel=0.02)
+    assert widths[5] == pytest.approx(widths[4], rel=0.02)  # of both series alike
+    tops = [float(bar.get("y")) for _href, bar in bars]
+    assert tops == sorted(tops[:5]) + sorted(tops[5:])
+    assert (tops[5] > tops[0]) is (draw is charts.columns)  # side by side the first stands above
+    assert 'class="series serie-0 color-0"' in svg
+
+
+@pytest.mark.once
+def test_months_and_wide_charts_stay_upright():
+    for labels, width in ((["Visit", "Price concession", "Newly registered"] * 2, 560), (["Jan", "Feb"] * 6, 320),
+                          ([f"2026-{n:02d}" for n in range(1, 13)], 320)):  # fmt: skip
+        assert 'class="lk-chart columns"' in charts.columns(labels, [("s", [1] * len(labels))], label="x", width=width)

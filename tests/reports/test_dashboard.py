@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from html import unescape
 from urllib.parse import parse_qsl
 
 import pytest
@@ -15,10 +16,12 @@ from app.customers.models import Customer, CustomerStatus
 from app.mirror.operations import refresh_totals
 from app.reports import closing, dashboard, period, queries, views
 from app.reports.catalogue import BY_ID
-from app.reports.figures import money_parts, ratio
+from app.reports.figures import money_parts, ratio, short_money
 from app.reports.kinds import forecast
 from app.reports.queries import Figure
+from app.reports.report import rows_behind
 from app.reports.span import running
+from app.reports.tiles import BY_KEY
 from app.sales.models import Opportunity, OpportunityStatus
 from app.tickets.models import Ticket, TicketStatus
 from tests import builders
@@ -250,8 +253,11 @@ def test_a_team_goes_with_its_figures_into_every_report(teams, li, sign_in):
     _east, south = teams
     browser = sign_in(li)
     html = page_of(browser, f"?team={south.id}").get_data(as_text=True)
-    links = set(re.findall(r'href="(/reports/[^"]*\?[^"]*)"', html))
+    links = set(re.findall(r'href="(/reports/[\w-]+/\?[^"]*)"', html))
     assert len(links) == 12  # six figures and seven charts, one of them as a figure does
+    behind = set(re.findall(r'href="(/reports/[\w-]+/rows\?[^"]*)"', html))
+    assert behind
+    assert all(f"team={south.id}&" in link for link in behind)
     assert all(re.search(rf"[?;]team={south.id}$", link) for link in links)
     page = browser.get(next(link for link in links if "contribution" in link).replace("&amp;", "&"))
     assert "华南组" in text_of(page)
@@ -410,6 +416,78 @@ def test_the_open_opportunities_stand_in_the_report_the_tile_opens(teams, reques
         assert f"Opportunities {number} " in text_of(browser.get(rows_of.replace("&amp;", "&")))
 
 
+def drawn_links(answer):
+    """Of every chart: where its marks lead, and the number each says."""
+    found = {}
+    for key in CARDS:
+        card = re.search(rf'(?s)aria-labelledby="card-{key}".*?</section>', answer.get_data(as_text=True))[0]
+        found[key] = {
+            unescape(href): said.replace(",", "").split(" (")[0]
+            for href, mark in re.findall(r'(?s)<a href="([^"]*)" tabindex="0"[^>]*>(.*?)</a>', card)
+            for said in re.findall(r'<desc class="value">([^<]*)</desc>', mark)
+        }
+        found[key] |= {
+            unescape(href): number.replace(",", "")
+            for href, number in re.findall(
+                r'(?s)<span class="w2 truncate"><a href="([^"]*)".*?class="num">([\d,]+)<', card
+            )
+        }
+    return found
+
+
+@pytest.mark.parametrize(("name", "query"), [("chen", "?span=year"), ("wang", "?span=quarter"), ("li", "?team={}")])
+def test_every_mark_of_a_chart_leads_to_the_rows_it_counts(app, db, teams, request, sign_in, wang, name, query):
+    gone = builders.customer(owner=wang, registered_on=date(2025, 3, 1), status=CustomerStatus.lost)
+    builders.churn_case(
+        gone, status=ChurnStatus.lost, opened_at=NOW - timedelta(days=60), lost_at=NOW - timedelta(days=12)
+    )
+    builders.customer(owner=wang, registered_on=date(2026, 5, 2))
+    db.session.commit()
+    person = request.getfixturevalue(name)
+    links = drawn_links(page_of(sign_in(person), query.format(teams[0].id)))
+    assert {key for key, found in links.items() if not found} == {"answers"}  # what was said is no report's rows
+    columns = {dict(parse_qsl(url))["column"] for found in links.values() for url in found}
+    assert columns == {"warned", "deferred", "lost", "opportunities", "amount", "customers"}
+    with reading(app, person):
+        for url, said in ((url, said) for found in links.values() for url, said in found.items()):
+            path, _sep, query = url.partition("?")
+            given = dict(parse_qsl(query))
+            ask = BY_ID[path.split("/")[2]].ask(given)
+            behind = rows_behind(ask, ask.columns[given["column"]], given["line"])
+            if given["column"] == "amount":
+                assert short_money(behind.amount).replace(",", "") == said, url
+            else:
+                assert str(behind.count) == said, url
+    browser = sign_in(person)
+    assert all(browser.get(next(iter(found))).status_code == 200 for found in links.values() if found)
+
+
+@pytest.mark.parametrize("report", ["ChurnReport", "FunnelReport", "ContributionReport", "CompositionReport"])
+def test_marks_lead_nowhere_without_the_right_on_their_report(company, sign_in, report):
+    """Nor where the report would show others than the dashboard counts."""
+    own = {"ChurnReport": {"churn-trend", "weekly"}, "FunnelReport": {"funnel", "states"},
+           "ContributionReport": {"best"}, "CompositionReport": {"composition"}}  # fmt: skip
+    every = [(right, view) for view in ("Dashboard", *own) for right in ("can_show", "can_see_all")]
+    for missing in ("can_show", "can_see_all"):
+        rights = [right for right in every if right != (missing, report)]
+        reader = builders.user(roles=[builders.role(rights=rights)])
+        links = drawn_links(page_of(sign_in(reader)))
+        assert {key for key, found in links.items() if not found} == {"answers", *own[report]}
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("keys", "height"),
+    [
+        (("weekly",), dashboard.LOW), (("weekly", "churn-trend"), dashboard.LOW), (("weekly", "best"), dashboard.TALL),
+        (("best", "weekly"), dashboard.TALL), (("best", "states", "weekly"), dashboard.LOW),
+        (("best", "states", "funnel", "weekly", "answers"), dashboard.TALL), (("amount", "weekly"), dashboard.LOW),
+    ],
+)  # fmt: skip
+def test_a_wide_chart_is_as_high_as_the_card_beside_it(keys, height):
+    assert dashboard._height("weekly", [BY_KEY[key] for key in keys]) == height
+
+
 def test_a_report_one_may_not_open_is_no_link(company, sign_in):
     reader = builders.user(roles=[builders.role(rights=[("can_show", "Dashboard"), ("can_see_all", "Dashboard")])])
     html = page_of(sign_in(reader)).get_data(as_text=True)
@@ -420,7 +498,7 @@ def test_a_report_one_may_not_open_is_no_link(company, sign_in):
 def test_without_any_right_on_customers_figures_are_not_withheld_but_carry_no_links(company, chen, li, sign_in):
     customer_page = re.compile(r'href="/customers/show/\d+"')
     assert not customer_page.search(page_of(sign_in(chen)).get_data(as_text=True))
-    assert len(customer_page.findall(page_of(sign_in(li)).get_data(as_text=True))) == 2 * 2  # a chart and a table
+    assert len(customer_page.findall(page_of(sign_in(li)).get_data(as_text=True))) == 2  # names in a table
 
 
 def test_a_figure_leads_only_to_customers_the_reader_may_open(app, company, sign_in):

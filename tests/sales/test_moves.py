@@ -30,18 +30,54 @@ def form_of(step, assignee):
     return {"reason": "预算取消"} if step in ("lose", "terminate") else {}
 
 
+@pytest.mark.parametrize("complete", [True, False])
 @pytest.mark.parametrize(("step", "status"), WRONG)
-def test_from_another_state_a_move_is_refused(db, sign_in, admin, wang, zhao, step, status, picture, refusals):
+def test_from_another_state_a_move_is_refused(
+    db, sign_in, admin, wang, zhao, step, status, complete, picture, refusals
+):
     given_to = None if status is S.unassigned else wang
     opportunity = builders.opportunity(by=admin, given_to=given_to, status=status)
     before = picture(opportunity)
-    answer = sign_in(admin).post(f"/opportunities/{step}/{opportunity.id}", form_of(step, zhao))
+    answer = sign_in(admin).post(f"/opportunities/{step}/{opportunity.id}", form_of(step, zhao) if complete else {})
     assert answer.status_code == 409
+    assert "Fill in this field." not in text_of(answer)
     assert picture(opportunity) == before
     (refusal,) = refusals()
     assert (refusal.record_type, refusal.record_id, refusal.action) == ("opportunity", opportunity.id, step)
     assert (refusal.actor_id, refusal.from_status) == (admin.id, status.value)
     assert refusal.note in text_of(answer)
+
+
+@pytest.mark.parametrize("step", ["assign", "reassign", "lose", "terminate"])
+def test_where_a_move_is_possible_what_is_missing_is_asked_for(db, sign_in, admin, wang, chen, step, picture, refusals):
+    opportunity = builders.opportunity(by=admin, given_to=None if step == "assign" else wang)
+    builders.plan_step(opportunity)
+    before = picture(opportunity)
+    sent = {"assignee": chen.id} if "assign" in step else {"reason": " " * 3 + "长" * 501}
+    answer = sign_in(admin).post(f"/opportunities/{step}/{opportunity.id}", sent)
+    assert answer.status_code == 422
+    assert sent.get("reason", "") in answer.get_data(as_text=True)
+    assert button(step) in answer.get_data(as_text=True)
+    assert picture(opportunity) == before
+    assert refusals() == []
+
+
+@pytest.mark.parametrize("typed", [{"assignee": 99999}, {"assignee": ""}])
+def test_whom_it_was_given_to_is_said_whatever_was_chosen(db, sign_in, li, wang, typed, refusals):
+    opportunity = builders.opportunity(by=li, given_to=wang)
+    answer = sign_in(li).post(f"/opportunities/assign/{opportunity.id}", typed)
+    assert answer.status_code == 409
+    assert "Already assigned to 王强." in text_of(answer)
+    assert "Choose one of the list." not in text_of(answer)
+    assert [r.note for r in refusals()] == ["Already assigned to 王强."]
+
+
+def test_whose_it_is_not_hears_that_before_what_is_missing(db, sign_in, wang, zhao, refusals):
+    opportunity = builders.opportunity(by=zhao, given_to=wang)
+    answer = sign_in(zhao).post(f"/opportunities/terminate/{opportunity.id}", {"reason": ""})
+    assert answer.status_code == 403
+    assert "Only the assignee can do this." in text_of(answer)
+    assert [(r.action, r.actor_id) for r in refusals(opportunity)] == [("terminate", zhao.id)]
 
 
 @pytest.mark.parametrize("step", FROM)
@@ -403,6 +439,21 @@ def test_bulk_assignment_says_what_happened_to_each_row(db, sign_in, li, wang, z
     assert "已删除" not in text
     assert {o.assignee_id for o in rows(Opportunity, Opportunity.id.in_([o.id for o in free]))} == {wang.id}
     assert rows(Opportunity, Opportunity.id == taken.id)[0].assignee_id == zhao.id
+
+
+@pytest.mark.parametrize("reach", ["all", "selected"])
+def test_opportunities_of_one_title_are_told_apart_by_their_prospects(db, sign_in, li, wang, zhao, reach):
+    made = [builders.opportunity(by=li, title="金属检测机", customer_name=name) for name in ("云栖", "北辰")]
+    taken = builders.opportunity(by=li, given_to=zhao, title="金属检测机", customer_name="南山")
+    browser, sent = sign_in(li), {"rowid": [o.id for o in (*made, taken)]}
+    names = ("金属检测机 · 云栖", "金属检测机 · 北辰", "金属检测机 · 南山")
+    asked = text_of(browser.post("/opportunities/bulk-assign", sent))
+    assert [name for name in names if name not in asked] == []
+    sent |= {"reach": reach, "assignee": wang.id, "confirmed": "1"}
+    text = text_of(browser.post("/opportunities/bulk-assign", sent))
+    assert [name for name in names if text.count(name) != 1] == []
+    assert text.count("The opportunity was assigned.") == 2
+    assert text.count("Already assigned to 赵敏.") == 1
 
 
 def test_bulk_assignment_first_asks_whom(db, sign_in, li):

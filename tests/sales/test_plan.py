@@ -166,6 +166,29 @@ def test_only_a_plan_in_development_changes(db, sign_in, admin, wang, status, pi
     assert len(refusals(opportunity)) == 4
 
 
+@pytest.mark.parametrize("status", [S.unassigned, S.won, S.lost])
+def test_a_plan_that_is_closed_says_so_however_little_was_typed(db, sign_in, admin, wang, status, picture, refusals):
+    opportunity = builders.opportunity(by=wang, given_to=None if status is S.unassigned else wang, status=status)
+    step = builders.plan_step(opportunity)
+    before, browser = picture(step), sign_in(admin)
+    for address in (url(opportunity, step), url(opportunity), url(opportunity, step, "/result")):
+        answer = browser.post(address, {})
+        assert answer.status_code == 409
+        assert "so its plan can no longer be changed." in text_of(answer)
+        assert "Fill in this field." not in text_of(answer)
+    assert picture(step) == before
+    assert [r.action for r in refusals(opportunity)] == ["plan"] * 3
+
+
+def test_a_step_that_has_a_result_says_so_however_little_was_typed(db, sign_in, wang, plan, refusals):
+    step = builders.plan_step(plan, result="客户确认有预算")
+    for what in ("", "/result"):
+        answer = sign_in(wang).post(url(plan, step, what), {})
+        assert answer.status_code == 409
+        assert "already has a result and can no longer be changed." in text_of(answer)
+    assert [r.action for r in refusals(plan)] == ["plan"] * 2
+
+
 @pytest.mark.parametrize(("who", "code"), [("li", 403), ("zhao", 404), ("chen", 403), ("sysadmin", 403)])
 def test_nobody_else_touches_the_plan(request, db, sign_in, plan, who, code, picture, refusals):
     step, person = builders.plan_step(plan), request.getfixturevalue(who)

@@ -11,7 +11,7 @@ from app.core.errors import BusinessError
 from app.core.lifecycle import perform
 from app.customers.models import Contact, Customer, CustomerStatus
 from app.customers.operations import same_name
-from app.sales import operations
+from app.sales import operations, views
 from app.sales.models import CloseKind, OpportunityStatus
 from tests import builders
 from tests.support import rows, text_of
@@ -114,6 +114,16 @@ def test_a_plan_without_a_step_is_not_won(db, sign_in, li, wang, picture, refusa
     assert len(refusals(opportunity)) == 1
 
 
+def test_a_plan_without_a_step_is_no_question_of_names(db, sign_in, li, wang, refusals):
+    opportunity = builders.opportunity(by=li, given_to=wang)
+    builders.customer(name=opportunity.customer_name)
+    answer = win(sign_in(wang), opportunity)
+    assert answer.status_code == 409
+    assert "Add at least one plan step and its result first." in text_of(answer)
+    assert "Not a valid choice." not in text_of(answer)
+    assert len(refusals(opportunity)) == 1
+
+
 @pytest.mark.parametrize(
     ("open_steps", "sentence"),
     [(1, "Fill in the result of 1 planned step first."), (2, "Fill in the results of 2 planned steps first.")],
@@ -153,11 +163,31 @@ def test_an_equal_name_is_asked_about_and_never_decided_silently(db, sign_in, wa
     assert "Attach to KH071202001" in text
     answer = win(browser, ready)
     assert answer.status_code == 422
-    assert "Not a valid choice." in text_of(answer)
+    assert "There is already a customer with this name: Choose one of the answers." in text_of(answer)
     with pytest.raises(BusinessError, match="already a customer with this name"):
         perform(operations.win, ready, actor=wang)
     assert len(rows(Customer)) == 1
     assert rows(Contact) == []
+
+
+def test_a_customer_made_at_the_same_moment_is_asked_about_at_once(db, sign_in, wang, ready, refusals, monkeypatch):
+    known = builders.customer(name=ready.customer_name, number="KH071202001")
+    looks = []
+
+    def not_yet(name, *where):
+        looks.append(name)
+        return same_name(name, *where) if len(looks) > 1 else []
+
+    monkeypatch.setattr(views, "same_name", not_yet)
+    browser = sign_in(wang)
+    answer = win(browser, ready)
+    assert answer.status_code == 422
+    assert "Attach to KH071202001" in text_of(answer)
+    assert 'type="submit">Mark as won</button>' in answer.get_data(as_text=True)
+    (refusal,) = refusals(ready)
+    assert refusal.note == "There is already a customer with this name. Attach to it, or create another one."
+    assert win(browser, ready, choice=str(known.id)).status_code == 302
+    assert len(rows(Customer)) == 1
 
 
 @pytest.mark.parametrize(
@@ -220,7 +250,9 @@ def test_another_customer_may_be_created_anyway(db, sign_in, wang, ready):
 @pytest.mark.parametrize("choice", ["987654", "abc", "", "-1", "0"])
 def test_only_one_of_the_namesakes_can_be_chosen(db, sign_in, wang, ready, choice):
     builders.customer(name=ready.customer_name)
-    assert win(sign_in(wang), ready, choice=choice).status_code == 422
+    answer = win(sign_in(wang), ready, choice=choice)
+    assert answer.status_code == 422
+    assert "There is already a customer with this name: Choose one of the answers." in text_of(answer)
     assert len(rows(Customer)) == 1
 
 

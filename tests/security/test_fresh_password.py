@@ -12,15 +12,15 @@ from app.core.models import AuditEntry
 from app.handover.views import HandoverView
 from app.notices.models import NoticeSettings, Robot
 from app.security import fresh
-from app.security.models import LoginEntry, LoginResult, UserSession
+from app.security.models import LoginEntry, LoginResult, Team, UserSession
 from app.security.role_views import RoleView
-from app.security.views import UserView
+from app.security.views import TeamView, UserView
 from tests import builders
 from tests.conformance.house import routes
 from tests.security.conftest import signed_in
 from tests.support import PASSWORD, rows, text_of
 
-SENSITIVE = (UserView, RoleView, HandoverView)
+SENSITIVE = (UserView, RoleView, TeamView, HandoverView)
 
 
 def asked(answer):
@@ -104,8 +104,22 @@ def test_changing_ones_own_password_counts_as_typing_it(stale, wang):
 def test_everything_else_is_not_asked(stale, wang):
     for page in (f"/users/show/{wang.id}", f"/users/edit/{wang.id}", "/roles/list/", f"/users/end_sessions/{wang.id}"):
         assert stale.get(page).status_code == 200
-    assert stale.post("/teams/add", {"name": "Nordteam"}).status_code == 302
+    assert stale.post("/profile/phone", {"phone": "13800138000"}).location == "/profile/"
     assert signed_in(stale)
+
+
+def test_who_leads_a_team_may_see_its_customers_so_that_is_asked(app, stale, li):
+    app.config["LIUKE_CUSTOMERS_SHARED"] = "team"
+    team = builders.team(name="Nordteam")
+    sent = {"name": "Nordteam", "lead": str(li.id), "version": str(team.version)}
+
+    answer = stale.post(f"/teams/edit/{team.id}", sent)
+
+    assert asked(answer)
+    assert [row.lead_id for row in rows(Team)] == [None]
+    assert stale.post(answer.location, {"password": PASSWORD}).location == f"/teams/edit/{team.id}?kept=1"
+    assert stale.post(f"/teams/edit/{team.id}", sent).location == f"/teams/show/{team.id}"
+    assert [row.lead_id for row in rows(Team)] == [li.id]
 
 
 # -- where --------------------------------------------------------------------------------------------------------
@@ -125,12 +139,14 @@ def test_every_change_of_accounts_roles_and_owners_is_asked(app, clock, sign_in,
     """A new address of these screens that forgets to ask is named here."""
     browser = sign_in(admin)
     clock.forward(minutes=20)
-    ids = {"UserView": wang.id, "RoleView": role.id, "HandoverView": wang.id}
+    team = builders.team()
+    ids = {"UserView": wang.id, "RoleView": role.id, "TeamView": team.id, "HandoverView": wang.id}
     found, before = changes(app), [(row.id, row.changed_on) for row in rows(User)]
     assert {endpoint for endpoint, _address in found} == {
         "UserView.add", "UserView.edit", "UserView.end_sessions",
         "UserView.reset_password", "UserView.reset_second_factor",
         "RoleView.add", "RoleView.edit", "RoleView.delete",
+        "TeamView.add", "TeamView.edit", "TeamView.delete",
         "HandoverView.confirm", "HandoverView.undo", "HandoverView.disable",
     }  # fmt: skip
     not_asked = [
@@ -141,6 +157,7 @@ def test_every_change_of_accounts_roles_and_owners_is_asked(app, clock, sign_in,
     assert not_asked == []
     assert [(row.id, row.changed_on) for row in rows(User)] == before
     assert role.id in [row.id for row in rows(Role)]
+    assert [(row.id, row.lead_id) for row in rows(Team)] == [(team.id, None)]
 
 
 def test_whatever_takes_many_records_away_or_removes_them_for_good_is_asked(app):
@@ -193,7 +210,10 @@ def test_a_page_of_these_screens_asks_before_it_is_shown_if_a_secret_is_typed_th
     """Secrets are never kept, so they must not be typed in vain."""
     browser, secret = sign_in(admin), set()
     receipt = builders.handover(leaver=wang)
-    ids = {"UserView": str(wang.id), "RoleView": str(role.id), "HandoverView": str(receipt.id)}
+    ids = {
+        "UserView": str(wang.id), "RoleView": str(role.id), "TeamView": str(builders.team().id),
+        "HandoverView": str(receipt.id),
+    }  # fmt: skip
     for endpoint, address in changes(app):
         page = browser.get(address.replace("<pk>", ids[endpoint.partition(".")[0]]))
         if 'type="password"' in page.get_data(as_text=True):

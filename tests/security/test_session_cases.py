@@ -228,3 +228,55 @@ def test_case(case, app, client, node2, move, clock, db, wang, admin, other_proc
 
 def test_there_are_seventeen():
     assert len(set(CASES)) == 17
+
+
+REFUSING = """
+import os, sys, time
+from app import create_app
+from app.security import sessions
+from tests.support import Browser
+app = create_app(TESTING=True)
+look = sessions._open_session
+def and_wait(user_id):  # until all have looked; on SQLite, where one writes at a time, they look one after the other
+    found = look(user_id)
+    time.sleep(0.3)
+    return found
+start = time.time() + 1.0
+children = []
+for number in range(8):
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            with app.app_context():
+                browser = Browser(app)
+                browser.csrf_token()
+                sessions._open_session = and_wait
+                time.sleep(max(0, start - time.time()))
+                status = {302: 0, 403: 3}[browser.login_page("wang").status_code]
+        finally:
+            os._exit(status)
+    children.append(pid)
+print(*sorted(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children))
+"""
+
+
+@pytest.mark.parametrize("before", [False, True], ids=["nobody before", "one that ran out"])
+def test_where_the_second_is_refused_one_of_eight_simultaneous_logins_gets_in(before, db, wang, other_processes):
+    db.session.commit()
+    if before:
+        sessions.start(wang.id, remember=False, ip=None, user_agent=None)
+        (old,) = rows(UserSession, UserSession.user_id == wang.id)
+        old.expires_at = old.started_at
+        db.session.commit()
+    done = subprocess.run(
+        [sys.executable, "-c", REFUSING],
+        env={**other_processes, "LIUKE_SECOND_LOGIN": "refuse"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stdout.split() == ["0"] + ["3"] * 7, done.stdout + done.stderr[-2000:]
+    kept = rows(UserSession, UserSession.user_id == wang.id)
+    assert [row.end_reason for row in sorted(kept, key=lambda row: row.id)] == ["superseded"] * before + [None]

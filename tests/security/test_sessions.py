@@ -288,6 +288,18 @@ def test_a_session_that_ran_out_refuses_nobody(client, wang, refusing, sign_in, 
     assert client.login_page("wang").status_code == 302
 
 
+def test_a_remembered_session_that_ran_out_for_an_administrator_refuses_him_nothing(
+    app, db, client, wang, clock, refusing
+):
+    assert Browser(app).login_page("wang", remember="y").status_code == 302
+    wang.roles = [*wang.roles, builders.role(rights=[("can_edit", "User")])]
+    db.session.commit()
+    assert client.login_page("wang").status_code == 403
+    clock.forward(minutes=31)
+
+    assert client.login_page("wang").status_code == 302
+
+
 def test_the_browser_that_is_signed_in_may_sign_in_again(wang, refusing, sign_in):
     browser = sign_in(wang)
 

@@ -205,6 +205,18 @@ def test_what_is_missing_is_asked_for_and_what_was_typed_stays(db, sign_in, wang
     assert ticket.status is (S.assigned if step == "handle" else S.handled)
 
 
+@pytest.mark.parametrize("action", ["assign", "reassign", "handle", "give_feedback"])
+def test_a_move_from_another_state_is_refused_as_such_however_little_was_typed(db, sign_in, admin, wang, action):
+    for state in sorted(set(STATES) - ALLOWED_FROM[action] - {"returned"}):
+        ticket = make(state, by=admin, given_to=wang)
+        answer = sign_in(admin).post(f"/tickets/{ADDRESSES.get(action, action)}/{ticket.id}", {})
+        assert (state, answer.status_code) == (state, 409)
+        assert "Fill in this field." not in text_of(answer)
+        (entry,) = rows(AuditEntry, AuditEntry.record_type == "ticket", AuditEntry.record_id == ticket.id)
+        assert (entry.action, entry.outcome) == (action, Outcome.refused)
+        assert entry.note in text_of(answer)
+
+
 @pytest.mark.parametrize("who", ["chen", "li"])
 def test_only_account_managers_are_given_tickets(request, db, sign_in, li, who):
     person, ticket = request.getfixturevalue(who), builders.ticket(by=li)

@@ -157,6 +157,15 @@ def test_a_complaint_is_closed_with_its_remedy(db, wang, sign_in):
     assert (complaint.status, complaint.remedy, complaint.satisfaction) == (RecordStatus.closed, "换货并致歉", None)
 
 
+def test_a_closed_complaint_is_not_asked_for_a_remedy(db, wang, sign_in):
+    complaint = builders.complaint(accepted_by=wang, status=RecordStatus.closed, remedy="换货并致歉")
+    answer = sign_in(wang).post(f"/complaints/close/{complaint.id}", {"remedy": " "})
+    assert answer.status_code == 409
+    assert "the record is “Closed”" in text_of(answer)
+    (entry,) = rows(AuditEntry)
+    assert (entry.action, entry.outcome) == ("close", Outcome.refused)
+
+
 def test_the_page_that_closes_shows_the_remedy_written_before(db, wang, sign_in):
     complaint = builders.complaint(accepted_by=wang, remedy="已安排换货", satisfaction=2)
     page = sign_in(wang).get(f"/complaints/close/{complaint.id}").get_data(as_text=True)

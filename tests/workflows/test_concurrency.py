@@ -87,6 +87,25 @@ def test_100_opportunities_won_by_six_make_100_customers(race, li, wang):
     assert (history("win", Outcome.done), history("win", Outcome.refused)) == (100, 500)
 
 
+def test_12_opportunities_of_one_prospect_won_by_six_make_one_customer(race, li, wang):
+    """The others hear that there is one by now, as if they had come later."""
+    ids = []
+    for _number in range(12):
+        opportunity = builders.opportunity(by=li, given_to=wang, customer_name="同名公司")
+        builders.plan_step(opportunity, result="合同已签")
+        ids.append(opportunity.id)
+    ended, _results = race("win", people=6, ids=ids)
+    assert (ended["done"], ended["busy"]) == (1, 0)
+    (customer,) = rows(Customer)
+    (won,) = rows(Opportunity, Opportunity.status == S.won)
+    assert (won.customer_id, won.created_customer) == (customer.id, True)
+    asked = "There is already a customer with this name. Attach to it, or create another one."
+    refused = rows(AuditEntry, AuditEntry.action == "win", AuditEntry.outcome == Outcome.refused)
+    assert {e.note for e in refused if e.record_id != won.id} == {asked}
+    assert ended[asked] >= 66  # all six tried all the eleven others
+    assert len(refused) == 71
+
+
 def test_no_step_is_planned_after_the_end(race, li, wang):
     ids = [builders.opportunity(by=li, given_to=wang).id for _ in range(20)]
     ended, _results = race("plan or close", people=6, ids=ids)

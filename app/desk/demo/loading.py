@@ -19,7 +19,7 @@ from app.masterdata.seed import seed_dictionary
 from app.runs.queries import is_loading
 from app.security.seed import seed_rights, seed_roles
 
-LOCK = 20261122  # PostgreSQL's advisory lock; nothing else here uses one
+LOCK = 20261122  # PostgreSQL's advisory lock; those of names have two keys and never meet it
 
 
 @contextmanager
