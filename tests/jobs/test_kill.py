@@ -144,7 +144,7 @@ def falling_silent(db):
 
     The as-of by id; None for those who are new to the end.
     """
-    first = datetime(2026, 1, 9, 18, tzinfo=UTC)  # Saturday 10 January 02:00 in Shanghai
+    first = datetime(2025, 1, 10, 18, tzinfo=UTC)  # Saturday 11 January 02:00 in Shanghai
     saturdays = [first + timedelta(weeks=week) for week in range(ROUNDS)]
     kinds = []  # six months before this Saturday: due at this one, not at the one before
     for number, as_of in enumerate(saturdays):
