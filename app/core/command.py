@@ -15,9 +15,13 @@ from app.core.errors import BusinessError
 class Refused(click.ClickException):
     """The end of a command that did not do what it was asked to."""
 
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.line = _("Error: %(reason)s", reason=reason)  # now: when it is shown no language is known any more
+
     def show(self, file: IO[Any] | None = None) -> None:
         """Print it as the framework does, but in one language."""
-        click.echo(_("Error: %(reason)s", reason=self.format_message()), file=file, err=True)
+        click.echo(self.line, file=file, err=True)
 
 
 class Mistyped(Refused):

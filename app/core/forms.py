@@ -43,7 +43,7 @@ from app.core.types import MONEY_MAX, Money, UtcDateTime
 
 POSTCODE = re.compile(r"[0-9A-Z]+([ -][0-9A-Z]+)*", re.IGNORECASE)
 CREDIT_CODE = re.compile(r"[0-9A-Z]{18}")
-HOST = re.compile(r"([\w-]+\.)+\w{2,}")
+HOST = re.compile(r"([\w-]+\.)+[\w-]*[^\W\d][\w-]+\.?|(\d{1,3}\.){3}\d{1,3}")  # www.公司.cn, xn--fiqs8s, 10.0.0.5
 PHONE = re.compile(r"^[0-9+\-() ]{4,49}[0-9)]( ?(ext\.?|x|转) ?\d{1,6})?$", re.IGNORECASE)
 EARLIEST, LATEST = date(1900, 1, 1), date(2200, 1, 1)
 

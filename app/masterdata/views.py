@@ -78,7 +78,7 @@ class CalendarDayView(CrmView):
     datamodel = SQLAInterface(CalendarDay)
     scope = AllDays
     class_permission_name = "CalendarDay"
-    route_base = "/calendar"
+    route_base = "/workdays"
     list_title = _l("Business calendar")
     show_title = _l("Calendar day")
     add_title = _l("New calendar day")

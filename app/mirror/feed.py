@@ -217,7 +217,8 @@ class Rejects:
         """Report one row."""
         if self._out is None:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._out = open_private(self.path, encoding="utf-8-sig", newline="")
+            # Row by row: its page reads the file while it grows, and when the sync was killed.
+            self._out = open_private(self.path, encoding="utf-8-sig", newline="", buffering=1)
             self._csv = csv.writer(self._out)
             self._csv.writerow(self.HEADER)
         self.count[file.name] = self.count.get(file.name, 0) + 1

@@ -153,14 +153,18 @@ def rejected_rows(run: SyncRun, limit: int) -> list[RejectedRow]:
     try:
         with Path(run.rejects_file).open(encoding="utf-8-sig", newline="") as file:
             rows = islice(csv.reader(file), 1, limit + 1)
-            return [RejectedRow(name, line, key, _reason(*reason)) for name, line, key, *reason in rows]
+            return [RejectedRow(*row[:3], _reason(*row[3:])) for row in rows if len(row) > 3]
     except OSError:
         return []
 
 
-def _reason(worded: str, _row: str, said: str = "null") -> str:
-    """Why a row was rejected, in the reader's language; files written before hold the wording alone."""
-    kept = json.loads(said)
+def _reason(worded: str, _row: str = "", said: str = "") -> str:
+    """Why a row was rejected, in the reader's language; as it was worded in files written before, and in a row that a
+    full disk cut short."""
+    try:
+        kept = json.loads(said)
+    except ValueError:
+        return worded
     return said_again(kept) if kept else worded
 
 

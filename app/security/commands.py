@@ -10,7 +10,7 @@ from flask_babel import gettext as _
 from sqlalchemy.orm import selectinload
 
 from app.core.command import refusals_as_messages
-from app.core.unit import unit_of_work
+from app.core.unit import only_reading, unit_of_work
 from app.extensions import db
 from app.security import operations, people
 from app.security.models import RoleProfile
@@ -61,7 +61,7 @@ def add(account: str, family: str, given: str, email: str | None, roles: tuple[s
     \b
     crm user add wang --family 王 --given 强 --role account_manager --generate
     """
-    with refusals_as_messages():
+    with refusals_as_messages(), only_reading():  # whoever types a password may take his time
         people.check_new(account, email=email, roles=roles)
     password = ask_password(generate)
     with refusals_as_messages(), unit_of_work():
@@ -83,7 +83,7 @@ def password(account: str, generate: bool) -> None:
     \b
     crm user password wang --generate
     """
-    with refusals_as_messages():
+    with refusals_as_messages(), only_reading():
         people.find_user(account)
     new = ask_password(generate)
     with refusals_as_messages(), unit_of_work():

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import os
+import subprocess
+import sys
 
 import pytest
 from flask_babel import force_locale
@@ -13,6 +16,7 @@ from app.mirror.models import SyncRun
 from app.security.people import find_user
 from tests.conformance.words import foreign
 from tests.support import rows
+from tests.world import ROOT
 
 pytestmark = [pytest.mark.once, pytest.mark.usefixtures("redis")]
 
@@ -94,3 +98,27 @@ def test_an_account_that_cannot_be_made_is_said_before_a_password_is_asked_for(a
 def test_an_account_that_is_not_there_is_said_before_a_password_is_asked_for(app, db):
     result = app.test_cli_runner().invoke(args=["crm", "user", "password", "nobody"])
     assert (result.exit_code, result.output) == (1, "Error: There is no account “nobody”.\n")
+
+
+def test_a_refusal_speaks_one_language_in_a_process_of_its_own(app, db):
+    """Where it is shown when the application is done already."""
+    done = subprocess.run(
+        [sys.executable, "-m", "flask", "--app", "run", "crm", "user", "password", "nobody", "--generate"],
+        cwd=ROOT, env={**os.environ, "LIUKE_LANGUAGE": "zh"}, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, "错误：没有账号“nobody”。")
+
+
+@pytest.mark.parametrize("words", [["add", "jing", *NEW, "executive"], ["password", "wang"]])
+def test_nothing_is_held_open_while_a_password_is_typed(app, db, wang, words, monkeypatch):
+    """A transaction that waits for longer than a minute is ended by PostgreSQL."""
+    open_then = []
+
+    def typed(_generate):
+        open_then.append(db.session().in_transaction())
+        return "Kf7#pq2!Wz9m"
+
+    monkeypatch.setattr("app.security.commands.ask_password", typed)
+    db.session.commit()
+    result = app.test_cli_runner().invoke(args=["crm", "user", *words])
+    assert (result.exit_code, open_then) == (0, [False])

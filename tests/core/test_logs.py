@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import re
+from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
@@ -13,6 +14,7 @@ import sqlalchemy as sa
 from flask import Flask
 
 from app.core import logs
+from app.core.logs import SECRET_PATH
 from app.customers.views import CustomerView
 from app.security.door import open_to_all
 from tests.support import text_of
@@ -82,6 +84,11 @@ def test_no_line_holds_what_a_statement_was_given_or_a_mailed_link(lines, app, c
     assert "13800138000" not in str(wrong.value)
 
 
+def test_only_addresses_that_hold_a_secret_are_masked(app):
+    masked = {rule.rule for rule in app.url_map.iter_rules() if SECRET_PATH.search(rule.rule)}
+    assert masked == {"/login/link/<token>", "/calendar/<token>.ics"}
+
+
 TOKEN = "s3cr3t-Abcdefghijklmnopqrstuvwxyz_0123456789"
 ASKED = [
     (method, path.replace("*", TOKEN))
@@ -144,7 +151,7 @@ def test_an_error_about_such_an_address_is_written_without_its_secret(lines, app
 
 def test_what_stands_before_the_product_logs_no_secret_either(app):
     """gunicorn and nginx write whole addresses, and where a reader came from, unless they are told not to."""
-    for file in (ROOT / "deploy").iterdir():
+    for file in filter(Path.is_file, (ROOT / "deploy").iterdir()):
         assert "access-logfile" not in file.read_text()
         assert "accesslog" not in file.read_text()
     nginx = (ROOT / "deploy" / "nginx.conf.example").read_text()

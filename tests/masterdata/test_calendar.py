@@ -139,12 +139,12 @@ def test_working_hours_that_make_no_sense_stop_the_start(text):
 
 def test_an_administrator_enters_days(db, sysadmin, sign_in):
     browser = sign_in(sysadmin)
-    answer = browser.post("/calendar/add", {"day": "2027-10-01", "note": "国庆节"})
+    answer = browser.post("/workdays/add", {"day": "2027-10-01", "note": "国庆节"})
     assert answer.status_code == 302
     [entry] = rows(CalendarDay)
     assert (entry.day, entry.working, entry.note) == (date(2027, 10, 1), False, "国庆节")
 
-    again = browser.post("/calendar/add", {"day": "2027-10-01", "working": "y"})
+    again = browser.post("/workdays/add", {"day": "2027-10-01", "working": "y"})
     assert again.status_code == 422
     assert "already a record" in text_of(again)
     assert len(rows(CalendarDay)) == 1
@@ -153,13 +153,13 @@ def test_an_administrator_enters_days(db, sysadmin, sign_in):
 @pytest.mark.parametrize("name", ["li", "wang", "chen"])
 def test_nobody_else_does(db, request, sign_in, name):
     browser = sign_in(request.getfixturevalue(name))
-    browser.post("/calendar/add", {"day": "2027-10-01"})
+    browser.post("/workdays/add", {"day": "2027-10-01"})
     assert rows(CalendarDay) == []
 
 
 def test_the_screen_says_when_the_coming_year_is_not_known(db, sysadmin, sign_in, monkeypatch):
     browser = sign_in(sysadmin)
     monkeypatch.setattr(calendar, "today", lambda: date(2031, 6, 1))
-    assert "holidays of 2031 are not known" in text_of(browser.get("/calendar/list/"))
+    assert "holidays of 2031 are not known" in text_of(browser.get("/workdays/list/"))
     monkeypatch.setattr(calendar, "today", lambda: date(2026, 10, 31))
-    assert "are not known" not in text_of(browser.get("/calendar/list/"))
+    assert "are not known" not in text_of(browser.get("/workdays/list/"))

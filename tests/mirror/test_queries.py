@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from app.customers.models import CustomerStats
+from app.mirror.feed import Rejects, files_of_a_feed
 from app.mirror.models import ALL_YEARS, ROLLED, CustomerMonth, CustomerYear, OrderStatus, SyncStatus
 from app.mirror.operations import complete_totals, refresh_totals
 from app.mirror.queries import RejectedRow, freshness, rejected_rows, wrong_totals
@@ -190,3 +191,26 @@ def test_rejected_rows_of_a_file_without_kept_sentences_are_told_as_they_were_wo
     file.write_text('file,line,key,reason,row\norders.csv,2,O1,一句话,"O1,C1"\n', encoding="utf-8-sig")
     run = builders.sync_run(rows_rejected=1, rejects_file=str(file))
     assert rejected_rows(run, 10) == [RejectedRow("orders.csv", "2", "O1", "一句话")]
+
+
+@pytest.mark.parametrize("kept", range(1, 9))
+def test_a_rejected_row_that_was_cut_short_is_told_as_far_as_it_came(db, tmp_path, kept):
+    row = 'orders.csv,3,O2,第二句话,"O2,C2","[""Fill in this field."", {}]"'
+    file = tmp_path / "1-rejected.csv"
+    whole = 'file,line,key,reason,row,said\norders.csv,2,O1,一句话,"O1,C1",null\n'
+    file.write_text(whole + row[: len(row) * kept // 9], encoding="utf-8-sig")
+    run = builders.sync_run(rows_rejected=2, rejects_file=str(file))
+    first, *cut = rejected_rows(run, 10)
+    assert first == RejectedRow("orders.csv", "2", "O1", "一句话")
+    assert len(cut) <= 1
+    assert all(one.file == "orders.csv" and one.reason in "第二句话" for one in cut)
+
+
+def test_every_rejected_row_is_in_its_file_at_once(db, tmp_path):
+    orders = files_of_a_feed()["orders"]
+    rejects = Rejects(tmp_path / "1-rejected.csv")
+    for line in range(2, 200):
+        rejects.add(orders, line, "O1", "一句话", "O1,C1,2026-01-02,new,1")
+        assert rejects.path.read_bytes().endswith(b"\r\n")
+        assert rejects.path.read_bytes().count(b"\n") == line
+    rejects.close()
