@@ -175,13 +175,17 @@ class CustomerMonth(Ordered, Model):
 
     __tablename__ = "customer_month"
     __table_args__ = (
+        # PostgreSQL reads a customer's months side by side from the key alone, as SQLite does without being told.
+        sa.PrimaryKeyConstraint(
+            "customer_id", "month", name="pk_customer_month", postgresql_include=["order_count", "order_total"]
+        ),
         sa.Index("ix_customer_month_best", "month", "order_total", "customer_id", "order_count"),
         sa.Index("ix_customer_month_paid", "month", "paid_total", "customer_id", "paid_count"),
         KEPT_BY_KEY,
     )
 
-    customer_id: Mapped[int] = customer_fk("who ordered", primary_key=True)
-    month: Mapped[date] = mapped_column(primary_key=True, comment="first day of the company-local month")
+    customer_id: Mapped[int] = customer_fk("who ordered")
+    month: Mapped[date] = mapped_column(comment="first day of the company-local month")
 
 
 class CustomerYear(Ordered, Model):
@@ -191,7 +195,7 @@ class CustomerYear(Ordered, Model):
 
     __tablename__ = "customer_year"
     __table_args__ = (
-        # PostgreSQL reads a customer's years side by side from the key alone, as SQLite does without being told.
+        # As above.
         sa.PrimaryKeyConstraint(
             "customer_id",
             "year",

@@ -153,7 +153,7 @@ def rejected_rows(run: SyncRun, limit: int) -> list[RejectedRow]:
     try:
         with Path(run.rejects_file).open(encoding="utf-8-sig", newline="") as file:
             rows = islice(csv.reader(file), 1, limit + 1)
-            return [RejectedRow(*row[:3], _reason(*row[3:])) for row in rows if len(row) > 3]
+            return [RejectedRow(row[0], row[1], row[2], _reason(*row[3:])) for row in rows if len(row) > 3]
     except OSError:
         return []
 

@@ -7,6 +7,7 @@ records he may not open.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from flask import g
@@ -112,6 +113,14 @@ class Scopes:
     opportunities: sa.ColumnElement[bool]
     cases: sa.ColumnElement[bool]
     tickets: sa.ColumnElement[bool]
+    whole: bool  # nobody's are left out
+
+    def of_customers(self, customer_id: Any, *wanted: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+        """WHERE something counts that a customer of this id has: one of these, and one that is `wanted`."""
+        if self.whole and not wanted:  # nearly all: the few that are not are looked up once, instead of every customer
+            return sa.not_(customer_id.in_(sa.select(Customer.id).where(Customer.status == CustomerStatus.deleted)))
+        found: sa.ColumnElement[bool] = customer_id.in_(sa.select(Customer.id).where(self.customers, *wanted))
+        return found
 
 
 def scopes(*, everybody: bool, team_id: int | None = None) -> Scopes:
@@ -124,6 +133,7 @@ def scopes(*, everybody: bool, team_id: int | None = None) -> Scopes:
         opportunities_in(everybody=everybody),
         cases_in(everybody=everybody),
         tickets_in(everybody=everybody),
+        whole=everybody,
     )
     if team_id is None:
         return everything
@@ -136,4 +146,5 @@ def scopes(*, everybody: bool, team_id: int | None = None) -> Scopes:
         sa.and_(everything.opportunities, opportunities),
         sa.and_(everything.cases, ChurnCase.customer_id.in_(own)),
         sa.and_(everything.tickets, tickets),
+        whole=False,
     )

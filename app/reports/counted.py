@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,10 +17,15 @@ from app.tickets.models import Ticket, TicketStatus
 # -- orders -------------------------------------------------------------------------------------------------------
 
 
-def ordered_in(period: Period | None, *, paid: bool = False) -> sa.Select[Any]:
+def ordered_in(
+    period: Period | None, whose: Callable[[Any], Any], *, paid: bool = False, each: bool = True, whole: bool = False
+) -> sa.Select[Any]:
     """SELECT of customer_id, orders, amount in CNY of every customer with orders in a period (None: ever), from the
-    rollups that the sync keeps: orders that are `COUNTED`, or those of them that are `paid`. To be narrowed by its
-    customer_id."""
+    rollups that the sync keeps: orders that are `COUNTED`, or those of them that are `paid`.
+
+    `whose`: WHERE over the column that says of which customer they are. A customer is there once, or, if `each` does
+    not matter, once for each month. `whole`: `whose` leaves hardly anybody out.
+    """
     kept: Any = CustomerMonth
     if period is None or period.is_year:
         kept, when = CustomerYear, [CustomerYear.year == (ALL_YEARS if period is None else period.first.year)]
@@ -27,16 +33,17 @@ def ordered_in(period: Period | None, *, paid: bool = False) -> sa.Select[Any]:
         when = [CustomerMonth.month >= period.first, CustomerMonth.month < period.until]
     names = ("paid_count", "paid_total") if paid else ("order_count", "order_total")
     orders, amount = (getattr(kept, name) for name in names)
-    summed = kept is CustomerMonth and period is not None and period.months > 1
-    if summed:
-        orders, amount = sa.func.sum(orders), sa.func.sum(amount)
     found = sa.select(kept.customer_id, orders.label("orders"), amount.label("amount"))
-    found = found.where(*when)
-    if summed:
-        found = found.group_by(kept.customer_id)
+    found = found.where(*when, whose(kept.customer_id))
     if paid:
-        found = found.having(orders > 0) if summed else found.where(orders > 0)
-    return found
+        found = found.where(orders > 0)
+    if not each or kept is CustomerYear or period is None or period.months == 1:
+        return found
+    if whole:  # all of them are added up in the order of the key: without the offset it would not be kept
+        found = found.order_by(kept.customer_id).offset(0)
+    month = found.subquery().c
+    sums = sa.func.sum(month.orders).label("orders"), sa.func.sum(month.amount).label("amount")
+    return sa.select(month.customer_id, *sums).group_by(month.customer_id)
 
 
 # -- opportunities ------------------------------------------------------------------------------------------------

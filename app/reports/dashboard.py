@@ -143,11 +143,11 @@ def tiles(
         return rows_of(BY_KEY[key], span, team, **more)
 
     makers: dict[str, Callable[[], Any]] = {
-        "amount": lambda: amount_kpi(asked(queries.ordered, "customers"), span),
+        "amount": lambda: amount_kpi(asked(queries.ordered, "of_customers"), span),
         "new": lambda: count_kpi("new", happened().new, span, good=True),
         "satisfaction": lambda: satisfaction_kpi(asked(queries.service, "tickets").satisfaction, span),
         "warnings": lambda: count_kpi("warnings", happened().warnings, span, good=False),
-        "retention": lambda: retention_kpi(asked(queries.retention, "customers"), span),
+        "retention": lambda: retention_kpi(asked(queries.retention, "of_customers"), span),
         "open": lambda: count_kpi("open", asked(queries.chances, "opportunities").open, span, good=None),
         "churn-trend": lambda: churn_card(happened(), span, rows("churn-trend"), height=_height("churn-trend", shown)),
         "funnel": lambda: funnel_card(
@@ -411,7 +411,7 @@ def funnel_card(found: Chances, span: Span, rows: Rows, *, forecast: str | None)
 
 
 def _best(span: Span, scopes: Scopes, rows: Rows) -> Card:
-    best = queries.top_customers(period=year_of(span.today), customers=scopes.customers)
+    best = queries.top_customers(period=year_of(span.today), of_customers=scopes.of_customers)
     return contribution_card(best, span, rows, openable=access.openable_customers([c.customer_id for c in best]))
 
 

@@ -7,7 +7,7 @@ company's; `recent` figures are those of the six whole months before this one, o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -100,7 +100,7 @@ class Contribution:
     total: Decimal
 
 
-def ordered(*, span: Span, customers: Scope) -> Figure:
+def ordered(*, span: Span, of_customers: Callable[[Any], Scope]) -> Figure:
     """The order amounts in CNY. Cancelled orders do not count, unpaid ones do.
 
     Whole months come from the rollup that the sync keeps; of this month, and of the last one that is compared, the
@@ -110,14 +110,13 @@ def ordered(*, span: Span, customers: Scope) -> Figure:
     first = min(span.recent[0], span.period.before.first)
     months = (
         sa.select(CustomerMonth.month.label("month"), sa.func.sum(CustomerMonth.order_total).label("amount"))
-        .join(Customer, Customer.id == CustomerMonth.customer_id)
-        .where(customers, CustomerMonth.month >= first, CustomerMonth.month < this_month)
+        .where(of_customers(CustomerMonth.customer_id), CustomerMonth.month >= first, CustomerMonth.month < this_month)
         .group_by(CustomerMonth.month)
     )
     tails = [
-        sa.select(sa.literal(mark, sa.Date), sa.func.sum(Order.amount))
-        .join(Customer, Customer.id == Order.customer_id)
-        .where(customers, COUNTED, Order.ordered_at >= begin, Order.ordered_at < end)
+        sa.select(sa.literal(mark, sa.Date), sa.func.sum(Order.amount)).where(
+            of_customers(Order.customer_id), COUNTED, Order.ordered_at >= begin, Order.ordered_at < end
+        )
         for mark, begin, end in (
             (date.max, day_start(this_month), span.now),
             (date.min, day_start(compared), span.before_end),
@@ -266,7 +265,7 @@ def service(*, span: Span, tickets: Scope) -> Service:
     )
 
 
-def retention(*, span: Span, customers: Scope) -> Figure:
+def retention(*, span: Span, of_customers: Callable[[Any], Scope]) -> Figure:
     """Per cent of the customers with an order in one year who had one in the year after, too, to one decimal.
 
     Both years are twelve whole months; the second one ends with the last whole month, `before` with the one as many
@@ -276,28 +275,28 @@ def retention(*, span: Span, customers: Scope) -> Figure:
     """
     this_month = span.today.replace(day=1)
     ends = [*(months_on(month, 1) for month in span.recent), months_on(this_month, -span.period.months)]
-    month = CustomerMonth.month
-    flags = []
-    for place, end in enumerate(ends):
-        middle = months_on(end, -12)
-        flags += [
-            _any(sa.and_(month >= months_on(end, -24), month < middle)).label(f"old{place}"),
-            _any(sa.and_(month >= middle, month < end)).label(f"kept{place}"),
-        ]
-    each = (
-        sa.select(*flags)
-        .join(Customer, Customer.id == CustomerMonth.customer_id)
-        .where(
-            customers, CustomerMonth.order_count > 0, month >= months_on(min(ends), -24), month < this_month,
+    first = months_on(min(ends), -24)
+    month = (  # in the order of the key, so that each customer's are side by side; the offset keeps it
+        sa.select(
+            CustomerMonth.customer_id, sa.cast(1, sa.BigInteger).bitwise_lshift(_months_since(first)).label("bit")
         )
-        .group_by(CustomerMonth.customer_id)
+        .where(
+            of_customers(CustomerMonth.customer_id), CustomerMonth.order_count > 0, CustomerMonth.month >= first,
+            CustomerMonth.month < this_month,
+        )
+        .order_by(CustomerMonth.customer_id)
+        .offset(0)
         .subquery()
+        .c
     )  # fmt: skip
-    sums = []
-    for place in range(len(ends)):
-        old, kept = each.c[f"old{place}"], each.c[f"kept{place}"]
-        sums += [sa.func.sum(old), sa.func.sum(old * kept)]
-    found = db.session.execute(sa.select(*sums)).one()
+    # Of every customer one number: a bit for each month with orders, the first month's is the lowest.
+    each = sa.select(_every_bit(month.bit).label("months")).group_by(month.customer_id).subquery()
+    counts = []
+    for end in ends:
+        begin = (end.year - first.year) * 12 + end.month - first.month - 24
+        old, kept = (each.c.months.bitwise_and((2**12 - 1) << at) != 0 for at in (begin, begin + 12))
+        counts += [sa.func.count().filter(old), sa.func.count().filter(old, kept)]
+    found = db.session.execute(sa.select(*counts).select_from(each)).one()
     rates = [ratio(kept, old, 100, least=HIDDEN) for old, kept in zip(found[::2], found[1::2], strict=True)]
     return Figure(rates[RECENT - 1], rates[-1], tuple(rates[:RECENT]))
 
@@ -370,15 +369,13 @@ def composition(*, customers: Scope) -> dict[DictionaryType, list[Group]]:
     }
 
 
-def top_customers(*, period: Period, customers: Scope, limit: int = 10) -> list[Contribution]:
+def top_customers(*, period: Period, of_customers: Callable[[Any], Scope], limit: int = 10) -> list[Contribution]:
     """The customers that ordered most in a period (客户贡献), biggest first; of equal ones the older record first.
 
     Totals are in CNY, those of the report of the same name: cancelled orders do not count, unpaid ones do. Customers
     with equal names stay apart; customers whose orders come to nothing are left out, so there may be fewer.
     """
-    found = ordered_in(period)
-    found = found.join(Customer, Customer.id == found.selected_columns.customer_id).where(customers)
-    best = found.subquery().c
+    best = ordered_in(period, of_customers).subquery().c
     first = (
         sa.select(best.customer_id, best.amount)
         .where(best.amount > 0)
@@ -427,9 +424,22 @@ def _places(*selects: sa.Select[Any]) -> dict[tuple[str, int], int]:
     return {(kind, place): number for kind, place, number in db.session.execute(sa.union_all(*selects))}
 
 
-def _any(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
-    """1 if a row of the group fulfils the condition, else 0."""
-    return sa.func.max(sa.case((condition, 1), else_=0))
+def _months_since(first: date) -> sa.ColumnElement[int]:
+    """How many months a row of the rollup is after this one; for at most 60."""
+    if on_postgresql():  # days are quicker to work with than the parts of a date
+        days = sa.type_coerce(CustomerMonth.month - first, sa.Integer)
+        return sa.cast((days * 12 + 183) // 365, sa.Integer)
+    return sa.cast(
+        (sa.extract("year", CustomerMonth.month) - first.year) * 12
+        + sa.extract("month", CustomerMonth.month)
+        - first.month,
+        sa.Integer,
+    )
+
+
+def _every_bit(one: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
+    """The bits of all rows of a group together; no two have the same."""
+    return sa.func.bit_or(one) if on_postgresql() else sa.func.sum(one)
 
 
 def _seconds(moment: Any) -> sa.ColumnElement[int]:

@@ -7,8 +7,7 @@ from here and are the same for all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cached_property
@@ -23,10 +22,10 @@ from app.core.choosing import Choices
 from app.core.clock import today
 from app.core.scope import row_id
 from app.extensions import db
-from app.mirror.bulk import on_postgresql
 from app.reports import access, period, queries
 from app.reports.figures import ratio, shares
 from app.reports.period import Period
+from app.reports.planner import read_much
 
 LINES = 100  # of one page; a report of fewer lines is shown whole
 GROUPING = "by"  # the filter that says what the lines are; it leaves nothing out
@@ -192,6 +191,8 @@ class Ask:
     company: bool = False
     team: int | None = None
     """The team whose figures they are, of those of everybody."""
+    known: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What the report found for its lines and needs for its total once more."""
 
     def at(self, other: Period) -> Ask:
         """The same question about another period."""
@@ -225,7 +226,7 @@ class Ask:
     @property
     def whole_company(self) -> bool:
         """Whether nobody's records are left out."""
-        return self.sees_all and self.team is None
+        return self._scopes.whole
 
     @cached_property
     def _scopes(self) -> access.Scopes:
@@ -235,6 +236,10 @@ class Ask:
     def customers(self) -> sa.ColumnElement[bool]:
         """WHERE over customers."""
         return self._scopes.customers
+
+    def of_customers(self, customer_id: Any, *wanted: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+        """WHERE over what customers have, of which this column says whose it is."""
+        return self._scopes.of_customers(customer_id, *wanted)
 
     @property
     def opportunities(self) -> sa.ColumnElement[bool]:
@@ -433,25 +438,6 @@ class Report:
 def in_order(lines: list[Line]) -> list[Line]:
     """The lines in their order, but those of `LAST` last."""
     return sorted(lines, key=lambda line: LAST.index(line.key) + 1 if line.key in LAST else 0)
-
-
-def read_much() -> None:
-    """Until this transaction ends, let PostgreSQL use a second core and more memory: the statements of a report read
-    whole tables, while those of other pages are short and have both turned off. Nothing to do for SQLite."""
-    if on_postgresql():
-        settings = {"work_mem": "64MB", "max_parallel_workers_per_gather": "1", "random_page_cost": "1.1"}
-        db.session.execute(sa.select(*(sa.func.set_config(name, value, True) for name, value in settings.items())))
-
-
-@contextmanager
-def side_by_side() -> Iterator[None]:
-    """Let PostgreSQL join whole tables in the order of their keys, from indexes that hold all that is asked for:
-    looking every row up in a hash of the other table takes half as long again, which it does not foresee."""
-    if on_postgresql():
-        db.session.execute(sa.select(sa.func.set_config("enable_hashjoin", "off", True)))
-    yield
-    if on_postgresql():
-        db.session.execute(sa.select(sa.func.set_config("enable_hashjoin", "on", True)))
 
 
 def complete(columns: list[Column], lines: list[Line], total: Line, count: int) -> Table:

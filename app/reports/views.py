@@ -29,6 +29,7 @@ from app.reports import access, closing, dashboard, export, operations, period, 
 from app.reports.catalogue import BY_ID, REPORTS
 from app.reports.models import Every, FileKind, ReportMail
 from app.reports.operations import subscribe, unsubscribe
+from app.reports.planner import read_much
 from app.reports.report import LINES, TOTAL, Ask, Column, Report, Table, rows_behind
 from app.reports.span import running
 from app.reports.tiles import BY_KEY, TILES, arranged, moved
@@ -56,6 +57,7 @@ class DashboardView(BaseView):
         span = running(request.args.get("span", ""), now)
         shown = arranged(queries.tiles_of(g.user.id))
         scopes = access.scopes(everybody=everybody, team_id=team)
+        read_much()
         kpis, cards = dashboard.tiles(shown, span=span, scopes=scopes, team=team)
         chosen = {"team": team} if team else {}
         return self._page(

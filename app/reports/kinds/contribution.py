@@ -16,7 +16,7 @@ from flask_babel import ngettext
 from app.core.scope import row_id
 from app.core.text import like
 from app.core.types import Money
-from app.customers.models import Customer, CustomerStatus
+from app.customers.models import Customer
 from app.extensions import db
 from app.mirror.bulk import among, on_postgresql
 from app.mirror.models import COUNTED, Order
@@ -74,25 +74,38 @@ class Contribution(Report):
             found = sa.select(ordered).where(among(ordered.c.customer_id, [int(key) for key in keys]))
             rows = db.session.execute(found).all()
             return [Line(str(r.customer_id), "", {"orders": r.orders, "amount": r.amount}) for r in rows]
+        if most is None:
+            return self._every(ask, ordered)
+        best = ask.known["best"] = _Best(ask, page=range(first, first + most))
+        page = best.page
+        who = sa.select(Customer.id, Customer.name, Customer.number)
+        found = db.session.execute(who.where(among(Customer.id, [one.customer_id for one in page])))
+        named = {pk: (name, number) for pk, name, number in found}
+        lines, running = [], best.bring(first)
+        for one in page:
+            running += one.amount
+            name, number = named[one.customer_id]
+            values = {"orders": one.orders, "amount": one.amount, DOWN: running}
+            lines.append(Line(str(one.customer_id), name, values, sub=number))
+        if len(lines) == most:
+            return lines
+        return lines + self._without(ask, ordered, max(0, first - best.number), most - len(lines))
+
+    def _every(self, ask: Ask, ordered: Any) -> list[Line]:
+        """All lines, for a file."""
         order = (ordered.c.amount.desc(), ordered.c.customer_id)
         running = sa.func.sum(ordered.c.amount).over(order_by=order, rows=(None, 0)).label("running")
-        ranked = sa.select(ordered, running).order_by(*order).offset(first).limit(most).subquery()
-        page = sa.select(Customer.name, Customer.number, ranked).join(ranked, ranked.c.customer_id == Customer.id)
-        found = db.session.execute(page.order_by(ranked.c.amount.desc(), ranked.c.customer_id)).all()
+        ranked = sa.select(ordered, running).subquery()
+        every = sa.select(Customer.name, Customer.number, ranked).join(ranked, ranked.c.customer_id == Customer.id)
+        found = db.session.execute(every.order_by(ranked.c.amount.desc(), ranked.c.customer_id))
         lines = [
             Line(str(r.customer_id), r.name, {"orders": r.orders, "amount": r.amount, DOWN: r.running}, sub=r.number)
             for r in found
         ]
-        if most is not None and len(lines) == most:
-            return lines
-        return lines + self._without(ask, ordered, lines, first, None if most is None else most - len(lines))
+        return lines + self._without(ask, ordered, 0, None)
 
-    def _without(self, ask: Ask, ordered: Any, lines: list[Line], first: int, most: int | None) -> list[Line]:
-        """The customers without orders, who come last."""
-        skipped = 0
-        if first and not lines:
-            with_orders = db.session.execute(sa.select(sa.func.count()).select_from(ordered)).scalar_one()
-            skipped = max(0, first - with_orders)
+    def _without(self, ask: Ask, ordered: Any, skipped: int, most: int | None) -> list[Line]:
+        """The customers without orders, who come last: at most so many of them after those skipped."""
         found = (
             sa.select(Customer.id, Customer.name, Customer.number)
             .where(*_wanted(ask), Customer.id.not_in(sa.select(ordered.c.customer_id)))
@@ -107,29 +120,23 @@ class Contribution(Report):
         return int(db.session.execute(sa.select(sa.func.count(Customer.id)).where(*_wanted(ask))).scalar_one())
 
     def total(self, ask: Ask, lines: Sequence[Line]) -> dict[str, Any]:
-        """All customers' orders and amounts, the classes and the curve: two statements over the rollup."""
-        ordered = _ordered(ask)
-        sizes = _sizes(ordered)
-        number, amount = sum(size.customers for size in sizes), _sum(size.amount for size in sizes)
-        steps = _steps(number)
-        best = _Best(sizes, lambda wanted: _amounts(ordered, wanted), steps, amount)
-        counts = {letter: best.within(percent) for letter, percent in CLASSES.items()} | {REST: number}
+        """All customers' orders and amounts, the classes and the curve, of the same look at the rollup as the lines."""
+        best = ask.known.pop("best", None) or _Best(ask)
+        counts = {letter: best.within(percent) for letter, percent in CLASSES.items()} | {REST: best.number}
         classes, before = {}, (0, Decimal("0.00"))
         for letter, count in counts.items():
             brought = best.bring(count)
             classes[letter] = (count - before[0], brought - before[1])
             before = (count, brought)
         return {
-            "orders": sum(size.orders for size in sizes), "amount": amount, "classes": classes, "customers": number,
-            "curve": tuple(_percent(best.bring(step), amount) for step in steps),
+            "orders": sum(size.orders for size in best.sizes), "amount": best.whole, "classes": classes,
+            "customers": best.number, "curve": tuple(_percent(best.bring(step), best.whole) for step in best.steps),
         }  # fmt: skip
 
     def total_before(self, ask: Ask, lines: Sequence[Line]) -> dict[str, Any]:
-        """Without the curve, which takes twice as long as everything else together."""
-        ordered = _ordered(ask)
-        orders, amount = db.session.execute(
-            sa.select(sa.func.sum(ordered.c.orders), sa.func.sum(ordered.c.amount))
-        ).one()
+        """Without the curve, which takes twice as long as everything else together, and so without the customers."""
+        parts = _ordered(ask, each=False)
+        orders, amount = db.session.execute(sa.select(sa.func.sum(parts.c.orders), sa.func.sum(parts.c.amount))).one()
         return {"orders": int(orders or 0), "amount": amount if amount is not None else Decimal("0.00")}
 
     def table(self, ask: Ask, **how: Any) -> Table:
@@ -292,68 +299,88 @@ def _class(earlier: Decimal, whole: Decimal) -> str:
 
 
 class Size(NamedTuple):
-    """Customers whose amounts are of about one size: how many, what they ordered, the least and the most of them."""
+    """Customers whose amounts are of about one size: how many, and what they ordered."""
 
+    key: Any
     customers: int
     orders: int
     amount: Decimal
-    least: Decimal
-    most: Decimal
+
+
+def _size(amount: Any) -> Any:
+    """SQL: the size of an amount, a number that is higher the more it is. It spans less than half a per cent of the
+    amount (SQLite: its first three digits)."""
+    if on_postgresql():
+        # Literals, as in migration 0030, which tells how few sizes there are: what has parameters is not recognized.
+        least: Any = sa.literal_column("0.01")
+        fine: Any = sa.literal_column("512")
+        return sa.func.floor(sa.func.ln(sa.cast(sa.func.greatest(amount, least), sa.Double)) * fine)
+    cents = sa.type_coerce(amount, sa.Integer)
+    digits = sa.func.length(cents) * 1000 + sa.cast(sa.func.substr(cents, 1, 3), sa.Integer)
+    return sa.case((cents > 0, digits), else_=0)
 
 
 def _sizes(ordered: sa.Subquery) -> list[Size]:
     """All customers by the size of their amounts, biggest first. One statement.
 
-    A size spans less than half a per cent of the amount (SQLite: its first three digits). Nothing is put in order, so
-    that PostgreSQL works on both cores: migration 0030 tells it how few sizes there are.
+    Nothing is put in order, so that PostgreSQL works on both cores.
     """
-    amount = ordered.c.amount
-    if on_postgresql():
-        # Literals, as in the migration: what has parameters is not recognized.
-        least: Any = sa.literal_column("0.01")
-        fine: Any = sa.literal_column("512")
-        size: Any = sa.func.floor(sa.func.ln(sa.cast(sa.func.greatest(amount, least), sa.Double)) * fine)
-    else:
-        cents = sa.type_coerce(amount, sa.Integer)
-        digits = sa.func.length(cents) * 1000 + sa.cast(sa.func.substr(cents, 1, 3), sa.Integer)
-        size = sa.case((cents > 0, digits), else_=0)
-    sums = (sa.func.sum(ordered.c.orders), sa.func.sum(amount), sa.func.min(amount), sa.func.max(amount))
-    found = db.session.execute(sa.select(sa.func.count(), *sums).group_by(size))
-    made = [Size(count, int(orders), *values) for count, orders, *values in found]
-    return sorted(made, key=lambda size: size.most, reverse=True)
+    size = _size(ordered.c.amount).label("size")
+    sums = sa.func.sum(ordered.c.orders), sa.func.sum(ordered.c.amount)
+    found = db.session.execute(sa.select(size, sa.func.count(), *sums).group_by(size))
+    made = [Size(key, count, int(orders), amount) for key, count, orders, amount in found]
+    return sorted(made, key=lambda size: size.key, reverse=True)
 
 
-def _amounts(ordered: sa.Subquery, sizes: Iterable[Size]) -> Sequence[Decimal]:
-    """The amounts of the customers of these sizes. One statement."""
-    amount = ordered.c.amount
-    wanted = sa.or_(*(amount.between(size.least, size.most) for size in sizes))
-    return db.session.execute(sa.select(amount).where(wanted)).scalars().all()
+class One(NamedTuple):
+    """A customer with orders."""
+
+    customer_id: int
+    orders: int
+    amount: Decimal
+
+
+def _ones(ordered: sa.Subquery, sizes: Iterable[Size]) -> list[One]:
+    """The customers of these sizes, biggest first; of equal amounts the older record first. One statement."""
+    wanted = _size(ordered.c.amount).in_([size.key for size in sizes])
+    found = db.session.execute(sa.select(ordered.c.customer_id, ordered.c.orders, ordered.c.amount).where(wanted))
+    ones = [One(pk, int(orders), amount) for pk, orders, amount in found]
+    return sorted(ones, key=lambda one: (-one.amount, one.customer_id))
 
 
 class _Best:
-    """What so many of the biggest customers bring, and how many bring so much.
+    """The customers with orders, biggest first: what so many of them bring, how many bring so much, and who stands on a
+    page.
 
-    `sizes` add up most of it; single amounts are asked for only of the sizes in which one of the `steps` (numbers of
-    customers) or the bound of a class lies, all at once.
+    Sizes add up most of it; single customers are asked for only of the sizes in which a line of the page, one of the
+    steps of the curve or the bound of a class lies, all at once. Two statements over the rollup.
     """
 
-    def __init__(
-        self,
-        sizes: list[Size],
-        amounts: Callable[[list[Size]], Sequence[Decimal]],
-        steps: Iterable[int],
-        whole: Decimal,
-    ) -> None:
-        self.sizes, self.whole = sizes, whole
+    def __init__(self, ask: Ask, page: range = range(0)) -> None:
+        ordered = _ordered(ask, whole=True)
+        self.sizes = sizes = _sizes(ordered)
+        self.whole = _sum(size.amount for size in sizes)
         self.counts = [0, *accumulate(size.customers for size in sizes)]  # how many come before each size
         self.sums = list(accumulate((size.amount for size in sizes), initial=Decimal("0.00")))
-        inside = {bisect_right(self.counts, step) - 1 for step in steps if step not in self.counts}
+        self.number = self.counts[-1]
+        self.steps = _steps(self.number)
+        lines = range(min(page.start, self.number), min(page.stop, self.number))
+        inside = {self._of(step) for step in self.steps if step not in self.counts}
         inside |= {n for n in (self._reaching(percent) for percent in CLASSES.values()) if n is not None}
+        of_page = range(self._of(lines.start), self._of(lines[-1]) + 1) if lines else range(0)
+        inside.update(of_page)
         wanted = [sizes[n] for n in sorted(inside)]
-        single = sorted(amounts(wanted), reverse=True) if wanted else []
-        self.single: dict[int, list[Decimal]] = {}
+        found = _ones(ordered, wanted) if wanted else []
+        self.ones: dict[int, list[One]] = {}
         for n in sorted(inside):
-            self.single[n], single = single[: sizes[n].customers], single[sizes[n].customers :]
+            self.ones[n], found = found[: sizes[n].customers], found[sizes[n].customers :]
+        near = [one for n in of_page for one in self.ones[n]]
+        skipped = lines.start - self.counts[of_page.start]
+        self.page = near[skipped : skipped + len(lines)]
+
+    def _of(self, customers: int) -> int:
+        """The size of the customer before whom there are so many."""
+        return bisect_right(self.counts, customers) - 1
 
     def _reaching(self, percent: int) -> int | None:
         """The size with which so much of the whole is reached."""
@@ -363,14 +390,14 @@ class _Best:
         """How many customers bring this part of the whole: the last of them is the one who reaches it."""
         n = self._reaching(percent)
         if n is None:
-            return self.counts[-1]
-        before = list(accumulate(self.single[n], initial=self.sums[n]))[:-1]
+            return self.number
+        before = list(accumulate((one.amount for one in self.ones[n]), initial=self.sums[n]))[:-1]
         return self.counts[n] + sum(1 for one in before if _short_of(percent, self.whole, one))
 
     def bring(self, customers: int) -> Decimal:
-        """What the first so many customers bring: one of the steps, or of what `within` says."""
-        n = bisect_right(self.counts, customers) - 1
-        return self.sums[n] + _sum(self.single.get(n, [])[: customers - self.counts[n]])
+        """What the first so many customers bring: one of the steps, where the page begins, or what `within` says."""
+        n = self._of(customers)
+        return self.sums[n] + _sum(one.amount for one in self.ones.get(n, [])[: customers - self.counts[n]])
 
 
 def _sum(amounts: Iterable[Decimal]) -> Decimal:
@@ -383,8 +410,13 @@ def _percent(part: Decimal, whole: Decimal) -> Decimal:
 
 def _wanted(ask: Ask) -> list[Any]:
     """WHEREs over customers: the reader's, of this name."""
+    return [ask.customers, *_named(ask)]
+
+
+def _named(ask: Ask) -> list[Any]:
+    """WHERE over customers: those of the name that is searched for; nothing if none is."""
     name = ask.values["name"]
-    return [ask.customers, *([sa.func.lower(Customer.name).like(like(name.lower()), escape="\\")] if name else [])]
+    return [sa.func.lower(Customer.name).like(like(name.lower()), escape="\\")] if name else []
 
 
 def _counts(ask: Ask) -> list[Any]:
@@ -415,12 +447,11 @@ def _ranked(ask: Ask) -> sa.Subquery:
     return sa.select(r.customer_id, r.orders, r.amount, r.rank, r.number, letter.label("letter")).subquery()
 
 
-def _ordered(ask: Ask) -> sa.Subquery:
-    """customer_id, orders, amount of every customer with orders in the period."""
-    found = ordered_in(ask.period, paid=ask.values["orders"] == "paid")
-    customer_id = found.selected_columns.customer_id
-    if ask.values["name"] or not ask.whole_company:
-        whose = customer_id.in_(sa.select(Customer.id).where(*_wanted(ask)))
-    else:  # nearly all: the few that are not are looked up once
-        whose = customer_id.not_in(sa.select(Customer.id).where(Customer.status == CustomerStatus.deleted))
-    return found.where(whose).subquery()
+def _ordered(ask: Ask, *, each: bool = True, whole: bool = False) -> sa.Subquery:
+    """customer_id, orders, amount of every customer with orders in the period; not `each`: of any part of it; `whole`:
+    all of them are read."""
+    named = _named(ask)
+    return ordered_in(
+        ask.period, lambda customer_id: ask.of_customers(customer_id, *named), paid=ask.values["orders"] == "paid",
+        each=each, whole=whole and ask.whole_company and not named,
+    ).subquery()  # fmt: skip

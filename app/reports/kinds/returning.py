@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -18,8 +19,8 @@ from app.mirror.models import CustomerMonth, CustomerYear
 from app.reports import charts, groups
 from app.reports.drawing import Drawing, alone
 from app.reports.figures import HIDDEN
-from app.reports.period import Period
-from app.reports.report import Ask, Column, Line, Report, Table, side_by_side
+from app.reports.planner import side_by_side
+from app.reports.report import Ask, Column, Line, Report, Table
 
 COUNTED = ("past", "again", "new")
 NOTHING = sa.literal(Decimal(0), Money())
@@ -136,7 +137,8 @@ def _by_customers(ask: Ask, times: int) -> list[dict[int | None, dict[str, Any]]
             sa.case((_counts(found, "again", n), found.c[f"amount_{n}"]), else_=NOTHING)
         )
     asked = sa.select(found.c.level, *(sums.label(name) for name, sums in figures.items())).group_by(found.c.level)
-    return _by_period(asked, times)
+    with side_by_side() if ask.whole_company else nullcontext():
+        return _by_period(asked, times)
 
 
 def _by_period(asked: sa.Select[Any], times: int) -> list[dict[int | None, dict[str, Any]]]:
@@ -153,43 +155,39 @@ def _by_period(asked: sa.Select[Any], times: int) -> list[dict[int | None, dict[
 
 def _counts(found: Any, key: str, n: int = 0) -> Any:
     """WHERE a customer counts in this column, in the period `n` before the one that is asked about."""
-    past, now = found.c[f"ordered_{n + 1}"].is_not(None), found.c[f"ordered_{n}"].is_not(None)
+    past, now = found.c[f"amount_{n + 1}"].is_not(None), found.c[f"amount_{n}"].is_not(None)
     return {"past": past, "again": sa.and_(past, now), "new": sa.and_(~past, now)}[key]
 
 
 def _customers(ask: Ask, *columns: Any, back: int = 1) -> sa.Subquery:
-    """These columns, and of the period (0) and `back` periods before it ordered_0 (NULL: no order), amount_0 and so on.
+    """These columns, and amount_0 and so on: what was ordered in the period and in `back` before it (NULL: no order).
 
-    Of customers with an order in one of them. Each has at most one row in a period, so all are joined to him: nothing
-    has to be put together first.
+    Of customers with an order in one of them, from the rollups; each row of theirs is read once.
     """
     periods = [ask.span]
     while len(periods) <= back:
         periods.append(periods[-1].before)
-    parts = [_in(period) for period in periods]
-    joined: Any = Customer
-    for part in parts:
-        joined = sa.outerjoin(joined, part, part.c.customer_id == Customer.id)
-    kept = [
-        (part.c.customer_id.label(f"ordered_{n}"), part.c.amount.label(f"amount_{n}")) for n, part in enumerate(parts)
+    years = ask.span.is_year
+    kept: Any = CustomerYear if years else CustomerMonth
+
+    def within(first: date, until: date) -> sa.ColumnElement[bool]:
+        if years:
+            return sa.and_(kept.year >= first.year, kept.year < until.year)
+        return sa.and_(kept.month >= first, kept.month < until)
+
+    amounts = [
+        sa.func.sum(kept.order_total).filter(within(period.first, period.until)).label(f"amount_{n}")
+        for n, period in enumerate(periods)
     ]
-    return (
-        sa.select(*columns, *(column for pair in kept for column in pair))
-        .select_from(joined)
-        .where(ask.customers, sa.or_(*(part.c.customer_id.is_not(None) for part in parts)))
+    each = (
+        sa.select(kept.customer_id, *amounts)
+        .where(kept.order_count > 0, within(periods[-1].first, periods[0].until))
+        .group_by(kept.customer_id)
         .subquery()
     )
-
-
-def _in(period: Period) -> sa.Subquery:
-    """customer_id and amount of the customers who ordered in a period, from the rollups."""
-    kept: Any = CustomerMonth
-    when = [CustomerMonth.month >= period.first, CustomerMonth.month < period.until]
-    if period.is_year:
-        kept, when = CustomerYear, [CustomerYear.year == period.first.year]
-    elif period.months == 1:
-        when = [CustomerMonth.month == period.first]
-    found = sa.select(kept.customer_id, kept.order_total.label("amount"))
-    if period.months > 1 and not period.is_year:
-        found = sa.select(kept.customer_id, sa.func.sum(kept.order_total).label("amount")).group_by(kept.customer_id)
-    return found.where(*when, kept.order_count > 0).subquery()
+    return (
+        sa.select(*columns, *(each.c[amount.name] for amount in amounts))
+        .join_from(Customer, each, each.c.customer_id == Customer.id)
+        .where(ask.customers)
+        .subquery()
+    )
