@@ -11,6 +11,7 @@ from sqlalchemy.orm import aliased
 from app.churn.models import ChurnCase, RetentionMeasure
 from app.mirror.models import ALL_YEARS, CustomerMonth, CustomerYear
 from app.reports.period import Period
+from app.reports.planner import in_key_order
 from app.sales.models import Opportunity, OpportunityStatus
 from app.tickets.models import Ticket, TicketStatus
 
@@ -39,8 +40,8 @@ def ordered_in(
         found = found.where(orders > 0)
     if not each or kept is CustomerYear or period is None or period.months == 1:
         return found
-    if whole:  # all of them are added up in the order of the key: without the offset it would not be kept
-        found = found.order_by(kept.customer_id).offset(0)
+    if whole:
+        found = in_key_order(found, kept.customer_id)
     month = found.subquery().c
     sums = sa.func.sum(month.orders).label("orders"), sa.func.sum(month.amount).label("amount")
     return sa.select(month.customer_id, *sums).group_by(month.customer_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -25,6 +26,13 @@ def side_by_side() -> Iterator[None]:
     _set(enable_hashjoin="off")
     yield
     _set(enable_hashjoin="on")
+
+
+def in_key_order(asked: sa.Select[Any], key: Any) -> sa.Select[Any]:
+    """The rows in this order, that of an index that holds all that is asked for, when all of them are to be added up by
+    it: PostgreSQL would rather keep a sum for every key in a hash, which takes twice as long. SQLite does it so anyway.
+    """
+    return asked.order_by(key).offset(0) if on_postgresql() else asked  # without the offset the order would be dropped
 
 
 def _set(**settings: str) -> None:

@@ -27,6 +27,7 @@ from app.reports.counted import ARCHIVED, CHURN_MOMENTS, FINAL, OPEN, is_first, 
 from app.reports.figures import HIDDEN, ratio
 from app.reports.models import DashboardTile, ReportMail
 from app.reports.period import Period
+from app.reports.planner import in_key_order
 from app.reports.span import RECENT, Span, month_ends, months_on
 from app.sales.models import Opportunity, OpportunityStatus, PlanStep
 from app.security.models import Team
@@ -276,19 +277,15 @@ def retention(*, span: Span, of_customers: Callable[[Any], Scope]) -> Figure:
     this_month = span.today.replace(day=1)
     ends = [*(months_on(month, 1) for month in span.recent), months_on(this_month, -span.period.months)]
     first = months_on(min(ends), -24)
-    month = (  # in the order of the key, so that each customer's are side by side; the offset keeps it
+    month = in_key_order(
         sa.select(
             CustomerMonth.customer_id, sa.cast(1, sa.BigInteger).bitwise_lshift(_months_since(first)).label("bit")
-        )
-        .where(
+        ).where(
             of_customers(CustomerMonth.customer_id), CustomerMonth.order_count > 0, CustomerMonth.month >= first,
             CustomerMonth.month < this_month,
-        )
-        .order_by(CustomerMonth.customer_id)
-        .offset(0)
-        .subquery()
-        .c
-    )  # fmt: skip
+        ),
+        CustomerMonth.customer_id,
+    ).subquery().c  # fmt: skip
     # Of every customer one number: a bit for each month with orders, the first month's is the lowest.
     each = sa.select(_every_bit(month.bit).label("months")).group_by(month.customer_id).subquery()
     counts = []
@@ -425,16 +422,13 @@ def _places(*selects: sa.Select[Any]) -> dict[tuple[str, int], int]:
 
 
 def _months_since(first: date) -> sa.ColumnElement[int]:
-    """How many months a row of the rollup is after this one; for at most 60."""
+    """How many months a row of the rollup is after this one; for at most a hundred."""
     if on_postgresql():  # days are quicker to work with than the parts of a date
         days = sa.type_coerce(CustomerMonth.month - first, sa.Integer)
         return sa.cast((days * 12 + 183) // 365, sa.Integer)
-    return sa.cast(
-        (sa.extract("year", CustomerMonth.month) - first.year) * 12
-        + sa.extract("month", CustomerMonth.month)
-        - first.month,
-        sa.Integer,
-    )
+    text = sa.type_coerce(CustomerMonth.month, sa.String)  # as it is kept: 2026-05-01
+    year, month = (sa.cast(sa.func.substr(text, *at), sa.Integer) for at in ((1, 4), (6, 2)))
+    return year * 12 + month - (first.year * 12 + first.month)
 
 
 def _every_bit(one: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
