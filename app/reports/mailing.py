@@ -60,10 +60,10 @@ def compose(claimed: Delivery) -> Mail | None:
 
 
 def _month(every: Every, when: str) -> Period:
-    """What a mail is about: of a week (named by its Monday) the month in which the week before it ended, so that the
-    last days of every month are in one; else the month it names."""
+    """What a mail is about: of a week (named by its Monday) the month in which the week before it began, so that every
+    day of a month is in one of that month; else the month it names."""
     if every is Every.weekly:
-        return month_of(date.fromisoformat(when) - timedelta(days=1))
+        return month_of(date.fromisoformat(when) - timedelta(weeks=1))
     return month_of(date.fromisoformat(f"{when}-01"))
 
 

@@ -76,8 +76,9 @@ def stop(number: int, why: StopReason, *, report: str) -> None:
 def queue_mails(every: Every, day: date) -> int:
     """Make this week's or this month's mails, due at once; `day` is the company-local day they belong to.
 
-    A weekly one is about the month of the day before its Monday, a monthly one about the month before. Made once:
-    its key names the subscription and the week or month. Returns how many are new. Flushes; the caller commits.
+    A weekly one is about the month in which the week before its Monday began, a monthly one about the month before.
+    Made once: its key names the subscription and the week or month. Returns how many are new. Flushes; the caller
+    commits.
     """
     when = date.fromordinal(day.toordinal() - day.weekday()).isoformat()
     if every is Every.monthly:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -13,6 +13,7 @@ from app.mirror.operations import refresh_totals
 from app.notices import post, transport
 from app.notices.models import Delivery, DeliveryStatus, Notification
 from app.notices.transport import NotNow
+from app.reports import mailing
 from app.reports.models import Every, FileKind, ReportMail, StopReason
 from app.reports.operations import queue_mails, subscribe
 from app.runs.models import JobRun
@@ -131,14 +132,15 @@ def test_a_workbook_comes_with_its_name_and_kind(gets, sent, chen):
     [
         (Every.weekly, date(2026, 3, 30), "2026-03"),
         (Every.weekly, date(2026, 4, 3), "2026-03"),  # its Monday is the 30th of March
-        (Every.weekly, date(2026, 4, 6), "2026-04"),
+        (Every.weekly, date(2026, 4, 6), "2026-03"),  # the week before began on the 30th of March
+        (Every.weekly, date(2026, 4, 13), "2026-04"),
         (Every.weekly, date(2026, 6, 1), "2026-05"),  # a Monday: the week before ended on the 31st of May
-        (Every.weekly, date(2026, 3, 2), "2026-03"),
+        (Every.weekly, date(2026, 11, 2), "2026-10"),  # it ended on the 1st of November
         (Every.monthly, date(2026, 4, 4), "2026-03"),
         (Every.monthly, date(2026, 1, 4), "2025-12"),
     ],
 )
-def test_weekly_is_about_the_month_in_which_the_week_before_ended_and_monthly_about_the_one_before(
+def test_weekly_is_about_the_month_in_which_the_week_before_began_and_monthly_about_the_one_before(
     gets, sent, chen, every, day, period
 ):
     gets(chen, every=every)
@@ -146,6 +148,16 @@ def test_weekly_is_about_the_month_in_which_the_week_before_ended_and_monthly_ab
     assert [e.note.split(" ")[0] for e in rows(AuditEntry) if e.action == "export"] == [f"contribution?period={period}"]
     (mail,) = sent
     assert ("恒锐精密,1,1000.10" in file_in(mail).get_payload(decode=True).decode()) == (period == "2026-03")
+
+
+@pytest.mark.parametrize("year", [2026, 2028])
+def test_every_day_of_a_year_is_in_a_weekly_mail_of_its_month_made_after_it(year):
+    first = date(year, 1, 1)
+    mondays = [first + timedelta(days=n) for n in range(400) if (first + timedelta(days=n)).weekday() == 0]
+    told = {monday: mailing._month(Every.weekly, monday.isoformat()) for monday in mondays}
+    for n in range(366):
+        day = first + timedelta(days=n)
+        assert any(monday > day and month.first <= day < month.until for monday, month in told.items()), day
 
 
 def test_the_address_of_the_page_is_in_it_when_it_is_known(app, gets, sent, chen):
