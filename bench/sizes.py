@@ -36,7 +36,7 @@ PAGES = {
     "dashboard": "/dashboard/",
     "dashboard of a year": "/dashboard/?span=year",
     "orders behind all contribution of a year": f"/reports/contribution/rows?period={YEAR}&line=total&column=amount",
-    "customers behind those of a level": f"/reports/composition/rows?period={YEAR}&line=total&column=customers",
+    "customers behind all levels of a year": f"/reports/composition/rows?period={YEAR}&line=total&column=customers",
     "warnings behind those of a year": f"/reports/churn-analysis/rows?period={YEAR}&line=total&column=warned",
 }
 YEARS = 8 * 365 * 86400  # seconds
