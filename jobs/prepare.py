@@ -18,6 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 from flask import Flask
 from flask_appbuilder.security.sqla.models import User
+from flask_babel import force_locale
 from flask_migrate import upgrade
 from sqlalchemy.exc import OperationalError
 
@@ -149,7 +150,7 @@ def somebody(config: dict[str, Any]) -> Told:
 def demo_company(*, load: bool) -> Told:
     """Load the demo company into an empty database, and name its accounts."""
     from app.desk.demo.company import load_demo
-    from app.desk.demo.people import ACCOUNTS
+    from app.desk.demo.people import accounts
 
     if load:
         began = time.monotonic()
@@ -160,8 +161,10 @@ def demo_company(*, load: bool) -> Told:
         )
         load_demo(say)
         say(f"The demo company is there after {time.monotonic() - began:.0f} s.")
+    with force_locale("en"):  # as whatever else a start says
+        told = list(accounts())
     return Told(
-        accounts=list(ACCOUNTS),
+        accounts=told,
         notes=["This is a demo with invented people. For real work: LIUKE_DEMO=0 and a database of its own."],
     )
 

@@ -35,9 +35,6 @@ def register(appbuilder: Any) -> None:
 
 def demo_accounts() -> tuple[list[tuple[str, str]], str]:
     """Who can sign in to the demo company, with what role, and the password of all: for the login page."""
-    from app.core.language import chinese
-    from app.desk.demo.people import PASSWORD, STAFF
-    from app.security.roles import ROLES
+    from app.desk.demo.people import PASSWORD, accounts
 
-    labels = {role.code: role.label_zh if chinese() else role.label_en for role in ROLES}
-    return [(c.account, labels[c.role]) for c in STAFF if not c.absent], PASSWORD
+    return [(account.name, account.who) for account in accounts()], PASSWORD

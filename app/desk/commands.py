@@ -126,7 +126,7 @@ def demo() -> None:
     click.echo(_("Account         Password             Role"))
     for account in company.accounts:
         click.echo(f"{account.name:<16}{account.password:<21}{account.who}")
-    click.echo("\n" + ", ".join(f"{count:,} {name}" for name, count in company.counts.items()))
+    click.echo("\n" + " · ".join(f"{name} {count:,}" for name, count in company.counts.items()))
 
 
 @click.command("backup")

@@ -12,6 +12,8 @@ from flask_babel import force_locale
 
 from app.core.clock import utcnow
 from app.core.errors import BusinessError
+from app.desk.demo import company
+from app.desk.demo.people import PASSWORD, accounts
 from app.mirror.models import SyncRun
 from app.security.people import find_user
 from tests.conformance.words import foreign
@@ -52,6 +54,7 @@ def crm(request, app, db):
         assert result.output
         printed = result.output.replace(str(app.config["LIUKE_VAR"]), "")
         assert list(foreign(printed.splitlines(), request.param, known)) == []
+        return printed
 
     run.language = request.param
     return run
@@ -67,6 +70,22 @@ def test_a_command_speaks_one_language(crm, wang, call):
             crm(*words, code=code, known=known)
     else:
         crm(*words, code=code, known=known)
+
+
+def test_loading_the_demo_company_speaks_one_language(crm, world, monkeypatch):
+    """Over one that was broken off, to the number of rows; the stages without the work that test_demo looks at."""
+    for what in ("make_customers", "make_opportunities", "make_service", "make_marketing", "read_orders", "live_weeks"):
+        monkeypatch.setattr(company, what, lambda *_given: None)
+    world.everything = True
+    company.mark_as_demo(utcnow())
+    names = {account.name for account in accounts()}
+
+    printed = crm("demo", code=0, known=names | set(PASSWORD.split("-")))
+
+    zh = crm.language == "zh"
+    assert ["admin", PASSWORD, *("超级管理员" if zh else "Super admin").split()] in map(str.split, printed.splitlines())
+    assert len(printed.splitlines()) == 1 + 6 + 2 + len(names) + 2
+    assert printed.splitlines()[-1].startswith("客户 0 · 联系人 0 · " if zh else "Customers 0 · Contacts 0 · ")
 
 
 def test_a_sync_and_its_rejected_rows_speak_one_language(crm, tmp_path):

@@ -15,7 +15,7 @@ from app.churn.models import ChurnCase
 from app.core.clock import company_zone, utcnow
 from app.core.redis import QUEUE, JsonJob, JsonQueue, enqueue, job_id
 from app.core.unit import is_writing, unit_of_work
-from app.desk.demo.people import ACCOUNTS
+from app.desk.demo.people import accounts
 from app.runs.models import Heartbeat, Installation, JobRun, RunStatus
 from app.runs.operations import RunLostError, install, whoami
 from app.runs.periodic import CHURN_SCAN, instant, period_of, wall_of
@@ -307,7 +307,7 @@ def test_a_demo_database_names_its_accounts_at_every_start(app, db):
 
     told = prepare.somebody({**app.config, "LIUKE_DEMO": False})
 
-    assert [account.name for account in told.accounts] == [account.name for account in ACCOUNTS]
+    assert [account.name for account in told.accounts] == [account.name for account in accounts()]
     assert "invented" in told.notes[0]
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from flask import current_app
 from flask_appbuilder.security.sqla.models import User
+from flask_babel import lazy_gettext as _l
 
 from app.churn.estimating import estimate_all
 from app.churn.models import ChurnCase, RetentionMeasure
@@ -26,7 +27,7 @@ from app.desk.demo.customers import make_customers
 from app.desk.demo.feed import read_orders
 from app.desk.demo.loading import alone
 from app.desk.demo.marketing import make_marketing
-from app.desk.demo.people import ACCOUNTS, Account, make_people
+from app.desk.demo.people import Account, accounts, make_people
 from app.desk.demo.sales import make_opportunities
 from app.desk.demo.scene import WEEKS, Scene
 from app.desk.demo.service import make_service
@@ -43,13 +44,30 @@ from app.sales.models import Opportunity
 from app.security import operations as security
 from app.tickets.models import Complaint, Feedback, Ticket
 
+KINDS: tuple[tuple[Any, Any], ...] = (
+    (_l("Customers"), Customer),
+    (_l("Contacts"), Contact),
+    (_l("Interactions"), Interaction),
+    (_l("Opportunities"), Opportunity),
+    (_l("Products"), Product),
+    (_l("Stock"), Stock),
+    (_l("Orders"), Order),
+    (_l("Order lines"), OrderLine),
+    (_l("Churn warnings"), ChurnCase),
+    (_l("Retention measures"), RetentionMeasure),
+    (_l("Tickets"), Ticket),
+    (_l("Feedback"), Feedback),
+    (_l("Complaints"), Complaint),
+    (_l("Marketing activities"), Activity),
+    (_l("Participants"), Participant),
+)
 UNREAD = timedelta(days=3)  # notifications nobody has read yet
 Tell = Callable[[str], object]
 
 
 @dataclass(frozen=True)
 class DemoCompany:
-    """What was loaded: who can sign in, and how many rows of each kind there are."""
+    """What was loaded: who can sign in, and how many rows of each kind there are, in the words of whoever loads it."""
 
     accounts: tuple[Account, ...]
     counts: dict[str, int]
@@ -66,7 +84,7 @@ def load_demo(progress: Tell | None = None, *, now: datetime | None = None) -> D
         _check_empty()
         _load(Scene(now or utcnow()), progress or (lambda _line: None))
     current_app.extensions["liuke_demo"].forget()
-    return DemoCompany(ACCOUNTS, _counts())
+    return DemoCompany(accounts(), _counts())
 
 
 def _load(scene: Scene, tell: Tell) -> None:
@@ -118,11 +136,6 @@ def mark_as_demo(now: datetime) -> None:
 
 
 def _counts() -> dict[str, int]:
-    models: tuple[Any, ...] = (
-        Customer, Contact, Interaction, Opportunity, Product, Stock, Order, OrderLine, ChurnCase, RetentionMeasure,
-        Ticket, Feedback, Complaint, Activity, Participant,
-    )  # fmt: skip
-    found = db.session.execute(
-        sa.select(*(sa.select(sa.func.count()).select_from(model).scalar_subquery() for model in models))
-    ).one()
-    return {model.__tablename__: int(count) for model, count in zip(models, found, strict=True)}
+    numbers = (sa.select(sa.func.count()).select_from(model).scalar_subquery() for _name, model in KINDS)
+    found = db.session.execute(sa.select(*numbers)).one()
+    return {str(name): int(count) for (name, _model), count in zip(KINDS, found, strict=True)}

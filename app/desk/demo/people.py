@@ -8,9 +8,11 @@ import sqlalchemy as sa
 from flask import current_app
 from flask_appbuilder.security.sqla.models import Role, User
 
+from app.core.language import chinese
 from app.extensions import db
 from app.security import operations as security
 from app.security.models import RoleProfile, Team
+from app.security.roles import ROLES
 
 PASSWORD = "bright-lantern-28"  # noqa: S105 - of everybody in the demo company, and documented
 
@@ -30,32 +32,36 @@ class Colleague(NamedTuple):
     family: str
     given: str
     role: str
-    title: str
     team: int | None = None
     language: str | None = None
     absent: bool = False
 
 
 STAFF = (
-    Colleague("admin", "陈", "志远", "super_admin", "super admin"),
-    Colleague("sunwei", "孙", "伟", "system_admin", "system admin"),
-    Colleague("lijianguo", "李", "建国", "sales_lead", "sales lead", 0),
-    Colleague("emmaclark", "Clark", "Emma", "sales_lead", "sales lead", 1, "en"),
-    Colleague("wangxiaowen", "王", "晓雯", "account_manager", "account manager", 0),
-    Colleague("zhaoyiming", "赵", "一鸣", "account_manager", "account manager", 0),
-    Colleague("hejiahao", "何", "嘉豪", "account_manager", "account manager", 1),
-    Colleague("annali", "Li", "Anna", "account_manager", "account manager", 1, "en"),
-    Colleague("zhouming", "周", "明", "executive", "executive"),
-    Colleague("wulei", "吴", "磊", "account_manager", "account manager who left", 0, absent=True),
+    Colleague("admin", "陈", "志远", "super_admin"),
+    Colleague("sunwei", "孙", "伟", "system_admin"),
+    Colleague("lijianguo", "李", "建国", "sales_lead", 0),
+    Colleague("emmaclark", "Clark", "Emma", "sales_lead", 1, "en"),
+    Colleague("wangxiaowen", "王", "晓雯", "account_manager", 0),
+    Colleague("zhaoyiming", "赵", "一鸣", "account_manager", 0),
+    Colleague("hejiahao", "何", "嘉豪", "account_manager", 1),
+    Colleague("annali", "Li", "Anna", "account_manager", 1, "en"),
+    Colleague("zhouming", "周", "明", "executive"),
+    Colleague("wulei", "吴", "磊", "account_manager", 0, absent=True),
 )
 TEAMS = (("国内销售一组", "lijianguo"), ("华南与海外组", "emmaclark"))
-ACCOUNTS = tuple(Account(c.account, PASSWORD, c.title) for c in STAFF if not c.absent)
 MANAGERS = ("wangxiaowen", "zhaoyiming", "hejiahao", "annali")
 LOOKS_AFTER = {
     "east": "wangxiaowen", "shanghai": "wangxiaowen", "beijing": "zhaoyiming", "hebei": "zhaoyiming",
     "northeast": "zhaoyiming", "northwest": "zhaoyiming", "central_south": "hejiahao", "south": "hejiahao",
     "southwest": "hejiahao", "overseas": "annali",
 }  # fmt: skip
+
+
+def accounts() -> tuple[Account, ...]:
+    """Everybody who signs in, with the role as the reader calls it."""
+    labels = {role.code: role.label_zh if chinese() else role.label_en for role in ROLES}
+    return tuple(Account(c.account, PASSWORD, labels[c.role]) for c in STAFF if not c.absent)
 
 
 def make_people() -> dict[str, User]:
