@@ -483,6 +483,19 @@ def test_the_rows_are_todays_and_say_what_was_reported(db, closed, chen, sign_in
     assert "This month is closed: ¥0.20 was reported on" in behind(other.id)
 
 
+def test_behind_the_class_of_a_customer_who_is_gone_there_are_no_other_customers(db, closed, chen, sign_in):
+    mine, other = closed
+    ordered(db, mine, "99.90")
+    db.session.get(Customer, other.id).status = CustomerStatus.deleted
+    db.session.commit()
+    browser = sign_in(chen).speak("en")
+    for column, reported in (("in_class", "¥0.20"), ("down", "¥1,000.30")):
+        answer = browser.get(f"/reports/contribution/rows?period=2026-03&line={other.id}&column={column}")
+        assert f"This month is closed: {reported} was reported on" in text_of(answer)
+        assert "恒锐精密" not in text_of(answer)
+        assert "东海仪表" not in text_of(answer)
+
+
 # -- when ---------------------------------------------------------------------------------------------------------
 
 

@@ -215,7 +215,8 @@ class Contribution(Report):
         return sa.select(every).order_by(every.c.amount.desc(), every.c.id)
 
     def of_line(self, ask: Ask, column: Column, rows: Any, key: str) -> Any:
-        """The orders of a customer; of its cumulative share the customers down to it, of its class all of that."""
+        """The orders of a customer; of its cumulative share the customers down to it, of its class all of that. Of a
+        customer who is not in the report (any more) there are no rows."""
         pk = row_id(key) or 0
         if column.key not in (DOWN, CLASS):
             return rows.where(Order.customer_id == pk)
@@ -223,7 +224,8 @@ class Contribution(Report):
         if column.key == CLASS:
             ranked = _ranked(ask)
             its = sa.select(ranked.c.letter).where(ranked.c.customer_id == pk).scalar_subquery()
-            wanted = found.c.line == sa.func.coalesce(its, REST)
+            there = sa.exists().where(Customer.id == pk, *_wanted(ask))
+            wanted = sa.and_(there, found.c.line == sa.func.coalesce(its, REST))
         else:
             ordered = _ordered(ask)
             its = sa.select(ordered.c.amount).where(ordered.c.customer_id == pk).scalar_subquery()
