@@ -48,6 +48,8 @@ def sentence(kind: Kind, words: dict[str, Any]) -> str:
     given = _Words(words)
     for name in kind.days:
         given[name] = day_text(str(words.get(name) or ""))
+    for name, called in (kind.codes or {}).items():
+        given[name] = called(str(words.get(name) or ""))
     return str(kind.sentence) % given
 
 

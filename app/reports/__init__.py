@@ -12,7 +12,7 @@ def register(appbuilder: Any) -> None:
     from app.core import history, nav, personal
     from app.notices import kinds
     from app.notices.post import COMPOSERS
-    from app.reports.catalogue import REPORTS
+    from app.reports.catalogue import REPORTS, title_of
     from app.reports.closing import forget_manager
     from app.reports.mailing import compose
     from app.reports.operations import MAIL, STOPPED
@@ -25,6 +25,7 @@ def register(appbuilder: Any) -> None:
         tone="warn",
         sentence=_l("%(report)s no longer comes by e-mail: you may no longer export it."),
         leads=TO_REPORT,
+        codes={"report": title_of},
     )
     personal.copies("user", forget_manager)
     history.KINDS["report"] = _l("Report")

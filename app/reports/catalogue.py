@@ -29,3 +29,8 @@ REPORTS: tuple[Report, ...] = (
     Plans(),
 )
 BY_ID = {report.id: report for report in REPORTS}
+
+
+def title_of(id: str) -> str:
+    """What the report of this id is called in the reader's language; whatever else is given, as it is."""
+    return str(BY_ID[id].title) if id in BY_ID else id

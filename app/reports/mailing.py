@@ -35,25 +35,22 @@ def compose(claimed: Delivery) -> Mail | None:
     if kept is None or not kept.active:
         db.session.rollback()
         return None
-    every, kind, given, kept_as = kept.every, kept.kind.value, kept.given, kept.report
-    report = BY_ID.get(kept_as)
+    every, kind, given, report = kept.every, kept.kind.value, kept.given, BY_ID.get(kept.report)
     db.session.rollback()  # nothing is held open while the report is read
-    mail, note, why, title = None, "", StopReason.right, kept_as
+    mail, note, why = None, "", StopReason.right
     with reading_as(claimed.recipient_id) as reader:
         if reader is None:
             why = StopReason.account
-        elif report is not None:
-            title = str(report.title)
-            if may("can_show", report.right) and may("can_export", report.right):
-                ask = report.ask({**given, "period": _month(every, when).code})
-                sheet = export.sheet_of(ask, closing.table_of(ask, most=export.MOST))
-                file = File(export.file_name(ask, kind), export.MIME[kind], sheet.file(kind))
-                subject = _("Liuke: %(what)s", what=export.title_of(ask))
-                mail = Mail(reader.email, subject, _text(ask, every), file)
-                note = export.note_of(ask, kind, sheet, mailed=True)
+        elif report is not None and may("can_show", report.right) and may("can_export", report.right):
+            ask = report.ask({**given, "period": _month(every, when).code})
+            sheet = export.sheet_of(ask, closing.table_of(ask, most=export.MOST))
+            file = File(export.file_name(ask, kind), export.MIME[kind], sheet.file(kind))
+            subject = _("Liuke: %(what)s", what=export.title_of(ask))
+            mail = Mail(reader.email, subject, _text(ask, every), file)
+            note = export.note_of(ask, kind, sheet, mailed=True)
     with unit_of_work():
         if mail is None:
-            stop(int(number), why, report=title)
+            stop(int(number), why)
         else:
             note_export(note, actor=db.session.get_one(User, claimed.recipient_id))
     return mail

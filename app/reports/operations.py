@@ -64,13 +64,13 @@ def unsubscribe(user: User, report: str, number: int) -> bool:
     return bool(db.session.execute(own).rowcount)
 
 
-def stop(number: int, why: StopReason, *, report: str) -> None:
-    """Stop a mail whose reader may not have it any more, and tell him; `report` is what he calls it. Flushes; the
-    caller commits."""
+def stop(number: int, why: StopReason) -> None:
+    """Stop a mail whose reader may not have it any more, and tell him. Flushes; the caller commits."""
     kept = db.session.get(ReportMail, number)
     if kept is not None and kept.active:
         kept.active, kept.stopped_why = False, why
-        notify(STOPPED, to=kept.user, record=kept, event=f"{STOPPED}:{number}:{kept.last_sent_for}", report=report)
+        event = f"{STOPPED}:{number}:{kept.last_sent_for}"
+        notify(STOPPED, to=kept.user, record=kept, event=event, report=kept.report)
 
 
 def queue_mails(every: Every, day: date) -> int:

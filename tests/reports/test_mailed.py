@@ -251,6 +251,25 @@ def test_whoever_may_no_longer_export_a_report_reads_why_it_stopped_and_removes_
     assert gone in text_of(browser.get("/notices/"))
 
 
+def test_why_it_stopped_is_read_in_the_language_of_the_moment(db, gets, sent, chen, sign_in):
+    db.session.get(UserProfile, chen.id).language = "zh"
+    db.session.commit()
+    gets(chen)
+    chen.roles = [builders.role(rights=[("can_show", "ContributionReport")])]
+    db.session.commit()
+    week()
+
+    db.session.get(UserProfile, chen.id).language = "en"
+    db.session.commit()
+    stopped = "Customer contribution no longer comes by e-mail: you may no longer export it."
+    assert stopped in text_of(sign_in(chen).speak("en").get("/notices/"))
+
+    (told,) = rows(Notification)
+    told.words = {"report": "客户贡献"}  # as it was kept until now
+    db.session.commit()
+    assert stopped.replace("Customer contribution", "客户贡献") in text_of(sign_in(chen).speak("en").get("/notices/"))
+
+
 def test_whoever_may_not_even_open_the_report_is_told_too(db, gets, sent, chen, sign_in):
     gets(chen)
     chen.roles = [builders.role(rights=[("can_show", "Customer")])]
