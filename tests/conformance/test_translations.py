@@ -121,6 +121,23 @@ def test_chinese_is_set_as_chinese():
     assert wrong == []
 
 
+def test_what_is_counted_has_its_counting_word():
+    """位 customers and contacts, 个 opportunities, 张 tickets, 笔 orders, 条 records, before the noun or after it."""
+    word = {"客户": "位", "联系人": "位", "机会": "个", "服务单": "张", "订单": "笔", "记录": "条"}
+    noun, number = f"({'|'.join(word)})", r"(?:%\(\w+\)[ds]|[\d一两每几])"
+    measure = "([个家位名张笔条份项])(?!月|百分点|下)"
+    which = f"(?:(?:(?!{'|'.join(word)})[^，。；：、“”]){{1,4}}的|销售|交往|变更|归档)?(?:销售)?"
+    before, after = re.compile(f"{number} ?{measure}{which}{noun}"), re.compile(f"{noun}(?:：| ?){number} ?{measure}")
+    counted = [
+        (form, what, said)
+        for message in entries().values()
+        for form in (message.string if isinstance(message.string, (tuple, list)) else (message.string,))
+        for what, said in [*((w, s) for s, w in before.findall(form)), *after.findall(form)]
+    ]
+    assert len(counted) > 30
+    assert [form for form, what, said in counted if said != word[what]] == []
+
+
 def test_the_framework_leaves_no_gap():
     assert sorted(framework_gaps() - entries().keys()) == []
 
