@@ -17,6 +17,8 @@ from app.reports.report import Ask, Column, Line, Rows, Table
 
 CENT = Decimal("0.01")
 MOST = 100_000  # lines of a file; Excel itself ends at a million
+IN_NAMES = " -_.·（）()"  # besides letters and digits: what no file system takes for anything else
+LONGEST_NAME = 200  # bytes without the ending: file systems keep 255, and whoever saves it twice adds to it
 MIME = {"csv": "text/csv; charset=utf-8", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
 _KINDS = {
     "count": "count", "days": "count", "number": "count", "money": "money", "share": "percent", "rate": "percent",
@@ -44,11 +46,21 @@ class Sheet:
 
 
 def file_name(ask: Ask, kind: str, *what: str) -> str:
-    """What the file is called, in the reader's language: 客户贡献-2026年-全公司.xlsx; `what` are the line and the
-    column of one figure."""
-    parts = [str(ask.report.title), *what, ask.period.label if ask.period else "", whose(ask)]
-    name = "-".join(part for part in parts if part)
-    return "".join(c if c.isalnum() or c in " -_.·（）()" else " " for c in name).strip()[:100] + f".{kind}"
+    """What the file is called, in the reader's language: 客户贡献-2026年-全公司-付款情况 仅已付款.xlsx; `what` are the
+    line and the column of one figure. A CSV says nowhere else whose figures it holds, and of what."""
+    chosen = [(one, ask.values[one.key]) for one in ask.report.filters if ask.values[one.key] != one.default]
+    filters = [f"{one.label} {one.words(value)}" for one, value in chosen]
+    parts = [str(ask.report.title), *what, ask.period.label if ask.period else "", whose(ask), *filters]
+    told = [" ".join("".join(c if c.isalnum() or c in IN_NAMES else " " for c in part).split()) for part in parts]
+    return "-".join(_short([part for part in told if part])) + f".{kind}"
+
+
+def _short(parts: list[str]) -> list[str]:
+    """The parts of a name, the longest ones cut until all of them fit."""
+    while len("-".join(parts).encode()) > LONGEST_NAME:
+        longest = max(range(len(parts)), key=lambda n: len(parts[n].encode()))
+        parts[longest] = parts[longest][:-1].rstrip()
+    return parts
 
 
 def title_of(ask: Ask) -> str:

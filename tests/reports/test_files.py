@@ -104,6 +104,43 @@ def test_ones_own_figures_and_a_teams_are_told_from_the_companys(db, came_back, 
     assert "The whole company" not in printed
 
 
+@pytest.mark.parametrize(
+    ("language", "report", "given", "name"),
+    [
+        ("en", "measures", {"measures": "every"},
+         "Retention effect-2025-The whole company-Measures Every measure.csv"),
+        ("zh", "contribution", {"orders": "paid"}, "客户贡献-2025年-全公司-付款情况 仅已付款.csv"),
+        ("zh", "contribution", {"name": " ../恒锐: <精密>|*?"}, "客户贡献-2025年-全公司-客户名称 .. 恒锐 精密.csv"),
+        ("en", "composition", {"by": "region"}, "Customer composition-2025-The whole company-Group by Region.csv"),
+        ("en", "composition", {"by": "level"}, "Customer composition-2025-The whole company.csv"),
+        ("en", "plans", {"manager": "wang"}, "Plan execution-2025-The whole company-Account manager 王强.csv"),
+        ("zh", "funnel", {"by": "status", "manager": "wang", "source": "none"},
+         "销售漏斗-2025年-全公司-分组方式 状态-客户经理 王强-机会来源 未填写.csv"),
+    ],
+)  # fmt: skip
+def test_the_name_of_a_file_tells_what_its_figures_are_narrowed_by(
+    came_back, sign_in, chen, wang, language, report, given, name
+):
+    builders.opportunity(given_to=wang)
+    given = {key: str(wang.id) if value == "wang" else value for key, value in given.items()}
+    answer = file_of(sign_in(chen).speak(language), report, period="2025", **given)
+    assert name_of(answer) == name
+
+
+def test_the_name_of_a_file_is_never_too_long_and_tells_a_bit_of_everything(db, came_back, sign_in, chen):
+    customer = rows(builders.Customer)[0]
+    customer.name = "恒锐精密仪器制造" * 12
+    db.session.commit()
+    given = {"period": "2025", "name": customer.name, "orders": "paid"}
+    answer = file_of(sign_in(chen).speak("zh"), "contribution", line=str(customer.id), column="amount", **given)
+    name = name_of(answer)
+    assert 190 <= len(name.encode()) <= 204
+    title, line, *others = name.split("-")
+    assert (title, others[:3], others[-1]) == ("客户贡献", ["订单金额", "2025年", "全公司"], "付款情况 仅已付款.csv")
+    assert line.startswith("恒锐精密仪器制造")
+    assert others[3].startswith("客户名称 恒锐精密仪器制造")
+
+
 def test_the_rows_behind_a_figure_are_written_down_with_their_place_and_named_by_it(came_back, sign_in, chen):
     browser = sign_in(chen).speak("en")
     first = rows(builders.Customer)[0]

@@ -112,7 +112,8 @@ def test_the_file_is_the_export_of_his_page_in_his_language(db, gets, sent, requ
     assert [words in told for words in (company, "王强")] == [name == "chen", name == "wang"]
     named = "客户贡献-2026年3月" if language == "zh" else "Customer contribution-Mar 2026"
     whose = "王强" if name == "wang" else company.removeprefix("Figures of: ")
-    assert file_in(mail).get_filename() == f"{named}-{whose}.csv"
+    paid = "付款情况 仅已付款" if language == "zh" else "Payment Paid only"
+    assert file_in(mail).get_filename() == f"{named}-{whose}-{paid}.csv"
     first = next(e for e in rows(AuditEntry) if e.action == "export")
     assert (first.actor_id, first.note) == (
         person.id, f"contribution?orders=paid&period=2026-03 csv {3 if name == 'chen' else 2} mail"
