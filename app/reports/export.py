@@ -112,7 +112,7 @@ def sheet_of(ask: Ask, table: Table) -> Sheet:
     Of a closed month the figures as reported, and in columns of their own those of today where any differs. Of lines
     that were not kept one by one only today's are known; a line says what was reported of them together.
     """
-    shown, all_lines = _with_numbers(table.shown), [*table.lines, table.total]
+    shown, all_lines = with_numbers(table.shown), [*table.lines, table.total]
     differing = [c for c in shown if any(c.key in line.now for line in all_lines)]
     compared = [c for c in shown if c.kind not in ("text", "percent")] if table.total.before else []
     earlier = ask.period.before.label if ask.period else ""
@@ -161,7 +161,7 @@ def sheet_of(ask: Ask, table: Table) -> Sheet:
     return Sheet(str(ask.report.title), facts, head, kinds, rows)
 
 
-def _with_numbers(columns: list[Column]) -> list[Column]:
+def with_numbers(columns: list[Column]) -> list[Column]:
     """The columns, and after each that says of how many it is a column of that number."""
     told = []
     for column in columns:

@@ -7,23 +7,26 @@ by one as a reader opens them.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import sqlalchemy as sa
+from flask_babel import gettext as _
 
 from app.core.clock import today
 from app.extensions import db
 from app.reports import closing, export, period, queries
 from app.reports.kinds.contribution import CENT, CLASS, DOWN
-from app.reports.report import TOTAL, Ask, Report, Table, rows_behind
+from app.reports.kinds.measures import NOBODY
+from app.reports.report import GROUPING, TOTAL, Ask, Column, Line, Report, Table, rows_behind
 
 OPENED = 1  # lines, besides the last, of which every figure is opened one by one
 
 
 def asks(report: Report, *periods: str, chosen: bool = True) -> list[Ask]:
     """Every choice of every filter (unless not `chosen`), one at a time, for the first period; each other period (and
-    all years) as it is, and the first one of one team."""
+    all years) as it is, a closed month in every grouping; and the first one of one team."""
     plain = {one.key: one.default for one in report.filters}
     others: list[dict[str, str]] = [
         {**plain, one.key: code}
@@ -37,8 +40,14 @@ def asks(report: Report, *periods: str, chosen: bool = True) -> list[Ask]:
     spans = [*periods, *(["all"] if report.whole else [])]
     return [
         *(report.ask({**plain, "period": span}) for span in spans),
+        *(ask for span in spans[chosen:] for ask in groupings(report, span)[1:] if closing.kept_of(ask) is not None),
         *(report.ask({**given, "period": spans[0]}) for given in others),
     ]
+
+
+def groupings(report: Report, span: str) -> list[Ask]:
+    """A period in every grouping, beginning with that in which the report opens."""
+    return [report.ask({GROUPING: by, "period": span}) for by in report.groupings]
 
 
 def walk(ask: Ask, *, opened: int = OPENED) -> int:
@@ -82,13 +91,9 @@ def walk_closed(ask: Ask, live: Table) -> int:
     kept, table = closing.kept_of(ask), closing.table_of(ask, most=None)
     assert kept is not None
     today = {line.key: line.values for line in live.lines}
-    body = _in_columns(ask, table)
     seen = 0
-    for column in table.shown:
-        where, name = f"{ask.report.id} {ask.args} {column.key}", str(column.label)
-        differing = f"{name} (now)" in body
-        reported = body[f"{name} (reported)" if differing else name]
-        now = body[f"{name} (now)"] if differing else reported
+    for column, reported, now in _in_file(ask, table):
+        where = f"{ask.report.id} {ask.args} {column.key}"
         lines = [*table.lines, *([None] if len(reported) > len(table.lines) + 1 else []), table.total]
         for line, was, is_now in zip(lines, reported, now, strict=True):
             if line is None:
@@ -101,19 +106,35 @@ def walk_closed(ask: Ask, live: Table) -> int:
             if then is not None and column.key in then.values and column.kind != "text":
                 assert _same(was, then.values[column.key]), f"{where} {line.label}: {was} was {then.values[column.key]}"
             seen += 1
-        if column.adds_up and sum(line.values[column.key] for line in live.lines) == live.total.values[column.key]:
+        if column.adds_up and column in table.shown:
+            added = _added(ask.report, lines[:-1])
             for figures in (now, reported):
-                assert sum(one or 0 for one in figures[:-1]) == figures[-1], f"{where}: {figures}"
+                summed = sum(one or 0 for one, counts in zip(figures, added, strict=False) if counts)
+                assert summed == figures[-1] or not added, f"{where}: {figures}"
         if _is_of_a_whole(column):
             for figures in (now, reported):
                 assert sum(one or 0 for one in figures[:-1]) in (0, 100), f"{where}: {figures}"
     return seen
 
 
-def _in_columns(ask: Ask, table: Table) -> dict[str, list[Any]]:
-    """What a file has under each head."""
-    sheet = export.sheet_of(ask, table)
-    return {name: [row[n] for row in sheet.rows] for n, name in enumerate(sheet.head)}
+def _in_file(ask: Ask, table: Table) -> Iterator[tuple[Column, list[Any], list[Any]]]:
+    """Each column with what a file has in it as reported and as of now: by their places, whatever they are called.
+    Behind the columns that readers see stand, in this order, those of now; which those are their heads say."""
+    sheet, columns, first = export.sheet_of(ask, table), export.with_numbers(table.shown), 1
+    first += any(line.sub for line in table.lines)
+    differing = [n for n, column in enumerate(columns) if sheet.head[first + n] != str(column.label)]
+    for n, column in enumerate(columns):
+        now = len(columns) + differing.index(n) if n in differing else n
+        yield column, [row[first + n] for row in sheet.rows], [row[first + now] for row in sheet.rows]
+
+
+def _added(report: Report, lines: Sequence[Line | None]) -> list[bool]:
+    """Which lines come to the total together: not those it leaves out, and of stages the first, which all were in. None
+    of stocks, the last of which is the total."""
+    if report.stock:
+        return []
+    keys = ["" if line is None else line.key for line in lines]
+    return [key == "created" if "created" in keys else key != NOBODY for key in keys]
 
 
 def _is_of_a_whole(column: Any) -> bool:
@@ -199,7 +220,7 @@ def _written(columns: list[Any], values: dict[str, Any]) -> list[Any]:
             number = values.get(column.n_of)
             if number is not None and number < column.least:
                 assert told[-1] is None
-                told[-1] = f"hidden, n is below {column.least}"
+                told[-1] = _("hidden, n is below %(least)s", least=column.least)
             told.append(number)
     return told
 

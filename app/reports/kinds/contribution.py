@@ -142,8 +142,7 @@ class Contribution(Report):
     def table(self, ask: Ask, **how: Any) -> Table:
         """Shares are the steps of the cumulative share, so that they add up to what it says."""
         table = super().table(ask, **how)
-        if table.total.values["amount"] > 0:
-            table.total.values["share"] = Decimal("100.00")
+        table.total.values["share"] = Decimal("100.00") if table.total.values["amount"] > 0 else Decimal("0.00")
         return replace(table, lines=[_placed(line, table.total) for line in table.lines])
 
     def of_keys(self, ask: Ask, keys: Sequence[str], total: Line) -> list[Line]:
