@@ -217,7 +217,8 @@ def label_of(ask: Ask, key: str) -> str | None:
     for one in (ask, ask.at(ask.period.before)) if ask.period is not None else ():
         kept = kept_of(one)
         if kept is not None and key in kept.lines:
-            return str(kept.lines[key].label)
+            (line,) = _called(one, {key: kept.lines[key]}).values()
+            return str(line.label)
     return None
 
 
@@ -258,13 +259,14 @@ def _as_reported(ask: Ask, kept: Kept, first: int, most: int | None) -> Table:
     if missing and live.count > len(live.lines):  # of a long report they may have fallen far behind
         today.update({line.key: line for line in report.of_keys(ask, missing, live.total)})
         gone = sum(key not in today for key in missing)
-    lines = [_beside(live.columns, line, today.get(key)) for key, line in kept.lines.items()]
+    then = {**kept.lines, **_called(ask, {key: kept.lines[key] for key in missing})}
+    lines = [_beside(live.columns, line, today.get(key)) for key, line in then.items()]
     for line in live.lines:
         if line.key not in kept.lines:
             new = kept.whole and _counts(live.columns, line)
             lines.append(_beside(live.columns, replace(line, values={}), line) if new else line)
-    if report.count(ask) is not None:
-        lines = lines[first : None if most is None else first + most]
+    long = report.count(ask) is not None
+    lines = lines[first : None if most is None else first + most] if long else in_order(lines)
     total = _beside(live.columns, kept.total, live.total)
     return Table(live.columns, lines, total, live.count + gone, kept.at, None if kept.whole else len(kept.lines))
 
@@ -293,6 +295,12 @@ def _beside(columns: Sequence[Column], kept: Line, today: Line | None) -> Line:
     return Line(kept.key, label, values, today.before if today is not None else {}, now, kept.sub)
 
 
+def _called(ask: Ask, kept: dict[str, Line]) -> dict[str, Line]:
+    """Kept lines that are not there today, as the reader calls them: names are those of then, words his own."""
+    words = ask.report.words(ask, kept)
+    return {key: replace(line, label=words.get(key, line.label)) for key, line in kept.items()}
+
+
 def _nothing(columns: Sequence[Column]) -> dict[str, Any]:
     def of(column: Column) -> Any:
         if column.adds_up:
@@ -315,5 +323,5 @@ def _compared(ask: Ask, table: Table, earlier: Kept) -> Table:
         lines.append(replace(line, before=before))
     if ask.report.stock or not earlier.whole or table.count > len(lines):
         return replace(table, lines=lines)
-    lines += [replace(line, values=none, before=line.values) for line in gone.values()]
+    lines += [replace(line, values=none, before=line.values) for line in _called(ask, gone).values()]
     return replace(table, lines=in_order(lines), count=len(lines))

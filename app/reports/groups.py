@@ -53,6 +53,16 @@ def items(kind: DictionaryType, used: Collection[str]) -> Groups:
     return [(str(item.id), item.label) for item in found if item.active or str(item.id) in used]
 
 
+def words(keys: Iterable[str], kind: DictionaryType | None = None, *, none: Any = None) -> dict[str, Any]:
+    """Key -> what the lines of the dictionary's items are called, be they offered or not, and that of no group."""
+    told: dict[str, Any] = {NONE: none or _l("Not known")}
+    ids = [int(key) for key in keys if key.isdecimal()]
+    if kind is not None and ids:
+        found = sa.select(DictionaryItem).where(DictionaryItem.type == kind, DictionaryItem.id.in_(ids))
+        told.update((str(item.id), item.label) for item in db.session.execute(found).scalars())
+    return told
+
+
 def persons(used: Iterable[str]) -> Groups:
     """These people, in the order of their accounts."""
     names = people({int(key) for key in used if key != NONE})

@@ -7,7 +7,7 @@ from here and are the same for all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cached_property
@@ -380,6 +380,11 @@ class Report:
         if key not in lines and self.compares and ask.period is not None:
             lines = {line.key: line.label for line in self.lines(ask.at(ask.period.before))}
         return lines.get(key)
+
+    def words(self, ask: Ask, keys: Iterable[str]) -> Mapping[str, Any]:
+        """Key -> what its line is called, also of one that is no longer there, of those of `keys` that are called by
+        words of ours or of the dictionary. Not of those called by a name: that of a customer or a person."""
+        return {}
 
     def charts(self, ask: Ask, table: Table, rows_url: Callable[[str, str], str | None]) -> list[Any]:
         """Its charts, of the table's own numbers; `rows_url` (line, column) is where a mark leads."""

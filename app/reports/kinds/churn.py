@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,6 +24,8 @@ from app.reports.report import TOTAL, Ask, Column, Filter, Line, Report, Table
 
 KINDS = ("warned", "deferred", "recovered", "retained", "lost", "won_back")
 DRAWN = ("warned", "recovered", "lost")
+ITEMS = {"reason": DictionaryType.churn_reason, "level": DictionaryType.level}
+OF_NONE = {"owner": _l("Without owner"), "reason": _l("No reason given")}
 YEAR = 366  # days
 MOST = 12  # groups that a chart shows side by side
 Whose = aliased(Customer)  # the case's customer: ask.cases asks for customers of its own
@@ -82,21 +84,19 @@ class Churn(Report):
         counted = sa.select(events.c.kind, events.c.line, sa.func.count()).group_by(events.c.kind, events.c.line)
         for kind, line, number in db.session.execute(counted):
             found.setdefault(line, {})[kind] = number
-        by, none = ask.values["by"], None
+        by = ask.values["by"]
         happened = set(found)
         if by == "owner":
-            wanted, none = groups.persons(found), _l("Without owner")
-        elif by == "reason":
-            wanted, none = groups.items(DictionaryType.churn_reason, found), _l("No reason given")
-        elif by == "level":
-            wanted = groups.items(DictionaryType.level, found)
+            wanted = groups.persons(found)
+        elif by in ITEMS:
+            wanted = groups.items(ITEMS[by], found)
         elif by == "week":
             wanted = groups.weeks(ask.span)
         else:
             wanted, begun = groups.months(ask.span), [m for m in ask.span.each_month() if m.first <= today()]
             for n, number in enumerate(customers_at(ask, begun), start=1):
                 found.setdefault(str(n), {})["at_start"] = number
-        lines = groups.filled(wanted, found, {**dict.fromkeys(KINDS, 0), "at_start": None}, none=none)
+        lines = groups.filled(wanted, found, {**dict.fromkeys(KINDS, 0), "at_start": None}, none=OF_NONE.get(by))
         return groups.begun(lines, _parts(ask), happened) if self.by_time(ask) else lines
 
     def total(self, ask: Ask, lines: Sequence[Line]) -> dict[str, Any]:
@@ -114,6 +114,10 @@ class Churn(Report):
             "There were %(num)d customers at the beginning of the period.",
             number,
         )
+
+    def words(self, ask: Ask, keys: Iterable[str]) -> Mapping[str, Any]:
+        by = ask.values["by"]
+        return groups.words(keys, ITEMS.get(by), none=OF_NONE.get(by))
 
     def rows(self, ask: Ask, column: Column) -> Any:
         if column.key == "at_start":

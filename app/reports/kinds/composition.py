@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -69,6 +69,9 @@ class Composition(Report):
         else:
             wanted = groups.items(kind, found)
         return groups.filled(wanted, found, {"customers": 0})
+
+    def words(self, ask: Ask, keys: Iterable[str]) -> Mapping[str, Any]:
+        return groups.words(keys, DIMENSIONS[ask.values["by"]][2])
 
     def rows(self, ask: Ask, column: Column) -> Any:
         return _active(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -74,14 +74,13 @@ class Forecast(Report):
         }
         if not found:
             return []
-        labels = {
-            OVERDUE: _l("Overdue"),
-            **{month.code: month.label for month in _months(ask)},
-            LATER: _l("After these months"),
-            NONE: _l("No date"),
-        }
         nothing = {"opportunities": 0, "expected": Decimal("0.00"), "weighted": Decimal("0.00")}
-        return [Line(key, label, found.get(key, dict(nothing))) for key, label in labels.items()]
+        return [Line(key, label, found.get(key, dict(nothing))) for key, label in self.words(ask).items()]
+
+    def words(self, ask: Ask, keys: Iterable[str] = ()) -> Mapping[str, Any]:
+        """Of all lines, in order."""
+        months = {month.code: month.label for month in _months(ask)}
+        return {OVERDUE: _l("Overdue"), **months, LATER: _l("After these months"), NONE: _l("No date")}
 
     def same_lines(self, ask: Ask, earlier: Ask) -> bool:
         """The months go on from the end of the period: those of now and of the end of last month are the same."""

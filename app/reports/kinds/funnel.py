@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -118,12 +118,11 @@ class Funnel(Report):
             return dict(lines[0].values)
         return {"opportunities": 0, "expected": NOTHING, "all": 0, "open": 0}
 
+    def words(self, ask: Ask, keys: Iterable[str]) -> Mapping[str, Any]:
+        return {status.value: status.label for status in OpportunityStatus} if _by_status(ask) else STAGES
+
     def label_of(self, ask: Ask, key: str) -> Any:
-        return (
-            {status.value: status.label for status in OpportunityStatus}.get(key)
-            if _by_status(ask)
-            else STAGES.get(key)
-        )
+        return self.words(ask, [key]).get(key)
 
     def rows(self, ask: Ask, column: Column) -> Any:
         if _by_status(ask):

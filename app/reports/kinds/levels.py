@@ -3,7 +3,7 @@ history."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,6 +23,7 @@ from app.reports.period import Period
 from app.reports.report import Ask, Column, Line, Report, Table
 
 NEW, BACK, LOST = "new", "back", "lost"
+NOT_LEVELS = {NEW: _l("Newly registered"), BACK: _l("Won back")}  # lines of customers without a level at the beginning
 TO = "to-"  # columns by the level at the end: "to-" and the item's id
 
 
@@ -58,6 +59,9 @@ class Levels(Report):
         """In one statement: all customers would be read twice."""
         past, lines = _moved(ask, [earlier.span, ask.span])
         return lines, past
+
+    def words(self, ask: Ask, keys: Iterable[str]) -> Mapping[str, Any]:
+        return {**groups.words(keys, DictionaryType.level), **NOT_LEVELS}
 
     def rows(self, ask: Ask, column: Column) -> Any:
         f = _facts(
@@ -138,9 +142,8 @@ def _moved(ask: Ask, periods: Sequence[Period]) -> list[list[Line]]:
     answers = []
     for found in moved:
         kept = {key: values for key, values in found.items() if values["all"]}
-        wanted = [*groups.items(DictionaryType.level, kept), (NEW, _l("Newly registered"))]
-        if BACK in kept:
-            wanted.append((BACK, _l("Won back")))
+        wanted = groups.items(DictionaryType.level, kept)
+        wanted += [(key, label) for key, label in NOT_LEVELS.items() if key in kept or key == NEW]
         answers.append(groups.filled(wanted, kept, dict.fromkeys(ask.columns, 0)))
     return answers
 

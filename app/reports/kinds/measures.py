@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -18,7 +18,7 @@ from app.customers.models import Customer
 from app.extensions import db
 from app.masterdata.models import DictionaryItem, DictionaryType
 from app.mirror.models import COUNTED, Order
-from app.reports import charts
+from app.reports import charts, groups
 from app.reports.counted import is_first
 from app.reports.drawing import Drawing, alone, both
 from app.reports.figures import HIDDEN
@@ -37,6 +37,8 @@ GROUPS: dict[str, tuple[Any, Any]] = {
     "owner": (_l("Owner at the warning"), ChurnCase.owner_id),
     "level": (_l("Customer level"), Customer.level_id),
 }
+ITEMS = {"type": DictionaryType.measure, "level": DictionaryType.level}
+UNTOUCHED = _l("Warnings nobody acted on")
 
 
 class Retention(Report):
@@ -95,12 +97,15 @@ class Retention(Report):
                 more = (row.value if key == "value" else row.number) if counts else 0
                 values[key] = values.get(key, Decimal("0.00") if key == "value" else 0) + more
         columns = [column for column in self.columns(ask) if column.adds_up]
-        labels = {**_labels(ask.values["by"], found), NONE: _("Not known"), NOBODY: _("Warnings nobody acted on")}
+        labels = {**_labels(ask.values["by"], found), NONE: _l("Not known"), NOBODY: UNTOUCHED}
         return [
             Line(key, label, {c.key: found.get(key, {}).get(c.key, 0) for c in columns})
             for key, label in labels.items()
             if key in found or key != NONE
         ]
+
+    def words(self, ask: Ask, keys: Iterable[str]) -> Mapping[str, Any]:
+        return {**groups.words(keys, ITEMS.get(ask.values["by"])), NOBODY: UNTOUCHED}
 
     def total(self, ask: Ask, lines: Sequence[Line]) -> dict[str, Any]:
         """Of the cases with a measure; the others are there to compare with."""
@@ -197,10 +202,9 @@ def _labels(by: str, found: dict[str, dict[str, Any]]) -> dict[str, Any]:
         names = people(set(ids))
         ids.sort(key=lambda pk: (-found[str(pk)]["deferred"], pk))
         return {str(pk): names.get(pk, "") for pk in ids}
-    kind = DictionaryType.measure if by == "type" else DictionaryType.level
     items = db.session.execute(
         sa.select(DictionaryItem)
-        .where(DictionaryItem.type == kind)
+        .where(DictionaryItem.type == ITEMS[by])
         .order_by(DictionaryItem.sort_order, DictionaryItem.id)
     ).scalars()
     return {str(item.id): item.label for item in items if item.active or str(item.id) in found}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -73,10 +73,14 @@ class Plans(Report):
             return []
         if ask.values["by"] == "steps":
             nothing = {"closed": 0, **dict.fromkeys(_SUMS, 0)}
-            return [Line(str(n), _steps(n), found.get(str(n), dict(nothing))) for n in range(MANY + 1)]
+            return [Line(key, label, found.get(key, dict(nothing))) for key, label in self.words(ask).items()]
         names = people({int(key) for key in found})
         lines = [Line(key, names[int(key)], values) for key, values in found.items()]
         return sorted(lines, key=lambda line: (-line.values["closed"], line.label, int(line.key)))
+
+    def words(self, ask: Ask, keys: Iterable[str] = ()) -> Mapping[str, Any]:
+        """Of all lines of lengths, in order."""
+        return {str(n): _steps(n) for n in range(MANY + 1)} if ask.values["by"] == "steps" else {}
 
     def rows(self, ask: Ask, column: Column) -> Any:
         closed = _closed(ask)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import date
 from decimal import Decimal
@@ -60,6 +60,9 @@ class Returning(Report):
         """In one statement: the period in the middle would be read twice, and all customers, too."""
         lines, past = _compared(ask, 2)
         return lines, past
+
+    def words(self, ask: Ask, keys: Iterable[str]) -> Mapping[str, Any]:
+        return groups.words(keys, DictionaryType.level)
 
     def rows(self, ask: Ask, column: Column) -> Any:
         found = _customers(

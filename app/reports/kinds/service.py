@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,6 +20,7 @@ from app.tickets.models import Ticket
 from app.tickets.operations import SATISFIED
 
 STARS = tuple(range(5, SATISFIED - 1, -1))  # what an archived ticket can have: with fewer it goes back to be done again
+OF_NONE = {"satisfaction": _l("Not archived yet"), "assignee": _l("Not assigned yet")}
 ENDED = ("ended", "ended_stars")  # columns of the tickets archived in the period; the others are of those created in it
 
 
@@ -82,17 +83,21 @@ class Service(Report):
         sub = sa.union_all(*facts).subquery()
         summed = sa.select(sub.c.line, *(sa.func.sum(sub.c[key]).label(key) for key in amounts)).group_by(sub.c.line)
         found = {row.line: {key: int(getattr(row, key)) for key in amounts} for row in db.session.execute(summed)}
-        by, none = ask.values["by"], None
+        by = ask.values["by"]
         if by == "type":
             wanted = groups.items(DictionaryType.ticket_type, found)
         elif by == "month":
             wanted = groups.months(ask.span)
         elif by == "satisfaction":
-            wanted, none = [(str(n), _l("%(n)s stars", n=n)) for n in STARS], _l("Not archived yet")
+            wanted = [(str(n), _l("%(n)s stars", n=n)) for n in STARS]
         else:
-            wanted, none = groups.persons(found), _l("Not assigned yet")
-        lines = groups.filled(wanted, found, dict.fromkeys(amounts, 0), none=none)
+            wanted = groups.persons(found)
+        lines = groups.filled(wanted, found, dict.fromkeys(amounts, 0), none=OF_NONE.get(by))
         return groups.begun(lines, ask.span.each_month(), found) if by == "month" else lines
+
+    def words(self, ask: Ask, keys: Iterable[str]) -> Mapping[str, Any]:
+        by = ask.values["by"]
+        return groups.words(keys, DictionaryType.ticket_type if by == "type" else None, none=OF_NONE.get(by))
 
     def rows(self, ask: Ask, column: Column) -> Any:
         amount, ended = _amounts()[column.key], column.key in ENDED
