@@ -300,37 +300,35 @@ def _class(earlier: Decimal, whole: Decimal) -> str:
 
 
 class Size(NamedTuple):
-    """Customers whose amounts are of about one size: how many, and what they ordered."""
+    """Customers whose amounts are of about one size: how many, what they ordered, the least and the most of them."""
 
-    key: Any
     customers: int
     orders: int
     amount: Decimal
-
-
-def _size(amount: Any) -> Any:
-    """SQL: the size of an amount, a number that is higher the more it is. It spans less than half a per cent of the
-    amount (SQLite: its first three digits)."""
-    if on_postgresql():
-        # Literals, as in migration 0030, which tells how few sizes there are: what has parameters is not recognized.
-        least: Any = sa.literal_column("0.01")
-        fine: Any = sa.literal_column("512")
-        return sa.func.floor(sa.func.ln(sa.cast(sa.func.greatest(amount, least), sa.Double)) * fine)
-    cents = sa.type_coerce(amount, sa.Integer)
-    digits = sa.func.length(cents) * 1000 + sa.cast(sa.func.substr(cents, 1, 3), sa.Integer)
-    return sa.case((cents > 0, digits), else_=0)
+    least: Decimal
+    most: Decimal
 
 
 def _sizes(ordered: sa.Subquery) -> list[Size]:
     """All customers by the size of their amounts, biggest first. One statement.
 
-    Nothing is put in order, so that PostgreSQL works on both cores.
+    A size spans less than half a per cent of the amount (SQLite: its first three digits). Nothing is put in order, so
+    that PostgreSQL works on both cores: migration 0030 tells it how few sizes there are.
     """
-    size = _size(ordered.c.amount).label("size")
-    sums = sa.func.sum(ordered.c.orders), sa.func.sum(ordered.c.amount)
-    found = db.session.execute(sa.select(size, sa.func.count(), *sums).group_by(size))
-    made = [Size(key, count, int(orders), amount) for key, count, orders, amount in found]
-    return sorted(made, key=lambda size: size.key, reverse=True)
+    amount = ordered.c.amount
+    if on_postgresql():
+        # Literals, as in the migration: what has parameters is not recognized.
+        least: Any = sa.literal_column("0.01")
+        fine: Any = sa.literal_column("512")
+        size: Any = sa.func.floor(sa.func.ln(sa.cast(sa.func.greatest(amount, least), sa.Double)) * fine)
+    else:
+        cents = sa.type_coerce(amount, sa.Integer)
+        digits = sa.func.length(cents) * 1000 + sa.cast(sa.func.substr(cents, 1, 3), sa.Integer)
+        size = sa.case((cents > 0, digits), else_=0)
+    sums = (sa.func.sum(ordered.c.orders), sa.func.sum(amount), sa.func.min(amount), sa.func.max(amount))
+    found = db.session.execute(sa.select(sa.func.count(), *sums).group_by(size))
+    made = [Size(count, int(orders), *values) for count, orders, *values in found]
+    return sorted(made, key=lambda size: size.most, reverse=True)
 
 
 class One(NamedTuple):
@@ -341,9 +339,15 @@ class One(NamedTuple):
     amount: Decimal
 
 
-def _ones(ordered: sa.Subquery, sizes: Iterable[Size]) -> list[One]:
+def _ones(ordered: sa.Subquery, sizes: list[Size], inside: Sequence[int]) -> list[One]:
     """The customers of these sizes, biggest first; of equal amounts the older record first. One statement."""
-    wanted = _size(ordered.c.amount).in_([size.key for size in sizes])
+    runs: list[list[Size]] = []  # neighbours are asked for as one: the fewer bounds, the less there is to compare
+    for before, n in zip([-2, *inside], inside, strict=False):
+        if n == before + 1:
+            runs[-1].append(sizes[n])
+        else:
+            runs.append([sizes[n]])
+    wanted = sa.or_(*(ordered.c.amount.between(run[-1].least, run[0].most) for run in runs))
     found = db.session.execute(sa.select(ordered.c.customer_id, ordered.c.orders, ordered.c.amount).where(wanted))
     ones = [One(pk, int(orders), amount) for pk, orders, amount in found]
     return sorted(ones, key=lambda one: (-one.amount, one.customer_id))
@@ -370,8 +374,7 @@ class _Best:
         inside |= {n for n in (self._reaching(percent) for percent in CLASSES.values()) if n is not None}
         of_page = range(self._of(lines.start), self._of(lines[-1]) + 1) if lines else range(0)
         inside.update(of_page)
-        wanted = [sizes[n] for n in sorted(inside)]
-        found = _ones(ordered, wanted) if wanted else []
+        found = _ones(ordered, sizes, sorted(inside)) if inside else []
         self.ones: dict[int, list[One]] = {}
         for n in sorted(inside):
             self.ones[n], found = found[: sizes[n].customers], found[sizes[n].customers :]
