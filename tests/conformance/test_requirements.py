@@ -59,11 +59,13 @@ def locked(name):
     }
 
 
-def test_the_product_is_pinned_to_the_last_dependency():
-    """requirements.txt names every one, so that those who install without hashes get the same versions."""
-    lock = {name: version for name, (version, _hashes) in locked("requirements.lock").items()}
-    assert lock == requirements("requirements.txt")
-    assert len(lock) >= 70
+@pytest.mark.parametrize(("name", "least"), [("requirements", 70), ("requirements-dev", 120)])
+def test_everything_is_pinned_to_the_last_dependency(name, least):
+    """The files people write name every one, so that those who install without hashes get the same versions, also on
+    the day on which a new one is published."""
+    lock = {package: version for package, (version, _hashes) in locked(f"{name}.lock").items()}
+    assert lock == requirements(f"{name}.txt")
+    assert len(lock) >= least
 
 
 def test_the_lock_files_are_those_of_the_requirements_and_hold_a_hash_for_each():
